@@ -1,0 +1,1 @@
+"""What is learnt. Imports torch and numpy, never Ray."""

@@ -1,0 +1,60 @@
+"""The plain mean over agents (FedAvg with equal weights), as in the paper and Jin et al. 2022."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from ..settings import Settings
+from ..types import Array, Params, Partial, ServerState
+
+
+class Mean:
+    """theta <- (1/K) sum_k theta_k.
+
+    Sums are kept as error-compensated pairs of float64 and rounded once to the parameters' own
+    type, so that any split of the agents over actors, and any order, gives the same bits.
+    """
+
+    exemptions: ClassVar[dict[str, str]] = {}
+
+    class Config(Settings):
+        """Keys of `aggregator: {name: mean}`: none."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def partial(self, shared: Params) -> Partial:
+        """Sum of [N, ...] over agents: [...] as a pair."""
+        sums = {name: _sum_rows(x) for name, x in shared.items()}
+        count = len(next(iter(shared.values())))
+        high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
+        return Partial(high, low, count)
+
+    def merge(self, server: ServerState, partials: Sequence[Partial]) -> ServerState:
+        """The mean over all agents behind the partials; the round number goes up by one."""
+        count = sum(p.count for p in partials)
+        mean: Params = {}
+        for name, old in server.shared.items():
+            total = partials[0].high[name], partials[0].low[name]
+            for p in partials[1:]:
+                total = _add(total, (p.high[name], p.low[name]))
+            mean[name] = ((total[0] + total[1]) / count).astype(old.dtype)
+        return ServerState(round=server.round + 1, shared=mean, memory=server.memory)
+
+
+def _sum_rows(x: Array) -> tuple[Array, Array]:
+    total = x[0].astype(np.float64), np.zeros(x.shape[1:])
+    for row in x[1:]:
+        total = _add(total, (row.astype(np.float64), np.float64(0.0)))
+    return total
+
+
+def _add(a: tuple[Array, Array], b: tuple[Array, Array | np.float64]) -> tuple[Array, Array]:
+    """Sum of two pairs: Knuth's two-sum of the high parts, the errors added to the low parts."""
+    high = a[0] + b[0]
+    part = high - a[0]
+    error = (a[0] - (high - part)) + (b[0] - part)
+    return high, a[1] + b[1] + error

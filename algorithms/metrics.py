@@ -1,0 +1,35 @@
+"""Means per agent over a round, kept as sums until they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .types import Array
+
+
+class MeanPerAgent:
+    """Accumulates [N] tensors by name. Reading gives the means and starts again."""
+
+    def __init__(self, num_agents: int) -> None:
+        self._num_agents = num_agents
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, **values_N: Tensor) -> None:
+        for name, value in values_N.items():
+            if name not in self._sums:
+                self._sums[name] = torch.zeros(self._num_agents, dtype=torch.float64)
+                self._counts[name] = 0
+            self._sums[name] += value.detach()
+            self._counts[name] += 1
+
+    def drain(self) -> dict[str, Array]:
+        """Means by name, each [N] float64; NaN where nothing was added since the last call."""
+        means: dict[str, Array] = {}
+        for name, total in self._sums.items():
+            count = self._counts[name]
+            means[name] = total.numpy() / count if count else np.full(self._num_agents, np.nan)
+            self._sums[name], self._counts[name] = torch.zeros_like(total), 0
+        return means

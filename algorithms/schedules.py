@@ -1,0 +1,40 @@
+"""Numbers that change with the local step: exploration and learning rate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from .settings import Settings
+
+
+class Schedule(Settings):
+    """A value that goes from `start` to `end` over `steps` local steps and then stays."""
+
+    start: Annotated[float, Field(ge=0)]
+    """Value at step 0."""
+    end: Annotated[float, Field(ge=0)]
+    """Value from step `steps` on."""
+    steps: Annotated[int, Field(ge=1)]
+    """Local steps from start to end."""
+    shape: Literal["linear", "exponential"] = "linear"
+    """Straight line, or a constant factor per step (then start and end must be above 0)."""
+
+    @model_validator(mode="after")
+    def _exponential_needs_positive_ends(self) -> Self:
+        if self.shape == "exponential" and min(self.start, self.end) <= 0:
+            raise ValueError("an exponential schedule needs start and end above 0")
+        return self
+
+    def at(self, step: int) -> float:
+        """The value at a local step."""
+        share = min(1.0, step / self.steps)
+        if self.shape == "exponential":
+            return float(self.start * (self.end / self.start) ** share)
+        return self.start + share * (self.end - self.start)
+
+
+def value_at(value: float | Schedule, step: int) -> float:
+    """The value of a number or of a schedule at a local step."""
+    return value.at(step) if isinstance(value, Schedule) else value

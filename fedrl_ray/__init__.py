@@ -1,0 +1,1 @@
+"""Robust federated reinforcement learning on Ray."""

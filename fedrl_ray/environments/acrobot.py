@@ -1,0 +1,43 @@
+"""Acrobot of Gymnasium."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from gymnasium.envs.classic_control.acrobot import AcrobotEnv
+
+from algorithms.types import Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
+from .scalar import ScalarStack
+
+
+class Acrobot(EnvFamily):
+    """Swing a two-link arm above a bar: reward -1 per step, 500 steps at most.
+
+    The centre of mass of a link stays at half its length, as in Gymnasium; the moment of inertia
+    stays 1, as in Gymnasium and in Jin et al. 2022.
+    """
+
+    Config = EnvironmentConfig
+    parameters: ClassVar[dict[str, Parameter]] = {
+        "link_length_1": Parameter(1.0, "m", 0.1, 5.0, "length of the upper link"),
+        "link_length_2": Parameter(1.0, "m", 0.1, 5.0, "length of the lower link"),
+        "link_mass_1": Parameter(1.0, "kg", 0.05, 20.0, "mass of the upper link"),
+        "link_mass_2": Parameter(1.0, "kg", 0.05, 20.0, "mass of the lower link"),
+    }
+    spec = Spec(obs_size=6, num_actions=3, max_episode_steps=500)
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+        envs = [_acrobot(dynamics, row) for row in range(len(seeds))]
+        return ScalarStack(self.spec, envs, seeds, retire=retire)
+
+
+def _acrobot(dynamics: Dynamics, row: int) -> AcrobotEnv:
+    env = AcrobotEnv()
+    env.LINK_LENGTH_1 = float(dynamics["link_length_1"][row])
+    env.LINK_LENGTH_2 = float(dynamics["link_length_2"][row])
+    env.LINK_MASS_1 = float(dynamics["link_mass_1"][row])
+    env.LINK_MASS_2 = float(dynamics["link_mass_2"][row])
+    env.LINK_COM_POS_1, env.LINK_COM_POS_2 = env.LINK_LENGTH_1 / 2, env.LINK_LENGTH_2 / 2
+    return env

@@ -1,0 +1,267 @@
+"""What every environment family shares: parameters, perturbations, and N environments in lock-step.
+
+A family knows its physical parameters by name. From a perturbation it draws the dynamics of K
+local agents and lays out a test grid; from dynamics it makes a stack of environments.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from algorithms.draws import Role, episode_seed, philox
+from algorithms.settings import Settings
+from algorithms.types import AgentState, Array, Dynamics, Spec, Transition
+
+from ..errors import UserError
+from .grids import test_grid
+
+
+class Parameter(NamedTuple):
+    """A physical parameter: its nominal value, unit and legal range, ends included."""
+
+    nominal: float
+    unit: str
+    low: float
+    high: float
+    meaning: str
+
+
+class Range(Settings):
+    """Uniform between two values in the parameter's own unit."""
+
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value."""
+
+
+Perturbation = Annotated[float, Field(gt=0)] | Range | tuple[float, ...]
+"""A half-width relative to nominal, a range, or one value per agent."""
+
+
+class EnvironmentConfig(Settings):
+    """Keys that every environment family has."""
+
+    perturb: dict[str, Perturbation] = {}
+    """What differs between local agents: parameter -> 0.5 (uniform within +-50% of nominal),
+    {low:, high:} in the parameter's unit, or a list with one value per agent."""
+
+
+class EpisodeSeeds:
+    """Seeds of the resets of N rows, keyed by (seed, role, index of the row, episode)."""
+
+    def __init__(self, seed: int, role: Role, index: Sequence[int], first: Sequence[int]) -> None:
+        self._seed, self._role, self._index = seed, role, tuple(index)
+        self.first = np.array(first, dtype=np.int64)
+        """Number of the first episode of each row: [N]."""
+
+    @classmethod
+    def of_agents(cls, seed: int, agent_ids: Sequence[int]) -> EpisodeSeeds:
+        """Training: every agent counts its own episodes from 0."""
+        return cls(seed, Role.EPISODE, agent_ids, [0] * len(agent_ids))
+
+    @classmethod
+    def of_grid(cls, seed: int, size: int, episodes: int) -> EpisodeSeeds:
+        """Evaluation: `episodes` rows per grid point, row-major, one episode each. Two policies
+        are therefore compared on the same episodes."""
+        index = np.repeat(np.arange(size), episodes)
+        first = np.tile(np.arange(episodes), size)
+        return cls(seed, Role.EVALUATION, index.tolist(), first.tolist())
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def seed(self, row: int, episode: int) -> int:
+        return episode_seed(self._seed, self._role, self._index[row], episode)
+
+
+class EpisodeStack(ABC):
+    """N environments in lock-step. Subclasses supply physics; this class keeps the episodes.
+
+    A row whose episode ends is reset in the same step from its own next seed, so no
+    pseudo-transition exists; with `retire` (evaluation) it stops instead.
+    """
+
+    def __init__(self, spec: Spec, seeds: EpisodeSeeds, *, retire: bool = False) -> None:
+        n = len(seeds)
+        self.spec, self.seeds, self._retire = spec, seeds, retire
+        self.alive = np.ones(n, dtype=bool)
+        self.finished = np.zeros(n, dtype=bool)
+        """Rows whose episode ended in the last step: [N]."""
+        self.finished_return = np.zeros(n)
+        """Return of the last episode that ended, per row: [N]."""
+        self._episode = seeds.first.copy()
+        self._elapsed = np.zeros(n, dtype=np.int64)
+        self._return = np.zeros(n)
+        self._sum = np.zeros(n)
+        self._count = np.zeros(n, dtype=np.int64)
+        self._obs = np.zeros((n,) if spec.kind == "tabular" else (n, spec.obs_size),
+                             np.int64 if spec.kind == "tabular" else np.float32)  # fmt: skip
+
+    def start(self) -> None:
+        """Reset every row; called once, when the subclass is ready."""
+        for row in range(len(self.seeds)):
+            self._begin_episode(row)
+
+    @property
+    def obs(self) -> Array:
+        return self._obs
+
+    @abstractmethod
+    def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
+        """Physics of one step: next_obs [N, S], reward [N], terminated [N], truncated [N].
+
+        The time limit of the spec is applied by the caller; `truncated` is for an environment's
+        own further reasons. Rows that are not `alive` may hold anything.
+        """
+
+    @abstractmethod
+    def reset_row(self, row: int, seed: int) -> Array:
+        """Start an episode from a seed; returns its first observation [S]."""
+
+    @abstractmethod
+    def physics_state(self, row: int) -> AgentState:
+        """What `advance` needs to go on exactly, besides seed and elapsed steps."""
+
+    @abstractmethod
+    def load_physics_state(self, row: int, state: AgentState) -> None: ...
+
+    def step(self, action: Array) -> Transition:
+        """Step all N rows. See `Transition` for shapes."""
+        obs = self._obs
+        next_obs, reward, terminated, truncated = self.advance(action)
+        self._elapsed += 1
+        self._return += np.where(self.alive, reward, 0.0)
+        done = terminated | truncated | (self._elapsed >= self.spec.max_episode_steps)
+        self.finished = done & self.alive
+        self._obs = next_obs
+        if self.finished.any():
+            self._obs = next_obs.copy()
+            for row in np.flatnonzero(self.finished):
+                self._end_episode(int(row))
+        return Transition(obs, action, reward.astype(np.float32), next_obs,
+                          terminated.astype(np.float32))  # fmt: skip
+
+    def drain_episodes(self) -> tuple[Array, Array]:
+        drained = self._sum, self._count
+        self._sum, self._count = np.zeros_like(self._sum), np.zeros_like(self._count)
+        return drained
+
+    def agent_state(self, row: int) -> AgentState:
+        counters = {
+            "episode": self._episode[row],
+            "elapsed": self._elapsed[row],
+            "return": self._return[row],
+            "obs": self._obs[row],
+        }
+        state = {name: np.array(value) for name, value in counters.items()}
+        return state | {f"physics/{k}": v for k, v in self.physics_state(row).items()}
+
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        self._episode[row], self._elapsed[row] = state["episode"], state["elapsed"]
+        self._return[row] = state["return"]
+        self._obs = self._obs.copy()
+        self._obs[row] = state["obs"]
+        prefix = "physics/"
+        physics = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        self.load_physics_state(row, physics)
+
+    def _begin_episode(self, row: int) -> None:
+        seed = self.seeds.seed(row, int(self._episode[row]))
+        self._elapsed[row], self._return[row] = 0, 0.0
+        self._obs[row] = self.reset_row(row, seed)
+
+    def _end_episode(self, row: int) -> None:
+        self.finished_return[row] = self._return[row]
+        self._sum[row] += self._return[row]
+        self._count[row] += 1
+        self._episode[row] += 1
+        if self._retire:
+            self.alive[row] = False
+        else:
+            self._begin_episode(row)
+
+
+class EnvFamily(ABC):
+    """A family of environments that differ in physical parameters."""
+
+    Config: ClassVar[type[EnvironmentConfig]] = EnvironmentConfig
+    exemptions: ClassVar[dict[str, str]] = {}
+    """Laws of the project that do not hold for this plug-in, each with its reason."""
+    parameters: Mapping[str, Parameter] = {}
+    """Physical parameters by name. A class attribute, or set in __init__ where it depends on the
+    configuration."""
+    spec: Spec
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodeStack:
+        """A stack of environments, row i with dynamics[name][i]; every parameter is present."""
+
+    def nominal(self) -> Dynamics:
+        """The unperturbed environment: each parameter [1]."""
+        return {name: np.array([p.nominal]) for name, p in self.parameters.items()}
+
+    def draw(self, perturb: Mapping[str, Any], *, seed: int, agent_ids: Sequence[int]) -> Dynamics:
+        """Dynamics of some agents: each parameter [N]. A perturbed parameter is uniform in its
+        range and keyed by (seed, agent, parameter), so no other parameter or agent changes it."""
+        dynamics = {n: np.repeat(v, len(agent_ids)) for n, v in self.nominal().items()}
+        ranges = self.ranges(perturb)
+        for index, name in enumerate(self.parameters):
+            if name not in perturb:
+                continue
+            value = perturb[name]
+            if isinstance(value, tuple):
+                dynamics[name] = np.array([value[agent] for agent in agent_ids])
+                continue
+            low, high = ranges[name]
+            dynamics[name] = np.array(
+                [philox(seed, Role.DYNAMICS, a, index).uniform(low, high) for a in agent_ids]
+            )
+        return dynamics
+
+    def grid(self, perturb: Mapping[str, Any], *, size: int, seed: int) -> Dynamics:
+        """The test grid over a perturbation: each parameter [M]. See `grids.test_grid`."""
+        points = test_grid(self.ranges(perturb), self.nominal(), size=size, seed=seed)
+        m = len(next(iter(points.values()))) if points else 1
+        return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
+
+    def ranges(self, perturb: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+        """Low and high of each perturbed parameter, in the order of `parameters`.
+
+        Raises UserError for a parameter that does not exist or a value outside its legal range.
+        """
+        for name in perturb:
+            self._require_parameter(name)
+        return {n: self._range(n, perturb[n]) for n in self.parameters if n in perturb}
+
+    def _require_parameter(self, name: str) -> None:
+        if name not in self.parameters:
+            known = ", ".join(self.parameters) or "none"
+            raise UserError(f"environment.perturb.{name}: no such parameter; known: {known}")
+
+    def _range(self, name: str, value: Any) -> tuple[float, float]:
+        p, key = self.parameters[name], f"environment.perturb.{name}"
+        if isinstance(value, Range):
+            low, high = value.low, value.high
+        elif isinstance(value, tuple):
+            if not value:
+                raise UserError(f"{key} must hold one value per agent, got an empty list")
+            low, high = min(value), max(value)
+        else:
+            low, high = sorted((p.nominal * (1 - value), p.nominal * (1 + value)))
+            if low == high:
+                raise UserError(f"{key} is relative to a nominal value of 0; give {{low:, high:}}")
+        if not p.low <= low <= high <= p.high:
+            raise UserError(
+                f"{key} must stay within [{p.low:g}, {p.high:g}] {p.unit}".rstrip()
+                + f", got [{low:g}, {high:g}]"
+            )
+        return low, high

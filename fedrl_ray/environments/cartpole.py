@@ -1,0 +1,70 @@
+"""CartPole of Gymnasium, vectorised, with its own physics per row."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.utils.seeding import np_random
+
+from algorithms.types import AgentState, Array, Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, EpisodeStack, Parameter
+
+
+class CartPoleStack(EpisodeStack):
+    """N rows of Gymnasium's CartPoleVectorEnv. Its resets are not used: they draw from one
+    generator for all rows and come a step late."""
+
+    def __init__(
+        self, spec: Spec, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
+    ) -> None:
+        super().__init__(spec, seeds, retire=retire)
+        n = len(seeds)
+        self._env = CartPoleVectorEnv(n, max_episode_steps=np.iinfo(np.int32).max)
+        _set_physics(self._env, dynamics)
+        self._env.state = np.zeros((4, n))
+        self.start()
+
+    def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
+        obs, reward, terminated, truncated, _ = self._env.step(action)
+        self._env.prev_done[:] = False
+        return obs, reward, terminated, truncated
+
+    def reset_row(self, row: int, seed: int) -> Array:
+        state = np_random(seed)[0].uniform(-0.05, 0.05, size=4)
+        self._env.state[:, row] = state
+        return state.astype(np.float32)
+
+    def physics_state(self, row: int) -> AgentState:
+        return {"state": self._env.state[:, row].copy()}
+
+    def load_physics_state(self, row: int, state: AgentState) -> None:
+        self._env.state[:, row] = state["state"]
+
+
+def _set_physics(env: CartPoleVectorEnv, dynamics: Dynamics) -> None:
+    """Arrays in place of Gymnasium's numbers, derived attributes recomputed."""
+    env.length = dynamics["pole_length"] / 2
+    env.masspole, env.masscart = dynamics["pole_mass"], dynamics["cart_mass"]
+    env.gravity, env.force_mag = dynamics["gravity"], dynamics["force"]
+    env.total_mass = env.masspole + env.masscart
+    env.polemass_length = env.masspole * env.length
+
+
+class CartPole(EnvFamily):
+    """Balance a pole on a cart: reward 1 per step, 500 steps at most."""
+
+    Config = EnvironmentConfig
+    parameters: ClassVar[dict[str, Parameter]] = {
+        "pole_length": Parameter(1.0, "m", 0.05, 10.0, "full length of the pole"),
+        "pole_mass": Parameter(0.1, "kg", 0.001, 10.0, "mass of the pole"),
+        "cart_mass": Parameter(1.0, "kg", 0.01, 100.0, "mass of the cart"),
+        "gravity": Parameter(9.8, "m/s^2", 0.1, 100.0, "gravitational acceleration"),
+        "force": Parameter(10.0, "N", 0.1, 100.0, "size of the push"),
+    }
+    spec = Spec(obs_size=4, num_actions=2, max_episode_steps=500)
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> CartPoleStack:
+        return CartPoleStack(self.spec, dynamics, seeds, retire=retire)

@@ -1,0 +1,48 @@
+"""Test grids over perturbed parameters."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.stats import qmc
+
+from algorithms.types import Array, Dynamics
+
+from ..errors import UserError
+
+
+def test_grid(
+    ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
+) -> Dynamics:
+    """Points of a box: each parameter [M].
+
+    One parameter: an even grid with both ends. Several: all corners, the nominal point, and a
+    scrambled Halton design (scipy.stats.qmc) for the rest, M = size in total. None: empty.
+
+    Raises UserError where `size` does not hold what is promised.
+    """
+    if not ranges:
+        return {}
+    least = 2 if len(ranges) == 1 else 2 ** len(ranges) + 1
+    if size < least:
+        raise UserError(
+            f"evaluation.grid must be at least {least} for {len(ranges)} perturbed parameters "
+            f"(both ends of each, together{' and nominal' if len(ranges) > 1 else ''}), got {size}"
+        )
+    if len(ranges) == 1:
+        name, (low, high) = next(iter(ranges.items()))
+        return {name: np.linspace(low, high, size)}
+    return _design(ranges, nominal, size=size, seed=seed)
+
+
+def _design(
+    ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
+) -> Dynamics:
+    corners = np.array(list(itertools.product(*ranges.values())))
+    centre = np.array([[float(nominal[name][0]) for name in ranges]])
+    low, high = np.array(list(ranges.values())).T
+    rest = qmc.Halton(len(ranges), rng=seed).random(size - len(corners) - 1)
+    points = np.concatenate([corners, centre, low + rest * (high - low)])
+    return {name: points[:, i] for i, name in enumerate(ranges)}

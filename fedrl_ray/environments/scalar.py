@@ -1,0 +1,52 @@
+"""N single Gymnasium environments as one stack, for families without vector physics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from algorithms.types import AgentState, Array, Spec
+
+from .base import EpisodeSeeds, EpisodeStack
+
+
+class ScalarStack(EpisodeStack):
+    """Steps unwrapped environments one by one: each row is exactly Gymnasium's own environment.
+
+    `state_names` are the attributes that `step` reads and writes; resets are seeded, so the
+    generators need no saving unless steps draw from them.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        envs: Sequence[gymnasium.Env[Any, Any]],
+        seeds: EpisodeSeeds,
+        *,
+        retire: bool,
+        state_names: Sequence[str] = ("state",),
+    ) -> None:
+        super().__init__(spec, seeds, retire=retire)
+        self._envs, self._state_names = list(envs), tuple(state_names)
+        self.start()
+
+    def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
+        n = len(self._envs)
+        obs, reward = self._obs.copy(), np.zeros(n)
+        terminated, truncated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        for i in np.flatnonzero(self.alive):
+            obs[i], reward[i], terminated[i], truncated[i], _ = self._envs[i].step(action[i])
+        return obs, reward, terminated, truncated
+
+    def reset_row(self, row: int, seed: int) -> Array:
+        return np.asarray(self._envs[row].reset(seed=seed)[0], dtype=np.float32)
+
+    def physics_state(self, row: int) -> AgentState:
+        return {name: np.array(getattr(self._envs[row], name)) for name in self._state_names}
+
+    def load_physics_state(self, row: int, state: AgentState) -> None:
+        for name in self._state_names:
+            setattr(self._envs[row], name, np.array(state[name]))
