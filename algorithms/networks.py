@@ -11,6 +11,7 @@ its body. Padded entries start at zero, get zero gradients and stay zero.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -108,7 +109,7 @@ class StackedMLP:
 
 def _layout(num_agents: int, widths: tuple[int, ...]) -> tuple[list[_Slot], int]:
     slots, start = [], 0
-    for layer, (wide_in, wide_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
         out = pad_width(wide_out)
         for kind, rows, true_rows in (("weight", pad_width(wide_in), wide_in), ("bias", 1, 1)):
             slots.append(_Slot(f"{layer}.{kind}", start, (rows, out), (true_rows, wide_out)))
@@ -125,7 +126,7 @@ def initial_weights(
     `last_bound` replaces the bound of the last layer (DDPG: 3e-3).
     """
     params: Params = {}
-    for layer, (wide_in, wide_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
         rng = philox(seed, Role.INITIAL_WEIGHTS, network * 1000 + layer)
         bound = 1.0 / math.sqrt(wide_in)
         if last_bound is not None and layer == len(widths) - 2:

@@ -63,10 +63,10 @@ class OffPolicyConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _default_target(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("target_period") is None:
-            if data.get("target_rate") is None:
-                return data | {"target_rate": cls.default_target_rate}
-        return data
+        if not isinstance(data, dict) or data.get("target_period") is not None:
+            return data
+        given = data.get("target_rate")
+        return data | {"target_rate": cls.default_target_rate if given is None else given}
 
     @model_validator(mode="after")
     def _one_target_rule(self) -> Self:

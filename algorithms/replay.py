@@ -41,9 +41,8 @@ class Replay:
         """A minibatch per agent, with replacement, from uniform numbers in [0, 1)."""
         size_N1 = np.minimum(self._added_N, self.capacity)[:, None]
         index_NB = torch.from_numpy((uniform_NB * size_N1).astype(np.int64))
-        obs, action, reward, next_obs, terminated = self._rows[self._agents_N1, index_NB].split(
-            self._splits, dim=-1
-        )
+        rows_NBW = self._rows[self._agents_N1, index_NB]
+        obs, action, reward, next_obs, terminated = torch.split(rows_NBW, self._splits, dim=-1)
         return Transition(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1))
 
     def agent_state(self, row: int) -> AgentState:

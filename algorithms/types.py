@@ -29,7 +29,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -141,7 +140,7 @@ class Partial(NamedTuple):
 
     high: Params
     low: Params
-    count: int
+    num_agents: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,13 +29,13 @@ class Mean:
     def partial(self, shared: Params) -> Partial:
         """Sum of [N, ...] over agents: [...] as a pair."""
         sums = {name: _sum_rows(x) for name, x in shared.items()}
-        count = len(next(iter(shared.values())))
+        num_agents = len(next(iter(shared.values())))
         high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
-        return Partial(high, low, count)
+        return Partial(high, low, num_agents)
 
     def merge(self, server: ServerState, partials: Sequence[Partial]) -> ServerState:
         """The mean over all agents behind the partials; the round number goes up by one."""
-        count = sum(p.count for p in partials)
+        count = sum(p.num_agents for p in partials)
         mean: Params = {}
         for name, old in server.shared.items():
             total = partials[0].high[name], partials[0].low[name]

@@ -71,7 +71,7 @@ class FedRDQN(OffPolicyLearner):
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M] int64."""
         with torch.no_grad():
-            return self.networks["q"](torch.from_numpy(obs)).argmax(-1).numpy()  # type: ignore[no-any-return]
+            return self.networks["q"](torch.from_numpy(obs)).argmax(-1).numpy()
 
     def update(self, batch: Transition) -> None:
         """The losses of FedRDQN; batch fields are [N, B, ...]."""

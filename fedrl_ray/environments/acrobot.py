@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
 
 from gymnasium.envs.classic_control.acrobot import AcrobotEnv
 
@@ -20,7 +20,7 @@ class Acrobot(EnvFamily):
     """
 
     Config = EnvironmentConfig
-    parameters: ClassVar[dict[str, Parameter]] = {
+    parameters: Mapping[str, Parameter] = {
         "link_length_1": Parameter(1.0, "m", 0.1, 5.0, "length of the upper link"),
         "link_length_2": Parameter(1.0, "m", 0.1, 5.0, "length of the lower link"),
         "link_mass_1": Parameter(1.0, "kg", 0.05, 20.0, "mass of the upper link"),

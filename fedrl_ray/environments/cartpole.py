@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
@@ -21,10 +22,7 @@ class CartPoleStack(EpisodeStack):
         self, spec: Spec, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
     ) -> None:
         super().__init__(spec, seeds, retire=retire)
-        n = len(seeds)
-        self._env = CartPoleVectorEnv(n, max_episode_steps=np.iinfo(np.int32).max)
-        _set_physics(self._env, dynamics)
-        self._env.state = np.zeros((4, n))
+        self._env = _vector_env(len(seeds), dynamics)
         self.start()
 
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
@@ -44,20 +42,24 @@ class CartPoleStack(EpisodeStack):
         self._env.state[:, row] = state["state"]
 
 
-def _set_physics(env: CartPoleVectorEnv, dynamics: Dynamics) -> None:
+def _vector_env(size: int, dynamics: Dynamics) -> Any:
     """Arrays in place of Gymnasium's numbers, derived attributes recomputed."""
+    env: Any
+    env = CartPoleVectorEnv(size, max_episode_steps=np.iinfo(np.int32).max)
     env.length = dynamics["pole_length"] / 2
     env.masspole, env.masscart = dynamics["pole_mass"], dynamics["cart_mass"]
     env.gravity, env.force_mag = dynamics["gravity"], dynamics["force"]
     env.total_mass = env.masspole + env.masscart
     env.polemass_length = env.masspole * env.length
+    env.state = np.zeros((4, size))
+    return env
 
 
 class CartPole(EnvFamily):
     """Balance a pole on a cart: reward 1 per step, 500 steps at most."""
 
     Config = EnvironmentConfig
-    parameters: ClassVar[dict[str, Parameter]] = {
+    parameters: Mapping[str, Parameter] = {
         "pole_length": Parameter(1.0, "m", 0.05, 10.0, "full length of the pole"),
         "pole_mass": Parameter(0.1, "kg", 0.001, 10.0, "mass of the pole"),
         "cart_mass": Parameter(1.0, "kg", 0.01, 100.0, "mass of the cart"),
