@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
+from scipy.special import ndtri
 
 from .types import Array
 
@@ -38,6 +39,11 @@ def philox(seed: int, role: Role, index: int, counter: int = 0) -> np.random.Gen
 def episode_seed(seed: int, role: Role, index: int, episode: int) -> int:
     """The seed of one episode's reset: 31 bits, as every environment accepts."""
     return int(philox(seed, role, index, episode).integers(2**31))
+
+
+def gaussian(uniform: Array) -> Array:
+    """Standard normal numbers from uniform ones in [0, 1), one for one and all finite."""
+    return np.asarray(ndtri(np.maximum(uniform, np.finfo(np.float64).tiny)))
 
 
 class StepDraws:

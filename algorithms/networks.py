@@ -58,6 +58,11 @@ class StackedMLP:
             for w, b in zip(self._slots[::2], self._slots[1::2], strict=True)
         ]
 
+    @property
+    def leaves(self) -> list[Tensor]:
+        """Weights and biases as autograd sees them; their gradients lie in `flat.grad`."""
+        return [leaf for layer in self._layers for leaf in layer]
+
     def __call__(self, x_NBI: Tensor) -> Tensor:
         """[N, B, in] -> [N, B, out]."""
         x = torch.nn.functional.pad(x_NBI, (0, pad_width(self.widths[0]) - self.widths[0]))

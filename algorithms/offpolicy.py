@@ -4,75 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from . import prefixes
 from .draws import Role, StepDraws
 from .metrics import MeanPerAgent
-from .networks import StackedMLP
+from .networks import StackedMLP, initial_weights
+from .offpolicy_config import OffPolicyConfig
 from .optimiser import StackedAdam
 from .replay import Replay
 from .schedules import Schedule, value_at
-from .settings import Settings
 from .types import AgentState, Array, Params, Spec, StackedEnv, Transition
-
-Omega = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class OffPolicyConfig(Settings):
-    """Keys that FedRDQN and FedRDDPG share."""
-
-    omega: Omega | tuple[Omega, ...] = 0.3
-    """Robustness level in [0, 1], one number or one per agent; 0 is the plain baseline, without a
-    degree network."""
-    expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """Expectile level tau of the degree network; smaller is closer to the minimum."""
-    discount: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """Discount factor gamma."""
-    learning_rate: Positive | Schedule = 1e-3
-    """Adam's step size of the Q network; a number or a schedule over local steps."""
-    degree_learning_rate: Positive | Schedule | None = None
-    """Adam's step size of the degree network; null: the same as `learning_rate`."""
-    target_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Soft target update eta after every update; null with `target_period`: hard copies."""
-    target_period: Annotated[int, Field(ge=1)] | None = None
-    """Copy the networks to their targets every so many updates, in place of `target_rate`."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
-    """Transitions per minibatch."""
-    replay_capacity: Annotated[int, Field(ge=1)] = 1000
-    """Transitions that each agent keeps."""
-    learning_starts: Annotated[int, Field(ge=0)] = 100
-    """Local steps before the first update."""
-    updates_per_step: Positive = 1.0
-    """Updates per local step; 0.25 is one every four steps."""
-    max_grad_norm: Positive | None = None
-    """Clip the gradient of each agent and network to this norm; null: no clipping."""
-    hidden_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (128,)
-    """Widths of the hidden layers of every network."""
-    reset_on_sync: bool = False
-    """Rebuild replay, optimiser and targets after every averaging (Jin et al. 2022)."""
-
-    default_target_rate: ClassVar[float] = 0.005
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_target(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("target_period") is not None:
-            return data
-        given = data.get("target_rate")
-        return data | {"target_rate": cls.default_target_rate if given is None else given}
-
-    @model_validator(mode="after")
-    def _one_target_rule(self) -> Self:
-        if self.target_rate is not None and self.target_period is not None:
-            raise ValueError("give target_rate (soft) or target_period (hard), not both")
-        return self
 
 
 class OffPolicyLearner(ABC):
@@ -87,14 +33,11 @@ class OffPolicyLearner(ABC):
     def __init__(
         self, config: OffPolicyConfig, spec: Spec, *, agent_ids: Sequence[int], seed: int
     ) -> None:
-        self.config, self.spec, self.agent_ids = config, spec, tuple(agent_ids)
+        self.config, self.spec, self.seed = config, spec, seed
+        self.agent_ids = tuple(agent_ids)
         self.num_agents = len(self.agent_ids)
         self.clock = 0
         self._last_reset = 0
-        self.omega_N1 = torch.tensor(
-            [[omega_of(config.omega, agent)] for agent in self.agent_ids], dtype=torch.float32
-        )
-        self.robust = has_degree_network(config.omega)
         self.metrics = MeanPerAgent(self.num_agents)
         self.networks: dict[str, StackedMLP] = {}
         self.optimisers: dict[str, StackedAdam] = {}
@@ -115,12 +58,32 @@ class OffPolicyLearner(ABC):
     @abstractmethod
     def act(self, obs: Array) -> Array: ...
 
+    def episodes_ended(self, finished_N: Array) -> None:  # noqa: B027 - an optional hook
+        """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
+
+    def build_network(
+        self,
+        name: str,
+        widths: Sequence[int],
+        *,
+        number: int,
+        with_target: bool = False,
+        last_bound: float | None = None,
+    ) -> None:
+        """A network from initial weights keyed by its `number`, and an equal `<name>_target`."""
+        weights = initial_weights(widths, seed=self.seed, network=number, last_bound=last_bound)
+        self.networks[name] = StackedMLP(self.num_agents, widths, trainable=True)
+        self.networks[name].load(weights)
+        if with_target:
+            self.networks[f"{name}_target"] = StackedMLP(self.num_agents, widths, trainable=False)
+            self.networks[f"{name}_target"].load(weights)
+
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
         with torch.no_grad():
-            action = self.explore(torch.from_numpy(env.obs))
-        transition = env.step(action)
-        self.replay.add(transition)
+            action = self.explore(as_tensor(env.obs))
+        self.replay.add(env.step(action))
+        self.episodes_ended(env.finished)
         done, due = self.updates_done(self.clock), self.updates_done(self.clock + 1)
         if due > done:
             uniform = self._replay_draws.at(self.clock).reshape(
@@ -148,12 +111,16 @@ class OffPolicyLearner(ABC):
             )
         return self._replay
 
-    def descend(self, loss: Tensor, optimiser: str, networks: Sequence[str]) -> None:
-        """Backward, clip per agent and network, one Adam step."""
+    def descend(self, loss_N: Tensor, optimiser: str, networks: Sequence[str]) -> None:
+        """Backward into these networks alone, clip per agent and network, one Adam step.
+
+        The losses are summed over agents, so each agent's gradient is that of its own loss.
+        """
         nets = [self.networks[name] for name in networks]
         for net in nets:
             net.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        leaves = [leaf for net in nets for leaf in net.leaves]
+        loss_N.sum().backward(inputs=leaves)  # type: ignore[no-untyped-call]
         for net in nets:
             net.clip_grad_norm(self.config.max_grad_norm)
         rates = [value_at(self.learning_rate_of(name), self.clock) for name in networks]
@@ -176,9 +143,7 @@ class OffPolicyLearner(ABC):
         return self.metrics.drain()
 
     def shared(self) -> Params:
-        return prefixes.join(
-            {name: _numpy(net.views()) for name, net in self.networks.items()}
-        )  # fmt: skip
+        return prefixes.join({name: _numpy(net.views()) for name, net in self.networks.items()})
 
     def load_shared(self, shared: Params) -> None:
         for name, net in self.networks.items():
@@ -188,7 +153,8 @@ class OffPolicyLearner(ABC):
 
     def _reset(self) -> None:
         self._last_reset = self.clock
-        self.replay.clear()
+        if self._replay is not None:
+            self._replay.clear()
         for optimiser in self.optimisers.values():
             optimiser.reset()
         for name in [n for n in self.networks if n.endswith("_target")]:
@@ -209,14 +175,9 @@ class OffPolicyLearner(ABC):
         self.replay.load_agent_state(row, prefixes.select(state, "replay"))
 
 
-def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:
-    """The robustness level of one agent."""
-    return omega[agent_id] if isinstance(omega, tuple) else omega
-
-
-def has_degree_network(omega: float | tuple[float, ...]) -> bool:
-    """Whether any agent is robust; at omega 0 everywhere the degree network is not built."""
-    return max(omega) > 0 if isinstance(omega, tuple) else omega > 0
+def as_tensor(obs: Array) -> Tensor:
+    """Observations in torch's default type, which is the networks' own."""
+    return torch.from_numpy(obs).to(torch.get_default_dtype())
 
 
 def _numpy(views: dict[str, Tensor], row: int | None = None) -> dict[str, Array]:

@@ -26,7 +26,7 @@ class StackedAdam:
         """Forget both moments of every agent."""
         for network in self._networks:
             self._adam.state[network.flat] = {
-                "step": torch.tensor(0.0),
+                "step": torch.tensor(0.0, dtype=torch.float32),
                 "exp_avg": torch.zeros_like(network.flat.data),
                 "exp_avg_sq": torch.zeros_like(network.flat.data),
             }

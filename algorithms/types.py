@@ -87,6 +87,10 @@ class StackedEnv(Protocol):
     def obs(self) -> Array:
         """What to act on next, after any reset: [N, S] float32 ([N] int64 when tabular)."""
 
+    @property
+    def finished(self) -> Array:
+        """Rows whose episode ended in the last step: [N] bool."""
+
     def step(self, action: Array) -> Transition:
         """Step all N; finished episodes are reset in the same call."""
 

@@ -1,0 +1,71 @@
+"""The robust critics that FedRDQN and FedRDDPG share: Q(.; theta), its target, and D(s; psi).
+
+The two algorithms differ in the bootstrap value of s' and in their actor. What they have in
+common is here: the robust target y, the regression of D, and the joint step of theta and psi.
+The degree network is built only if some agent has omega above 0.
+
+The paper is silent on which network makes the degree network's regression target; we take
+theta', as y does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .offpolicy import OffPolicyLearner
+from .offpolicy_config import OffPolicyConfig, has_degree_network, omega_of
+from .optimiser import StackedAdam
+from .robust import expectile_loss, next_value, robust_target, td_loss
+from .types import Spec, Transition
+
+_Q, _DEGREE = 0, 1  # numbers of the networks in the initial draw
+
+
+class RobustCriticLearner(OffPolicyLearner):
+    """Adds theta, theta' and psi, and the step that theta and psi take together."""
+
+    def __init__(
+        self, config: OffPolicyConfig, spec: Spec, *, agent_ids: Sequence[int], seed: int
+    ) -> None:
+        super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
+        self.omega_N1 = torch.tensor([[omega_of(config.omega, a)] for a in self.agent_ids])
+        self.robust = has_degree_network(config.omega)
+        self._critics = ["q", "degree"] if self.robust else ["q"]
+
+    def build_critics(self, widths: Sequence[int], *, last_bound: float | None = None) -> None:
+        """Q of the given widths, its target, D with the same hidden layers, and their Adam."""
+        self.build_network("q", widths, number=_Q, with_target=True, last_bound=last_bound)
+        if self.robust:
+            degree_widths = [self.spec.obs_size, *widths[1:-1], 1]
+            self.build_network("degree", degree_widths, number=_DEGREE, last_bound=last_bound)
+        self.optimisers["critics"] = StackedAdam([self.networks[name] for name in self._critics])
+
+    def step_critics(self, batch: Transition, *, q_NB: Tensor, bootstrap_NB: Tensor) -> None:
+        """theta and psi step together, from v(s'), y and D(s) of the parameters before the step.
+
+        q_NB is Q(s, a; theta) with its graph, bootstrap_NB the target networks' value of s'.
+        """
+        v_next_NB = next_value(bootstrap_NB, batch.terminated)
+        v_worst_NB = self.networks["degree"](batch.obs)[..., 0] if self.robust else None
+        target_NB = robust_target(
+            batch.reward,
+            v_next_NB,
+            v_worst_NB,
+            discount=self.config.discount,
+            omega_N1=self.omega_N1,
+        )
+        loss_N = td_loss(q_NB, target_NB)
+        self.metrics.add(td_loss=loss_N)
+        if v_worst_NB is not None:
+            loss_N = loss_N + self._degree_loss(v_worst_NB, v_next_NB)
+        self.descend(loss_N, "critics", self._critics)
+
+    def _degree_loss(self, v_worst_NB: Tensor, v_next_NB: Tensor) -> Tensor:
+        """Expectile regression of D(s; psi) on v(s'): [N]."""
+        loss_N = expectile_loss(v_worst_NB, v_next_NB, expectile=self.config.expectile).mean(-1)
+        gap_N = (v_worst_NB.detach() - v_next_NB.amin(-1, keepdim=True)).mean(-1)
+        self.metrics.add(degree_loss=loss_N, degree_gap=gap_N)
+        return loss_N

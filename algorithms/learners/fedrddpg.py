@@ -1,0 +1,148 @@
+"""FedRDDPG: robust deep deterministic policy gradient, arXiv 2507.14487; with omega 0 it is
+DDPGAvg (Jin et al. 2022).
+
+One local step, in this order: act (policy plus noise), step the environment, store; sample one
+minibatch; v(s'), y and D(s) from the parameters before the step; theta and psi step together; the
+policy ascends Q(s, pi(s; phi); theta) of the new theta; theta' and phi' follow. After E local
+steps theta, theta', psi, phi and phi' are averaged and broadcast. Replay, optimiser state and
+noise stay with the agent.
+
+The paper is silent on the networks: as in DDPG, pi is a tanh scaled to the action bounds, and the
+last layers start within 3e-3 of zero. Q takes state and action together at its first layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ..critics import RobustCriticLearner
+from ..draws import Role, StepDraws, gaussian
+from ..noise import ActionNoise
+from ..offpolicy import as_tensor
+from ..offpolicy_config import OffPolicyConfig, Positive
+from ..optimiser import StackedAdam
+from ..schedules import Schedule, value_at
+from ..types import AgentState, Array, Spec, Transition
+
+_POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
+_LAST_BOUND = 3e-3
+
+
+class FedRDDPG(RobustCriticLearner):
+    """Networks per agent: Q(s, a; theta), policy pi(s; phi), their targets theta' and phi', degree
+    network D(s; psi)."""
+
+    spec_kinds: ClassVar[tuple[str, ...]] = ("continuous",)
+
+    class Config(OffPolicyConfig):
+        """Keys of `learner: {name: fedrddpg}`."""
+
+        learning_rate: Positive | Schedule = 1e-4
+        """Adam's step size of the Q network; a number or a schedule over local steps."""
+        actor_learning_rate: Positive | Schedule = 1e-4
+        """Adam's step size of the policy; a number or a schedule over local steps."""
+        batch_size: Annotated[int, Field(ge=1)] = 64
+        """Transitions per minibatch."""
+        replay_capacity: Annotated[int, Field(ge=1)] = 100_000
+        """Transitions that each agent keeps."""
+        learning_starts: Annotated[int, Field(ge=0)] = 1000
+        """Local steps before the first update."""
+        hidden_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
+            400,
+            300,
+        )
+        """Widths of the hidden layers of every network."""
+        noise_theta: Annotated[float, Field(gt=0, le=1)] = 0.15
+        """Pull of the Ornstein-Uhlenbeck noise towards 0, per step; 1 is independent Gaussian
+        noise."""
+        noise_sigma: Annotated[float, Field(ge=0)] = 0.2
+        """Standard deviation of what is added to the noise per step, in units of half the action
+        range."""
+        noise_scale: Annotated[float, Field(ge=0)] | Schedule = 1.0
+        """Factor on the noise: a number or a schedule over local steps; 0 explores nothing."""
+
+        default_target_rate: ClassVar[float] = 0.001
+
+    config: Config
+
+    def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
+        super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
+        hidden, actions = config.hidden_sizes, len(spec.action_low)
+        self.build_critics([spec.obs_size + actions, *hidden, 1], last_bound=_LAST_BOUND)
+        self.build_network(
+            "policy",
+            [spec.obs_size, *hidden, actions],
+            number=_POLICY,
+            with_target=True,
+            last_bound=_LAST_BOUND,
+        )
+        self.optimisers["actor"] = StackedAdam([self.networks["policy"]])
+        low_A, high_A = torch.tensor(spec.action_low), torch.tensor(spec.action_high)
+        self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
+        self._noise = ActionNoise(
+            self.num_agents, actions, theta=config.noise_theta, sigma=config.noise_sigma
+        )
+        self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=actions)
+
+    def q(self, network: str, obs_NBS: Tensor, action_NBA: Tensor) -> Tensor:
+        """Q(s, a) of a critic: [N, B]."""
+        return self.networks[network](torch.cat([obs_NBS, action_NBA], dim=-1))[..., 0]
+
+    def pi(self, network: str, obs_NBS: Tensor) -> Tensor:
+        """pi(s) of a policy, within the action bounds: [N, B, A]."""
+        return self._centre_A + self._half_range_A * torch.tanh(self.networks[network](obs_NBS))
+
+    def explore(self, obs_NS: Tensor) -> Array:
+        """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
+        noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
+        scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
+        action_NA = self.pi("policy", obs_NS[:, None])[:, 0].numpy()
+        action_NA = action_NA + self._half_range_A.numpy() * scaled_NA
+        return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
+
+    def act(self, obs: Array) -> Array:
+        """Greedy: [N, M, S] -> [N, M, A] float32."""
+        with torch.no_grad():
+            return self.pi("policy", as_tensor(obs)).numpy().astype(np.float32)
+
+    def episodes_ended(self, finished_N: Array) -> None:
+        """The noise of a new episode starts from 0."""
+        self._noise.restart(finished_N)
+
+    def update(self, batch: Transition) -> None:
+        """v(s') = Q(s', pi(s'; phi'); theta'); theta and psi step together; then phi; then the
+        targets."""
+        with torch.no_grad():
+            next_action_NBA = self.pi("policy_target", batch.next_obs)
+            bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
+        q_NB = self.q("q", batch.obs, batch.action)
+        self.step_critics(batch, q_NB=q_NB, bootstrap_NB=bootstrap_NB)
+        self._step_actor(batch.obs)
+        self.update_target("q", "q_target")
+        self.update_target("policy", "policy_target")
+
+    def _step_actor(self, obs_NBS: Tensor) -> None:
+        """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch."""
+        loss_N = -self.q("q", obs_NBS, self.pi("policy", obs_NBS)).mean(-1)
+        self.metrics.add(actor_loss=loss_N)
+        self.descend(loss_N, "actor", ["policy"])
+
+    def learning_rate_of(self, network: str) -> float | Schedule:
+        """The policy has its own learning rate."""
+        if network == "policy":
+            return self.config.actor_learning_rate
+        return super().learning_rate_of(network)
+
+    def agent_state(self, row: int) -> AgentState:
+        """Everything of one agent, its noise included."""
+        return super().agent_state(row) | {"noise": self._noise.x_NA[row].copy()}
+
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        super().load_agent_state(row, state)
+        self._noise.x_NA[row] = state["noise"]

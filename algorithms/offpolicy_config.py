@@ -1,0 +1,73 @@
+"""The keys that FedRDQN and FedRDDPG share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from .schedules import Schedule
+from .settings import Settings
+
+Omega = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class OffPolicyConfig(Settings):
+    """Keys that FedRDQN and FedRDDPG share."""
+
+    omega: Omega | tuple[Omega, ...] = 0.3
+    """Robustness level in [0, 1], one number or one per agent; 0 is the plain baseline, without a
+    degree network."""
+    expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Expectile level tau of the degree network; smaller is closer to the minimum."""
+    discount: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Discount factor gamma."""
+    learning_rate: Positive | Schedule = 1e-3
+    """Adam's step size of the Q network; a number or a schedule over local steps."""
+    degree_learning_rate: Positive | Schedule | None = None
+    """Adam's step size of the degree network; null: the same as `learning_rate`."""
+    target_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Soft target update eta after every update; null with `target_period`: hard copies."""
+    target_period: Annotated[int, Field(ge=1)] | None = None
+    """Copy the networks to their targets every so many updates, in place of `target_rate`."""
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    """Transitions per minibatch."""
+    replay_capacity: Annotated[int, Field(ge=1)] = 1000
+    """Transitions that each agent keeps."""
+    learning_starts: Annotated[int, Field(ge=0)] = 100
+    """Local steps before the first update."""
+    updates_per_step: Positive = 1.0
+    """Updates per local step; 0.25 is one every four steps."""
+    max_grad_norm: Positive | None = None
+    """Clip the gradient of each agent and network to this norm; null: no clipping."""
+    hidden_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (128,)
+    """Widths of the hidden layers of every network."""
+    reset_on_sync: bool = False
+    """Rebuild replay, optimiser and targets after every averaging (Jin et al. 2022)."""
+
+    default_target_rate: ClassVar[float] = 0.005
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_target(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("target_period") is not None:
+            return data
+        given = data.get("target_rate")
+        return data | {"target_rate": cls.default_target_rate if given is None else given}
+
+    @model_validator(mode="after")
+    def _one_target_rule(self) -> Self:
+        if self.target_rate is not None and self.target_period is not None:
+            raise ValueError("give target_rate (soft) or target_period (hard), not both")
+        return self
+
+
+def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:
+    """The robustness level of one agent."""
+    return omega[agent_id] if isinstance(omega, tuple) else omega
+
+
+def has_degree_network(omega: float | tuple[float, ...]) -> bool:
+    """Whether any agent is robust; at omega 0 everywhere the degree network is not built."""
+    return max(omega) > 0 if isinstance(omega, tuple) else omega > 0
