@@ -1,0 +1,205 @@
+"""FedRQ: tabular robust Q-learning, arXiv 2507.14487; with omega 0 it is QAvg (Jin et al. 2022).
+
+Agent k moves Q_k(s,a) by lambda [ r + gamma (1 - omega) max_b Q_k(s',b)
++ gamma omega min_{x in N_s^k} max_b Q_k(x,b) - Q_k(s,a) ]; after E local steps the Q_k are averaged
+and broadcast. Mode `sampled` learns from one transition per step and finds N_s^k as it goes; mode
+`exact` updates every (s,a) at once with the expectation under P_k.
+
+The step size matters. At E > 1 a constant one leaves a bias (client drift), and c / (c + n) with
+n the agent's own visits of (s,a) converges to Q*. A slower decay, or a clock that all (s,a) share,
+weighs each agent by how often it visits: see `tabular_solver.visit_weights`.
+"""
+
+# ruff: noqa: N815 (shape suffixes are capitals)
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from ..draws import Role, StepDraws
+from ..metrics import MeanPerAgent
+from ..offpolicy_config import Omega, omega_of
+from ..schedules import Schedule, value_at
+from ..settings import Settings
+from ..step_sizes import Constant, Decaying, Power
+from ..tabular import (
+    exact_backup,
+    expected_reward,
+    neighbours,
+    robust_backup,
+    state_values,
+    worst_value,
+)
+from ..types import AgentState, Array, Params, Spec, StackedEnv, Transition
+
+
+class FedRQ:
+    """N local agents with a table Q each: [N, S, A] float64.
+
+    `neighbours_NSX` is N_s^k as visited, with one more column, X = S + 1, for the terminal
+    neighbour of value 0; it starts with the first successor seen. `visits_NSA` counts updates.
+    """
+
+    spec_kinds: ClassVar[tuple[str, ...]] = ("tabular",)
+    exemptions: ClassVar[dict[str, str]] = {}
+
+    class Config(Settings):
+        """Keys of `learner: {name: fedrq}`."""
+
+        omega: Omega | tuple[Omega, ...] = 0.3
+        """Robustness level in [0, 1], one number or one per agent; 0 is QAvg."""
+        discount: Annotated[float, Field(ge=0, lt=1)] = 0.9
+        """Discount factor gamma."""
+        mode: Literal["sampled", "exact"] = "sampled"
+        """sampled: one transition per local step; exact: a local step is a sweep over all (s,a)
+        with the environment's own kernels, and the environment is not stepped."""
+        step_size: Annotated[Constant | Decaying | Power, Field(discriminator="kind")] = Decaying()
+        """Step size lambda of the update."""
+        epsilon: Annotated[float, Field(ge=0, le=1)] | Schedule | None = None
+        """Probability of a random action: a number or a schedule over local steps; null: from 1
+        to 0.2 over 5000 steps. Must stay above 0 for convergence. Mode exact takes none."""
+        initial_value: float = 0.0
+        """Q of every (s,a) at the start."""
+
+        @model_validator(mode="before")
+        @classmethod
+        def _default_epsilon(cls, data: Any) -> Any:
+            if not isinstance(data, dict) or data.get("mode", "sampled") != "sampled":
+                return data
+            given = data.get("epsilon")
+            default = Schedule(start=1.0, end=0.2, steps=5000)
+            return data | {"epsilon": default if given is None else given}
+
+        @model_validator(mode="after")
+        def _check(self) -> Self:
+            if self.mode == "exact" and self.epsilon is not None:
+                raise ValueError("epsilon has no meaning in mode exact: nothing is explored")
+            if isinstance(self.step_size, Decaying):
+                self.step_size.check(self.discount)
+            return self
+
+    def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
+        self.config, self.spec, self.agent_ids = config, spec, tuple(agent_ids)
+        n, states, actions = len(self.agent_ids), spec.num_states, spec.num_actions
+        self.clock = 0
+        self.omega_N = np.array([omega_of(config.omega, agent) for agent in self.agent_ids])
+        self.q_NSA = np.full((n, states, actions), config.initial_value)
+        self.visits_NSA = np.zeros((n, states, actions), dtype=np.int64)
+        self.neighbours_NSX = np.zeros((n, states, states + 1), dtype=bool)
+        self.metrics = MeanPerAgent(n)
+        self._rows = np.arange(n)
+        self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
+        self._kernels: tuple[StackedEnv, _Kernels] | None = None
+
+    def step(self, env: StackedEnv) -> None:
+        """t -> t + 1 of the paper's algorithm, for all N agents.
+
+        Raises TypeError in mode exact for an environment that does not expose its kernels.
+        """
+        if self.config.mode == "exact":
+            self.sweep(self._kernels_of(env))
+        else:
+            self.update(env.step(self.explore(env.obs)))
+        self.clock += 1
+
+    def explore(self, obs_N: Array) -> Array:
+        """Epsilon-greedy: [N] int64 -> [N] int64."""
+        uniform_N2 = self._explore_draws.at(self.clock)
+        greedy_N = self.q_NSA[self._rows, obs_N].argmax(-1)
+        random_N = (uniform_N2[:, 1] * self.spec.num_actions).astype(np.int64)
+        explores_N = uniform_N2[:, 0] < value_at(self.config.epsilon or 0.0, self.clock)
+        return np.where(explores_N, random_N, greedy_N)
+
+    def update(self, batch: Transition) -> None:
+        """One asynchronous update per agent from a transition [N]."""
+        rows, s, a = self._rows, batch.obs, batch.action
+        x = np.where(batch.terminated > 0, self.spec.num_states, batch.next_obs)
+        self.neighbours_NSX[rows, s, x] = True
+        v_NX = np.pad(self.q_NSA.max(-1), ((0, 0), (0, 1)))  # the last column: terminal, value 0
+        v_worst_N = worst_value(v_NX, self.neighbours_NSX[rows, s][:, None])[:, 0]
+        target_N = robust_backup(
+            batch.reward.astype(np.float64),
+            v_NX[rows, x],
+            v_worst_N,
+            discount=self.config.discount,
+            omega=self.omega_N,
+        )
+        td_N = target_N - self.q_NSA[rows, s, a]
+        step_N = self._step_size(self.visits_NSA[rows, s, a])
+        self.q_NSA[rows, s, a] += step_N * td_N
+        self.visits_NSA[rows, s, a] += 1
+        self._log(td_N[:, None], step_N[:, None])
+
+    def sweep(self, kernels: _Kernels) -> None:
+        """One synchronous update of every (s,a); a terminal state's target is 0."""
+        target_NSA = exact_backup(
+            kernels.kernel_NSAX,
+            kernels.reward_NSA,
+            kernels.neighbours_NSX,
+            state_values(self.q_NSA, kernels.terminal_S),
+            discount=self.config.discount,
+            omega_N=self.omega_N,
+        )
+        td_NSA = np.where(kernels.terminal_S[:, None], 0.0, target_NSA) - self.q_NSA
+        step_NSA = self._step_size(self.visits_NSA)
+        self.q_NSA += step_NSA * td_NSA
+        self.visits_NSA += 1
+        n = len(self._rows)
+        self._log(td_NSA.reshape(n, -1), step_NSA.reshape(n, -1))
+
+    def act(self, obs: Array) -> Array:
+        """Greedy: [N, M] int64 -> [N, M] int64."""
+        return np.asarray(self.q_NSA[self._rows[:, None], obs].argmax(-1))
+
+    def drain_metrics(self) -> dict[str, Array]:
+        return self.metrics.drain()
+
+    def shared(self) -> Params:
+        return {"q": self.q_NSA.copy()}
+
+    def load_shared(self, shared: Params) -> None:
+        self.q_NSA[:] = shared["q"]
+
+    def agent_state(self, row: int) -> AgentState:
+        tables = {"q": self.q_NSA, "visits": self.visits_NSA, "neighbours": self.neighbours_NSX}
+        return {name: table[row].copy() for name, table in tables.items()}
+
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        self.q_NSA[row], self.visits_NSA[row] = state["q"], state["visits"]
+        self.neighbours_NSX[row] = state["neighbours"]
+
+    def _step_size(self, visits: Array) -> Array:
+        return self.config.step_size.at(visits, self.clock, discount=self.config.discount)
+
+    def _log(self, td: Array, step_size: Array) -> None:
+        means = {"td_loss": np.square(td).mean(-1), "step_size": step_size.mean(-1)}
+        self.metrics.add(**{name: torch.from_numpy(mean) for name, mean in means.items()})
+
+    def _kernels_of(self, env: StackedEnv) -> _Kernels:
+        if self._kernels is None or self._kernels[0] is not env:
+            self._kernels = env, _Kernels.of(env)
+        return self._kernels[1]
+
+
+class _Kernels(NamedTuple):
+    """What mode exact knows of N environments."""
+
+    kernel_NSAX: Array
+    reward_NSA: Array
+    neighbours_NSX: Array
+    terminal_S: Array
+
+    @classmethod
+    def of(cls, env: Any) -> _Kernels:
+        try:
+            kernel, reward, terminal = env.kernel_NSAX, env.reward_SAX, env.terminal_S
+        except AttributeError:
+            raise TypeError(
+                "learner.mode exact needs an environment with known kernels (kernel_NSAX, "
+                f"reward_SAX, terminal_S), which {type(env).__name__} has not; use mode sampled"
+            ) from None
+        return cls(kernel, expected_reward(reward, kernel), neighbours(kernel), terminal)

@@ -1,0 +1,68 @@
+"""FrozenLake of Gymnasium, from its own transition tables, with a slipperiness per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+
+from algorithms.types import Array, Spec
+
+from .base import EnvironmentConfig, Parameter
+from .tabular import Tables, TabularFamily
+
+
+class FrozenLake(TabularFamily):
+    """Cross a frozen lake: reward 1 on reaching the goal; holes and the goal are terminal."""
+
+    class Config(EnvironmentConfig):
+        """Keys of `environment: {name: frozen_lake}`."""
+
+        map_name: Literal["4x4", "8x8"] = "4x4"
+        """Gymnasium's map: 100 steps at most on 4x4, 200 on 8x8."""
+
+    config: Config
+    parameters: Mapping[str, Parameter] = {
+        "success_rate": Parameter(1 / 3, "", 0.0, 1.0, "probability of moving as intended"),
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        env = self._gymnasium(self.parameters["success_rate"].nominal)
+        states, actions = int(env.observation_space.n), int(env.action_space.n)
+        self.spec = Spec(
+            obs_size=1,
+            num_states=states,
+            num_actions=actions,
+            max_episode_steps=100 if config.map_name == "4x4" else 200,
+        )
+        reward_SAX, terminal_S = np.zeros((states, actions, states)), np.zeros(states, dtype=bool)
+        for s, a, _, x, reward, terminated in _outcomes(env):
+            reward_SAX[s, a, x], terminal_S[x] = reward, terminal_S[x] or terminated
+        self.tables = Tables(
+            reward_SAX=reward_SAX, terminal_S=terminal_S, start_S=env.initial_state_distrib
+        )
+
+    def kernel(self, values: Mapping[str, float]) -> Array:
+        """Gymnasium's table for a success rate; the rest slips to either side: [S, A, X]."""
+        states, actions = self.spec.num_states, self.spec.num_actions
+        kernel_SAX = np.zeros((states, actions, states))
+        for s, a, probability, x, _, _ in _outcomes(self._gymnasium(values["success_rate"])):
+            kernel_SAX[s, a, x] += probability
+        return kernel_SAX
+
+    def _gymnasium(self, success_rate: float) -> Any:
+        name = self.config.map_name
+        return gymnasium.make("FrozenLake-v1", map_name=name, success_rate=success_rate).unwrapped
+
+
+def _outcomes(env: Any) -> list[tuple[int, int, float, int, float, bool]]:
+    """Gymnasium's table as rows (state, action, probability, successor, reward, terminated)."""
+    return [
+        (state, action, *outcome)
+        for state, actions in env.P.items()
+        for action, outcomes in actions.items()
+        for outcome in outcomes
+    ]

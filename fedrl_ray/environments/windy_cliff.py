@@ -1,0 +1,72 @@
+"""WindyCliff of Jin et al. 2022 (public code): a 4x4 grid with wind towards a cliff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from algorithms.types import Array, Spec
+
+from .base import EnvironmentConfig, Parameter
+from .tabular import Tables, TabularFamily
+
+_SIZE = 4
+_MOVES = ((0, 1), (0, -1), (-1, 0), (1, 0))  # up, down, left, right as (x, y)
+_DOWN = 1
+_CLIFF, _GOAL = (1, 2), 3
+
+
+class WindyCliff(TabularFamily):
+    """Walk from the bottom left corner along the cliff to the bottom right one, for ever.
+
+    State 4 y + x, y upwards; actions up, down, left, right. The reward is that of the current
+    state: -100 on the cliff, 100 at the goal, -1 elsewhere; from either the next state is the
+    start. Wind blows down with probability wind / 3, except on the action down.
+    """
+
+    class Config(EnvironmentConfig):
+        """Keys of `environment: {name: windy_cliff}`."""
+
+        max_episode_steps: Annotated[int, Field(ge=1)] = 100
+        """Steps after which an episode is truncated; no state is terminal."""
+
+    parameters: Mapping[str, Parameter] = {
+        "wind": Parameter(0.5, "", 0.0, 1.0, "three times the probability of a gust"),
+    }
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        states, actions = _SIZE * _SIZE, len(_MOVES)
+        self.spec = Spec(
+            obs_size=1,
+            num_states=states,
+            num_actions=actions,
+            max_episode_steps=config.max_episode_steps,
+        )
+        reward_S = np.full(states, -1.0)
+        reward_S[list(_CLIFF)], reward_S[_GOAL] = -100.0, 100.0
+        self.tables = Tables(
+            reward_SAX=np.broadcast_to(reward_S[:, None, None], (states, actions, states)),
+            terminal_S=np.zeros(states, dtype=bool),
+            start_S=np.eye(states)[0],
+        )
+
+    def kernel(self, values: Mapping[str, float]) -> Array:
+        """The intended move with probability 1 - wind/3, else down: [16, 4, 16]."""
+        moves_SAX = np.eye(_SIZE * _SIZE)[_destinations()]
+        gust = values["wind"] / 3
+        return (1.0 - gust) * moves_SAX + gust * moves_SAX[:, [_DOWN]]
+
+
+def _destinations() -> Array:
+    """Where each move leads without wind: [16, 4] int64. Walls stop; cliff and goal lead to 0."""
+    y, x = np.divmod(np.arange(_SIZE * _SIZE), _SIZE)
+    dx, dy = np.array(_MOVES).T
+    to_x = (x[:, None] + dx).clip(0, _SIZE - 1)
+    to_y = (y[:, None] + dy).clip(0, _SIZE - 1)
+    destination = to_y * _SIZE + to_x
+    destination[[*_CLIFF, _GOAL]] = 0
+    return np.asarray(destination)
