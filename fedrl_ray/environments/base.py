@@ -66,12 +66,11 @@ class EpisodeSeeds:
         return cls(seed, Role.EPISODE, agent_ids, [0] * len(agent_ids))
 
     @classmethod
-    def of_grid(cls, seed: int, size: int, episodes: int) -> EpisodeSeeds:
-        """Evaluation: `episodes` rows per grid point, row-major, one episode each. Two policies
+    def of_grid(cls, seed: int, index: Sequence[int], episodes: int) -> EpisodeSeeds:
+        """Evaluation: `episodes` rows per environment, row-major, one episode each. Two policies
         are therefore compared on the same episodes."""
-        index = np.repeat(np.arange(size), episodes)
-        first = np.tile(np.arange(episodes), size)
-        return cls(seed, Role.EVALUATION, index.tolist(), first.tolist())
+        rows, first = np.repeat(index, episodes), np.tile(np.arange(episodes), len(index))
+        return cls(seed, Role.EVALUATION, rows.tolist(), first.tolist())
 
     def __len__(self) -> int:
         return len(self._index)
@@ -191,8 +190,9 @@ class EnvFamily(ABC):
     """A family of environments that differ in physical parameters."""
 
     Config: ClassVar[type[EnvironmentConfig]] = EnvironmentConfig
-    exemptions: ClassVar[dict[str, str]] = {}
-    """Laws of the project that do not hold for this plug-in, each with its reason."""
+    exemptions: Mapping[str, str] = {}
+    """Laws of the project that do not hold for this plug-in, each with its reason. A class
+    attribute, or set in __init__ where it depends on the configuration."""
     parameters: Mapping[str, Parameter] = {}
     """Physical parameters by name. A class attribute, or set in __init__ where it depends on the
     configuration."""

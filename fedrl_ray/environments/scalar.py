@@ -1,14 +1,13 @@
-"""N single Gymnasium environments as one stack, for families without vector physics."""
+"""N single environments as one stack, for families without vector physics."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from algorithms.types import AgentState, Array, Spec
+from algorithms.types import AgentState, Array, Dynamics, Spec
 
 from .base import EpisodeSeeds, EpisodeStack
 
@@ -23,7 +22,7 @@ class ScalarStack(EpisodeStack):
     def __init__(
         self,
         spec: Spec,
-        envs: Sequence[gymnasium.Env[Any, Any]],
+        envs: Sequence[Any],
         seeds: EpisodeSeeds,
         *,
         retire: bool,
@@ -50,3 +49,15 @@ class ScalarStack(EpisodeStack):
     def load_physics_state(self, row: int, state: AgentState) -> None:
         for name in self._state_names:
             setattr(self._envs[row], name, np.array(state[name]))
+
+
+def with_attributes(
+    create: Callable[[], Any], attributes: Mapping[str, str], dynamics: Dynamics
+) -> list[Any]:
+    """One environment per row of `dynamics`; `attributes` maps a parameter to the attribute that
+    holds it. Values are Python floats, as numpy's would widen a float32 state."""
+    envs = [create() for _ in next(iter(dynamics.values()))]
+    for parameter, attribute in attributes.items():
+        for env, value in zip(envs, dynamics[parameter], strict=True):
+            setattr(env, attribute, float(value))
+    return envs

@@ -1,0 +1,108 @@
+"""Your own Gymnasium environment, by registered id or by factory."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from algorithms.types import Dynamics, Spec
+
+from ..user_environments.adapter import UserEnv, spec_of
+from ..user_environments.checks import check_effect, check_reset, check_steps, find_resume
+from ..user_environments.config import GymnasiumConfig
+from ..user_environments.source import create, find_source, is_attribute
+from ..user_environments.stack import Resume, UserStack
+from ..user_environments.targets import read_parameters
+from .base import EnvFamily, EpisodeSeeds
+
+_LOG = logging.getLogger(__name__)
+_INEXACT = (
+    "resume is not exact: neither get_state and set_state nor replaying the actions since the "
+    "last reset gave the same observations"
+)
+
+
+class Gymnasium(EnvFamily):
+    """Any environment with Box observations and Discrete or bounded Box actions.
+
+    Tried out once per process before anything starts: see `user_environments.checks`. For exact
+    resuming give it `get_state() -> dict of arrays or numbers` and `set_state(dict)`; without
+    them the actions since the last seeded reset are replayed.
+    """
+
+    Config = GymnasiumConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._source = find_source(config)
+        env, limit = create(self._source)
+        check_reset(env, self._source.key)
+        self.parameters = read_parameters(config.parameters, self._source, env)
+        limit = limit if config.max_episode_steps is None else config.max_episode_steps
+        self.spec = spec_of(env, limit, self._source.key)
+        self._resume = _trial(self)
+        if self._resume is None:
+            self.exemptions = {"resume": _INEXACT}
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserStack:
+        rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
+        return UserStack(
+            self.spec,
+            [self.build(values) for values in rows],
+            seeds,
+            retire=retire,
+            resume=self._resume or "replay",
+            on_mismatch=_warn_once,
+        )
+
+    def build(self, values: Mapping[str, float]) -> UserEnv:
+        """One environment with the given parameters."""
+        targets = {self.config.parameters[name].target: v for name, v in values.items()}
+        arguments = {target: v for target, v in targets.items() if not is_attribute(target)}
+        env, _ = create(self._source, arguments)
+        return UserEnv(env, {t: v for t, v in targets.items() if is_attribute(t)})
+
+    def trial_stack(self, spec: Spec, resume: Resume) -> UserStack:
+        """One nominal environment, to find out whether it resumes."""
+        return UserStack(
+            spec,
+            [self.build(self._nominal_values())],
+            EpisodeSeeds.of_agents(0, [0]),
+            retire=False,
+            resume=resume,
+            on_mismatch=lambda: None,
+        )
+
+    def check(self) -> Resume | None:
+        """Run the trial. Raises UserError; returns how the environment can be resumed."""
+        nominal = self._nominal_values()
+        env = self.build(nominal)
+        steps = check_steps(env, self.spec, self._source.key)
+        for name, ends in self.ranges(self.config.perturb).items():
+            values = dict.fromkeys((nominal[name], *ends))
+            if len(values) > 1 and self.config.parameters[name].verify:
+                builds = {v: partial(self.build, nominal | {name: v}) for v in values}
+                check_effect(name, builds, self.spec, steps)
+        return find_resume(self.trial_stack, env, self.spec, steps)
+
+    def _nominal_values(self) -> dict[str, float]:
+        return {name: p.nominal for name, p in self.parameters.items()}
+
+
+_TRIALS: dict[str, Resume | None] = {}
+
+
+def _trial(family: Gymnasium) -> Resume | None:
+    """The family's trial, once per process and configuration."""
+    key = family.config.model_dump_json()
+    if key not in _TRIALS:
+        _TRIALS[key] = family.check()
+    return _TRIALS[key]
+
+
+@functools.cache
+def _warn_once() -> None:
+    _LOG.warning("environment: resume is not exact, a replay met another observation")

@@ -1,0 +1,41 @@
+"""HalfCheetah of Gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from algorithms.types import Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds
+from .mujoco import PARAMETERS, MujocoStack, Robot, require_mujoco
+
+_ROBOT = Robot(
+    env="gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv",
+    limbs=("bshin", "fshin"),
+    reach=0.18,
+)
+
+
+class HalfCheetah(EnvFamily):
+    """Run forward (HalfCheetah-v5): 1000 steps.
+
+    `limb_length` scales both shins, from knee to ankle (0.31 m behind, 0.22 m in front): the
+    length of their capsules at equal radius and density, so their mass too, and the places of the
+    feet. The torso starts higher by what the front shin gains in reach (0.18 m of its length).
+    """
+
+    Config = EnvironmentConfig
+    parameters = PARAMETERS
+    spec = Spec(
+        obs_size=17,
+        action_low=(-1.0,) * 6,
+        action_high=(1.0,) * 6,
+        max_episode_steps=1000,
+    )
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        require_mujoco("half_cheetah")
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
+        return MujocoStack(self.spec, _ROBOT, dynamics, seeds, retire=retire)

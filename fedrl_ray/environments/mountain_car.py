@@ -1,0 +1,33 @@
+"""MountainCar of Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gymnasium.envs.classic_control.mountain_car import MountainCarEnv
+
+from algorithms.types import Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
+from .scalar import ScalarStack, with_attributes
+
+_ATTRIBUTES = {"gravity": "gravity", "force": "force", "max_speed": "max_speed"}
+
+
+class MountainCar(EnvFamily):
+    """Drive an underpowered car out of a valley: reward -1 per step, 200 steps at most.
+
+    Time counts in steps and the track in Gymnasium's own units of length.
+    """
+
+    Config = EnvironmentConfig
+    parameters: Mapping[str, Parameter] = {
+        "gravity": Parameter(0.0025, "1/step^2", 1e-4, 0.05, "pull of the slope"),
+        "force": Parameter(0.001, "1/step^2", 1e-5, 0.05, "acceleration by the engine"),
+        "max_speed": Parameter(0.07, "1/step", 0.005, 1.0, "limit of the speed"),
+    }
+    spec = Spec(obs_size=2, num_actions=3, max_episode_steps=200)
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+        envs = with_attributes(MountainCarEnv, _ATTRIBUTES, dynamics)
+        return ScalarStack(self.spec, envs, seeds, retire=retire)

@@ -1,0 +1,33 @@
+"""MountainCarContinuous of Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gymnasium.envs.classic_control.continuous_mountain_car import Continuous_MountainCarEnv
+
+from algorithms.types import Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
+from .scalar import ScalarStack, with_attributes
+
+_ATTRIBUTES = {"power": "power", "max_speed": "max_speed"}
+
+
+class MountainCarContinuous(EnvFamily):
+    """Drive an underpowered car out of a valley with a graded push: reward 100 at the goal, less
+    a tenth of the squared push per step, 999 steps at most.
+
+    Gravity is a constant inside Gymnasium's step, so it is no parameter here.
+    """
+
+    Config = EnvironmentConfig
+    parameters: Mapping[str, Parameter] = {
+        "power": Parameter(0.0015, "1/step^2", 1e-5, 0.05, "acceleration at full push"),
+        "max_speed": Parameter(0.07, "1/step", 0.005, 1.0, "limit of the speed"),
+    }
+    spec = Spec(obs_size=2, action_low=(-1.0,), action_high=(1.0,), max_episode_steps=999)
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+        envs = with_attributes(Continuous_MountainCarEnv, _ATTRIBUTES, dynamics)
+        return ScalarStack(self.spec, envs, seeds, retire=retire)

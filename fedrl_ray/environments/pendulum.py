@@ -1,0 +1,43 @@
+"""Pendulum of Gymnasium."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gymnasium.envs.classic_control.pendulum import PendulumEnv
+
+from algorithms.types import Dynamics, Spec
+
+from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
+from .scalar import ScalarStack, with_attributes
+
+_ATTRIBUTES = {
+    "gravity": "g",
+    "mass": "m",
+    "length": "l",
+    "max_torque": "max_torque",
+    "max_speed": "max_speed",
+}
+
+
+class Pendulum(EnvFamily):
+    """Swing a rod upright and hold it: reward minus the squared angle, speed and torque, 200
+    steps at most.
+
+    Actions keep Gymnasium's bounds of 2 N m, so `max_torque` can only fall below them: it is the
+    torque at which the motor saturates.
+    """
+
+    Config = EnvironmentConfig
+    parameters: Mapping[str, Parameter] = {
+        "gravity": Parameter(10.0, "m/s^2", 0.1, 100.0, "gravitational acceleration"),
+        "mass": Parameter(1.0, "kg", 0.05, 20.0, "mass of the rod"),
+        "length": Parameter(1.0, "m", 0.1, 10.0, "length of the rod"),
+        "max_torque": Parameter(2.0, "N m", 0.01, 2.0, "torque at which the motor saturates"),
+        "max_speed": Parameter(8.0, "rad/s", 0.5, 100.0, "limit of the angular speed"),
+    }
+    spec = Spec(obs_size=3, action_low=(-2.0,), action_high=(2.0,), max_episode_steps=200)
+
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+        envs = with_attributes(PendulumEnv, _ATTRIBUTES, dynamics)
+        return ScalarStack(self.spec, envs, seeds, retire=retire)

@@ -1,0 +1,1 @@
+"""What the `gymnasium` family needs to take in an environment that is not ours."""
