@@ -1,0 +1,43 @@
+"""Files of agent states: safetensors, one per host, readable agent by agent for any packing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from algorithms import prefixes
+from algorithms.types import AgentState
+
+from . import digests
+from .messages import Shard
+
+
+def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
+    """Write the states of some agents; the file is named after the first and the last."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ids = tuple(states)
+    name = f"agents_{ids[0]:05d}-{ids[-1]:05d}.safetensors"
+    path = directory / name
+    save_file(prefixes.join({str(agent): state for agent, state in states.items()}), path)
+    return Shard(
+        file=name,
+        bytes=path.stat().st_size,
+        sha256=digests.of_file(path),
+        agent_ids=ids,
+        digests=tuple(digests.of_arrays(state) for state in states.values()),
+    )
+
+
+def read_states(directory: Path, files: Mapping[int, str]) -> dict[int, AgentState]:
+    """The states of some agents from the shards that hold them."""
+    states: dict[int, AgentState] = {agent: {} for agent in files}
+    for name in sorted(set(files.values())):
+        with safe_open(directory / name, framework="numpy") as shard:
+            for key in shard.keys():  # noqa: SIM118 - not a dict
+                agent, _, rest = key.partition("/")
+                if files.get(int(agent)) == name:
+                    states[int(agent)][rest] = shard.get_tensor(key)
+    return states

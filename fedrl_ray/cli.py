@@ -1,0 +1,122 @@
+"""The command line. Each command is a thin layer over the library; imports wait until needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import RunError, UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Robust federated reinforcement learning over heterogeneous environments, on Ray.",
+)
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint.")] = False,
+    any_profile: Annotated[
+        bool, typer.Option(help="Resume even under other versions or another processor.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train one federation; ends with a report to open."""
+    from . import config as configs
+    from .train_command import TrainOptions, train_run
+
+    experiment = configs.load(config, overrides or [])
+    options = TrainOptions(
+        output=output,
+        resume=resume,
+        any_profile=any_profile,
+        progress=not (quiet or as_json),
+        as_json=as_json,
+        command=f"fedrl-ray train {config}" + "".join(f" --set {o}" for o in overrides or []),
+    )
+    raise typer.Exit(train_run(experiment, options))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Score the newest checkpoint of a run on a test grid, its own or another."""
+    from .evaluate_command import evaluate_run
+    from .terminal import print_evaluation
+
+    evaluation = evaluate_run(run, overrides or [])
+    if as_json:
+        _print_json(evaluation.to_dict())
+    else:
+        print_evaluation(evaluation.to_dict())
+
+
+@app.command()
+def report(
+    paths: Annotated[list[Path], typer.Argument(help="Run directories, or folders of them.")],
+    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write one offline HTML file on one or several runs."""
+    from .report import write_report
+
+    typer.echo(f"report: {write_report(paths, output)}")
+
+
+@app.command("list")
+def list_() -> None:
+    """The learners, aggregators, environments and presets there are."""
+    from .describe import catalogue
+
+    typer.echo(catalogue())
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="A plug-in, a section of the file, or a preset.")],
+) -> None:
+    """Keys, defaults and meaning of a plug-in or of a section; the content of a preset."""
+    from .describe import describe as text
+
+    typer.echo(text(name))
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and status 2, a run that failed is status 1."""
+    try:
+        app()
+    except UserError as error:
+        _fail(error, 2)
+    except RunError as error:
+        _fail(error, 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+
+
+def _fail(error: Exception, status: int) -> None:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(status)
+
+
+def _print_json(data: Any) -> None:
+    from .run_directory import plain
+
+    typer.echo(json.dumps(plain(data)))

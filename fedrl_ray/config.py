@@ -1,0 +1,181 @@
+"""The experiment: a strict YAML file as frozen models.
+
+`load` reads a file and overrides, `Experiment` is the result. The sections `learner`,
+`aggregator` and `environment` are the `Config` of the plug-in they name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from algorithms.settings import Settings
+
+from . import plugins
+from .config_checks import check_experiment
+from .config_errors import one_line
+from .config_files import apply_overrides, read_yaml
+from .environments.base import Perturbation
+from .errors import UserError
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class FederationConfig(Settings):
+    """Keys of `federation`: who learns, how long, and where it runs."""
+
+    num_agents: Count = 5
+    """Local agents K, one environment each."""
+    steps: Count = 50_000
+    """Budget: local steps per agent. The number of rounds is steps / sync_interval."""
+    sync_interval: Count = 100
+    """Local steps E between two averagings; it must divide `steps`."""
+    pool: Literal["ray", "in_process"] = "ray"
+    """Local agents as Ray actors, or all in the driver's process. The results are the same."""
+    agents_per_actor: Count | Literal["auto"] = "auto"
+    """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
+    round_timeout: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds after which an actor that has not answered is killed and rebuilt."""
+    on_failure: Literal["rewind", "continue"] = "rewind"
+    """A lost actor: reload the last checkpoint (same bits as undisturbed), or go on with the
+    survivors."""
+    max_rewinds: Annotated[int, Field(ge=0)] = 3
+    """Failures in a row, without a new round completed, before the run stops."""
+    min_agents: Count = 1
+    """Under `continue`: fewest agents whose average makes a round."""
+
+
+class EvaluationConfig(Settings):
+    """Keys of `evaluation`: the test grid and when it is used."""
+
+    every: Count | None = 1000
+    """Local steps between two evaluations, acted on at the next averaging; null: at the end."""
+    grid: Count = 11
+    """Environments of the test grid."""
+    episodes: Count = 10
+    """Episodes per environment."""
+    perturb: dict[str, Perturbation] | None = None
+    """What the test grid perturbs; null: the same as `environment.perturb`."""
+    where: Literal["driver", "agents", "none"] = "driver"
+    """Who evaluates: the driver on the test grid, each agent on its own environment (a fleet
+    without a simulator), or nobody."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the evaluation episodes; kept apart from `seed`, so that runs are paired."""
+
+
+class CheckpointConfig(Settings):
+    """Keys of `checkpoint`."""
+
+    every: Count | None = 5000
+    """Local steps between two checkpoints, acted on at the next averaging; null: only the first
+    and the last."""
+    keep: Count = 2
+    """Checkpoints kept."""
+
+
+class Plugin(Settings):
+    """A plug-in by name, with the keys of its own schema."""
+
+    name: str
+    """File name of the plug-in."""
+    settings: Any
+    """The plug-in's validated `Config`."""
+
+    def build_dict(self) -> dict[str, Any]:
+        """As in the YAML: name and keys side by side."""
+        keys: dict[str, Any] = self.settings.model_dump(mode="json")
+        return {"name": self.name} | keys
+
+
+class Experiment(Settings):
+    """One experiment, complete: every key has its value."""
+
+    name: str = "experiment"
+    """What runs and reports call it."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything that is drawn, but the evaluation episodes."""
+    federation: FederationConfig = FederationConfig()
+    learner: Plugin
+    aggregator: Plugin
+    environment: Plugin
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @property
+    def rounds(self) -> int:
+        return self.federation.steps // self.federation.sync_interval
+
+    @property
+    def test_perturb(self) -> Mapping[str, Any]:
+        own = self.evaluation.perturb
+        return self.environment.settings.perturb if own is None else own
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back; what config.yaml holds."""
+        data = self.model_dump(mode="json", exclude={"learner", "aggregator", "environment"})
+        for section in ("learner", "aggregator", "environment"):
+            data[section] = getattr(self, section).build_dict()
+        return data
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the parameters learnt: a checkpoint resumes only under the same."""
+        data = self.to_dict()
+        federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
+        keys = ("seed", "learner", "aggregator", "environment")
+        return {key: data[key] for key in keys} | {"federation": federation}
+
+    def fingerprint(self) -> str:
+        """sha256 of `identity`."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
+
+    Raises UserError, one line: the file, the full key, the rule and the value.
+    """
+    data = apply_overrides(read_yaml(Path(path)), overrides)
+    return from_dict(data, source=str(path))
+
+
+def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:
+    """An experiment from plain data. Raises UserError."""
+    try:
+        sections = {key: value for key, value in data.items() if key not in _PLUGINS}
+        plugged = {
+            section: _plugin(section, kind, data.get(section, default))
+            for section, (kind, default) in _PLUGINS.items()
+        }
+        experiment = Experiment(**sections, **plugged)
+        check_experiment(experiment)
+    except ValidationError as error:
+        raise UserError(f"{source}: {one_line(error, Experiment)}") from None
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return experiment
+
+
+_PLUGINS: dict[str, tuple[str, Any]] = {
+    "learner": ("learners", None),
+    "aggregator": ("aggregators", {"name": "mean"}),
+    "environment": ("environments", None),
+}
+
+
+def _plugin(section: str, kind: str, data: Any) -> Plugin:
+    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
+        known = ", ".join(plugins.names(kind))
+        raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
+    cls = plugins.load(kind, data["name"], key=f"{section}.name")
+    keys = {key: value for key, value in data.items() if key != "name"}
+    try:
+        return Plugin(name=data["name"], settings=cls.Config(**keys))
+    except ValidationError as error:
+        raise UserError(one_line(error, cls.Config, prefix=section)) from None
+    except TypeError as error:
+        raise UserError(f"{section}: keys must be words, got {error}") from None

@@ -1,0 +1,101 @@
+"""Pydantic's errors as one line: full key, rule, value, and the nearest known key."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from .plugins import nearest
+
+
+def one_line(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> str:
+    """The first error of a validation, and how many more there are."""
+    errors = error.errors(include_url=False)
+    first = max(errors, key=lambda e: (_is_unknown_key(e), _depth(e)))
+    more = _further(errors, first, model, prefix)
+    return _describe(first, model, prefix) + (f" (and {more} more)" if more else "")
+
+
+def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
+    path = _key_path(error["loc"], model)
+    key = ".".join([prefix, *path] if prefix else path) or "configuration"
+    if _is_unknown_key(error):
+        known = _fields_at(model, path[:-1])
+        return f"{key}: unknown key{nearest(path[-1], known)}; known: {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{key}: required, but missing"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if error["type"] == "value_error" and not path:
+        return f"{key}: {message}"
+    return f"{key} {message}, got {_short(error['input'])}"
+
+
+def _is_unknown_key(error: Any) -> bool:
+    return bool(error["type"] == "extra_forbidden")
+
+
+def _depth(error: Any) -> int:
+    """Prefer the branch of a union that came furthest: the rule broken, not the type."""
+    rules = ("greater", "less", "finite", "value_error", "too_short", "literal")
+    return len(error["loc"]) + (2 if any(word in error["type"] for word in rules) else 0)
+
+
+def _further(errors: list[Any], first: Any, model: type[BaseModel], prefix: str) -> int:
+    """Errors at other keys; several branches of one union are one error."""
+    depth = 1 if prefix else 2
+
+    def key(error: Any) -> tuple[str, ...]:
+        return tuple(_key_path(error["loc"], model)[:depth])
+
+    return len({key(e) for e in errors} - {key(first)})
+
+
+def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """The location without the names of union branches, which are no keys of the file."""
+    path: list[str] = []
+    current: Any = model
+    for part in loc:
+        fields = _models(current)
+        if fields and isinstance(part, str):
+            owner = next((m for m in fields if part in m.model_fields), None)
+            if owner is not None:
+                current = owner.model_fields[part].annotation
+            elif part in {m.__name__ for m in fields} or _is_branch(part):
+                continue
+            path.append(part)
+        elif isinstance(part, int):
+            path.append(str(part))
+        elif not _is_branch(part) and part not in {m.__name__ for m in _models(current)}:
+            path.append(part)
+    return path
+
+
+def _is_branch(part: str) -> bool:
+    """Pydantic labels union branches `float`, `constrained-int`, `tuple[...]`, `literal[...]`."""
+    return part in {"float", "int", "str", "bool", "none"} or any(c in part for c in "[(-")
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The pydantic models inside an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for arg in typing.get_args(annotation) for m in _models(arg)]
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    current: list[type[BaseModel]] = [model]
+    for part in path:
+        current = [
+            inner
+            for m in current
+            if part in m.model_fields
+            for inner in _models(m.model_fields[part].annotation)
+        ] or current
+    return [name for m in current for name in m.model_fields]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

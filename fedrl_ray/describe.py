@@ -1,0 +1,98 @@
+"""`list` and `describe`: what there is, from the plug-ins themselves."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from . import plugins
+from .config import CheckpointConfig, EvaluationConfig, FederationConfig
+from .errors import UserError
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "federation": FederationConfig,
+    "evaluation": EvaluationConfig,
+    "checkpoint": CheckpointConfig,
+}
+
+
+def presets() -> dict[str, Path]:
+    """Experiment files in tune_configs/, of the working directory or of a source checkout."""
+    folders = (Path("tune_configs"), Path(__file__).parents[1] / "tune_configs")
+    folder = next((f for f in folders if f.is_dir()), None)
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
+
+
+def catalogue() -> str:
+    """Every plug-in with the first line of its docstring, every preset with its path."""
+    lines = []
+    for kind in plugins.FOLDERS:
+        lines.append(f"{kind}:")
+        for name in plugins.names(kind):
+            lines.append(f"  {name:<28}{_first_line(plugins.load(kind, name))}")
+    lines.append("presets:")
+    lines += [f"  {name:<28}{path}" for name, path in presets().items()]
+    return "\n".join([*lines, "", "describe NAME shows the keys; sections: " + ", ".join(SECTIONS)])
+
+
+def describe(name: str) -> str:
+    """Keys, defaults and meaning of a plug-in or section; the content of a preset.
+
+    Raises UserError for a name that is none of them.
+    """
+    if name in SECTIONS:
+        return "\n".join([_doc(SECTIONS[name]), "", *_keys(SECTIONS[name])])
+    for kind in plugins.FOLDERS:
+        if name in plugins.names(kind):
+            return _plugin(kind, name)
+    if name in presets():
+        return presets()[name].read_text(encoding="utf-8").rstrip()
+    known = [n for kind in plugins.FOLDERS for n in plugins.names(kind)]
+    everything = [*SECTIONS, *known, *presets()]
+    raise UserError(
+        f"{name!r} is no plug-in, section or preset{plugins.nearest(name, everything)}; "
+        "see `fedrl-ray list`"
+    )
+
+
+def _plugin(kind: str, name: str) -> str:
+    cls = plugins.load(kind, name)
+    lines = [f"{name} ({kind[:-1]})", "", _doc(cls), "", *_keys(cls.Config)]
+    parameters = getattr(cls, "parameters", {})
+    if parameters:
+        lines += ["", "physical parameters (environment.perturb):"]
+        lines += [
+            f"  {n:<22}nominal {p.nominal:g} {p.unit}, legal [{p.low:g}, {p.high:g}]: {p.meaning}"
+            for n, p in parameters.items()
+        ]
+    exemptions = cls.exemptions or {}
+    lines += ["", "laws that do not hold here:"] if exemptions else []
+    lines += [f"  {law}: {reason}" for law, reason in exemptions.items()]
+    return "\n".join(lines)
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    lines = ["keys:"] if model.model_fields else ["keys: none"]
+    for name, field in model.model_fields.items():
+        lines.append(f"  {name} = {_default(field)}")
+        lines.append(f"      {' '.join((field.description or '').split())}")
+    return lines
+
+
+def _default(field: Any) -> str:
+    if field.default is PydanticUndefined:
+        return "(required)" if field.default_factory is None else str(field.default_factory())
+    default = field.default
+    return str(default.model_dump()) if isinstance(default, BaseModel) else repr(default)
+
+
+def _doc(cls: type[Any]) -> str:
+    return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _first_line(cls: type[Any]) -> str:
+    return _doc(cls).split("\n")[0]

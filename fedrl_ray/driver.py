@@ -1,0 +1,276 @@
+"""The driver: rounds, averaging, evaluation, checkpoints and what to do when a host is lost.
+
+    driver = Driver(load("experiment.yaml"), directory=Path("run"))
+    while driver.server.round < driver.experiment.rounds:
+        report = driver.step()
+
+It is plain Python. Under `train` a Ray actor holds it, under Tune the trial does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algorithms.types import Array, ServerState
+
+from . import checkpoints, digests, plugins
+from .config import Experiment
+from .config_checks import build_family
+from .errors import RunError, UserError
+from .evaluation import GridEvaluator, evaluation_of_agents
+from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport
+from .packing import build_pool
+from .pool import Pool
+from .profile import differences, execution_profile, single_thread
+from .round_report import merge_metrics, payload_bytes, spread
+
+
+class Driver:
+    """One federation. `server` is the global state; `directory` holds its checkpoints.
+
+    Without a directory nothing can be saved, and a lost host ends the run.
+    """
+
+    def __init__(
+        self, experiment: Experiment, *, directory: Path | None = None, pool: Pool | None = None
+    ) -> None:
+        single_thread()
+        self.experiment, self._folder = experiment, directory
+        self._family = build_family(experiment)
+        self._aggregator = plugins.load("aggregators", experiment.aggregator.name)(
+            experiment.aggregator.settings
+        )
+        self.server = ServerState(round=0, shared=self._initial_shared())
+        self._evaluator: GridEvaluator | None = None
+        self._pool = build_pool(experiment) if pool is None else pool
+        self._attempt = 0
+        self._setbacks, self._furthest = 0, 0
+        self._progress = {"agent_steps": 0.0, "seconds": 0.0}
+        self._checkpoint: Path | None = None
+
+    # -- the four verbs ---------------------------------------------------------------------
+
+    def step(self) -> RoundReport:
+        """One completed round. Under `rewind` it may be one that had been completed before."""
+        failures: list[str] = []
+        while True:
+            started = time.perf_counter()
+            order = RoundOrder(
+                round=self.server.round, attempt=self._attempt, shared=self.server.shared
+            )
+            results = self._pool.run_round(order)
+            replies = _answers(results, order)
+            lost = [r for r in results if isinstance(r, HostFailure)]
+            if lost:
+                failures += [str(failure) for failure in lost]
+                self._recover(lost)
+            if not lost or self._is_quorum(replies):
+                return self._complete(order, replies, failures, time.perf_counter() - started)
+
+    def evaluate(self) -> Evaluation | None:
+        """Score the global policy; None where `evaluation.where` is none, or where a lost host
+        sent the driver back (its `server.round` tells)."""
+        where = self.experiment.evaluation.where
+        if where == "driver":
+            if self._evaluator is None:
+                self._evaluator = GridEvaluator(self.experiment, self._family)
+            return self._evaluator(self.server.shared)
+        return self._evaluate_at_agents() if where == "agents" else None
+
+    def save(self) -> Path | None:
+        """Write a checkpoint of this round; None where a lost host sent the driver back."""
+        folder = self._require_folder()
+        aside = checkpoints.staging(folder, self.server.round)
+        results = self._pool.save(str(aside))
+        lost = [r for r in results if isinstance(r, HostFailure)]
+        if lost:
+            self._recover(lost)
+            return self.save() if self._continues else None
+        self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
+        checkpoints.prune(folder, self.experiment.checkpoint.keep)
+        return self._checkpoint
+
+    def restore(self, path: Path, *, any_profile: bool = False) -> None:
+        """Take up a checkpoint: server, agents, counters.
+
+        Raises UserError when it is torn, edited, of another experiment, or was written under
+        another execution profile (unless `any_profile`).
+        """
+        manifest = checkpoints.verify(path)
+        self._require_same_experiment(path, manifest)
+        if not any_profile:
+            _require_same_profile(path, manifest.profile)
+        lost = self._pool.load(str(path), manifest.agent_files)
+        self.server = checkpoints.read_server(path, manifest)
+        self._progress, self._checkpoint = dict(manifest.progress), path
+        if lost:
+            self._recover(lost)
+
+    def close(self) -> None:
+        """Let go of the local agents."""
+        self._pool.close()
+
+    # -- convenience ------------------------------------------------------------------------
+
+    def rounds(self) -> Iterator[RoundReport]:
+        """The rounds that are left, as they complete."""
+        while self.server.round < self.experiment.rounds:
+            yield self.step()
+
+    def digest(self) -> str:
+        """sha256 of the global parameters."""
+        return digests.of_arrays(self.server.shared)
+
+    @property
+    def groups(self) -> Sequence[tuple[int, ...]]:
+        """Agent ids of each host."""
+        return self._pool.groups
+
+    @property
+    def progress(self) -> dict[str, float]:
+        """Agent steps and seconds spent in the rounds behind this state."""
+        return dict(self._progress)
+
+    # -- parts of a round -------------------------------------------------------------------
+
+    def _initial_shared(self) -> dict[str, Array]:
+        learner = plugins.load("learners", self.experiment.learner.name)
+        one = learner(
+            self.experiment.learner.settings,
+            self._family.spec,
+            agent_ids=[0],
+            seed=self.experiment.seed,
+        )
+        return {name: x[0] for name, x in one.shared().items()}
+
+    def _complete(
+        self, order: RoundOrder, replies: list[RoundReply], failures: list[str], seconds: float
+    ) -> RoundReport:
+        steps = self.experiment.federation.sync_interval
+        participants = sum(len(r.agent_ids) for r in replies)
+        self.server = self._aggregator.merge(self.server, [r.partial for r in replies])
+        self._progress["agent_steps"] += participants * steps
+        self._progress["seconds"] += seconds
+        if self.server.round > self._furthest:
+            self._furthest, self._setbacks = self.server.round, 0
+        metrics = merge_metrics(replies, self.experiment.federation.num_agents)
+        return RoundReport(
+            round=self.server.round,
+            steps=self.server.round * steps,
+            agent_steps=int(self._progress["agent_steps"]),
+            metrics=metrics,
+            drift=spread(metrics["update_norm"], order.shared, self.server.shared),
+            participants=participants,
+            seconds=seconds,
+            learning=max(r.seconds for r in replies),
+            bytes=payload_bytes(order, replies),
+            failures=tuple(failures),
+        )
+
+    def _evaluate_at_agents(self) -> Evaluation | None:
+        scores = self._pool.evaluate(self.server.shared)
+        dynamics = self._pool.dynamics()
+        lost = [r for r in [*scores, *dynamics] if isinstance(r, HostFailure)]
+        if lost:
+            self._recover(lost)
+            return self._evaluate_at_agents() if self._continues else None
+        parts: list[Any] = list(dynamics)
+        merged = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+        return evaluation_of_agents(np.concatenate(scores), merged)  # type: ignore[arg-type]
+
+    # -- failures ---------------------------------------------------------------------------
+
+    @property
+    def _continues(self) -> bool:
+        return self.experiment.federation.on_failure == "continue"
+
+    def _is_quorum(self, replies: Sequence[RoundReply]) -> bool:
+        present = sum(len(r.agent_ids) for r in replies)
+        return self._continues and present >= self.experiment.federation.min_agents
+
+    def _recover(self, lost: Sequence[HostFailure]) -> None:
+        """Law 3. `rewind`: everybody goes back to the last checkpoint. `continue`: the lost agents
+        are rebuilt from their own last shard and join at the next broadcast."""
+        self._require_recoverable(lost)
+        assert self._checkpoint is not None
+        self._attempt += 1
+        hosts = sorted({failure.host for failure in lost})
+        self._pool.rebuild(hosts)
+        if not self._continues:
+            self.restore(self._checkpoint, any_profile=True)
+            return
+        files = checkpoints.read_manifest(self._checkpoint).agent_files
+        again = self._pool.load(str(self._checkpoint), files, hosts)
+        if again:
+            self._recover(again)
+
+    def _require_recoverable(self, lost: Sequence[HostFailure]) -> None:
+        for failure in lost:
+            if failure.kind == "exception":
+                raise RunError(str(failure))
+        limit = self.experiment.federation.max_rewinds
+        self._setbacks += 1
+        if self._setbacks > limit:
+            raise RunError(
+                f"{self._setbacks} failures without a new round completed "
+                f"(federation.max_rewinds is {limit}); the last: {lost[-1]}"
+            )
+        if self._checkpoint is None:
+            raise RunError(f"{lost[-1]}; there is no checkpoint to go back to")
+
+    # -- checkpoints ------------------------------------------------------------------------
+
+    def _manifest(self, aside: Path, results: Sequence[Any]) -> checkpoints.Manifest:
+        return checkpoints.Manifest(
+            fingerprint=self.experiment.fingerprint(),
+            identity=self.experiment.identity(),
+            profile=execution_profile(),
+            round=self.server.round,
+            digest=self.digest(),
+            server_sha256=checkpoints.write_server(aside, self.server),
+            shards=checkpoints.shards_only(results),
+            progress=dict(self._progress),
+        )
+
+    def _require_folder(self) -> Path:
+        if self._folder is None:
+            raise UserError("a driver without a directory cannot save")
+        return self._folder / "checkpoints"
+
+    def _require_same_experiment(self, path: Path, manifest: checkpoints.Manifest) -> None:
+        if manifest.fingerprint != self.experiment.fingerprint():
+            keys = ", ".join(changed_keys(self.experiment.identity(), manifest.identity))
+            raise UserError(f"{path}: of another experiment; these keys differ: {keys}")
+
+
+def changed_keys(here: Any, there: Any, prefix: str = "") -> list[str]:
+    """Dotted keys at which two pieces of plain data differ."""
+    if not (isinstance(here, dict) and isinstance(there, dict)):
+        return [] if here == there else [prefix]
+    return [
+        key
+        for name in sorted(here.keys() | there.keys())
+        for key in changed_keys(
+            here.get(name), there.get(name), f"{prefix}.{name}" if prefix else name
+        )
+    ]
+
+
+def _answers(results: Sequence[RoundReply | HostFailure], order: RoundOrder) -> list[RoundReply]:
+    """The replies to this order; a reply to an old one is discarded."""
+    current = (order.round, order.attempt)
+    return [r for r in results if isinstance(r, RoundReply) and (r.round, r.attempt) == current]
+
+
+def _require_same_profile(path: Path, profile: dict[str, Any]) -> None:
+    changed = differences(execution_profile(), profile)
+    if changed:
+        raise UserError(
+            f"{path}: written under another execution profile, so the same bits cannot be "
+            f"promised ({'; '.join(changed)}); --any-profile resumes all the same"
+        )

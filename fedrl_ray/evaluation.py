@@ -1,0 +1,105 @@
+"""Scoring the global policy on test environments, all of them in one batched rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from algorithms.types import Array, Dynamics, Params
+
+from . import plugins
+from .config import Experiment
+from .environments.base import EnvFamily, EpisodeSeeds
+from .messages import Evaluation
+
+_NOMINAL_INDEX = 1_000_000  # episode seeds of the nominal environment when the grid lacks it
+
+
+class PolicyScorer:
+    """A policy and M environments: returns of `evaluation.episodes` episodes in each.
+
+    Episode seeds are keyed by (evaluation.seed, index of the environment, episode), so any two
+    policies meet the same episodes.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        family: EnvFamily,
+        dynamics: Dynamics,
+        *,
+        index: Sequence[int],
+    ) -> None:
+        self._episodes = experiment.evaluation.episodes
+        self._family, self._dynamics, self._index = family, dynamics, list(index)
+        self._seed = experiment.evaluation.seed
+        learner = plugins.load("learners", experiment.learner.name)
+        self._policy = learner(
+            experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed
+        )
+
+    def returns(self, shared: Params) -> Array:
+        """Greedy rollouts: [M, episodes] undiscounted returns."""
+        self._policy.load_shared(shared)
+        seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes)
+        rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
+        env = self._family.make(rows, seeds, retire=True)
+        while env.alive.any():
+            env.step(self._policy.act(env.obs[None])[0])
+        return env.finished_return.reshape(len(self._index), self._episodes)
+
+
+class GridEvaluator:
+    """The driver's evaluation: test grid, and the nominal environment where the grid lacks it."""
+
+    def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
+        grid = family.grid(
+            experiment.test_perturb,
+            size=experiment.evaluation.grid,
+            seed=experiment.evaluation.seed,
+        )
+        self._grid, nominal = grid, family.nominal()
+        self._size = len(next(iter(grid.values())))
+        self._nominal_row = _find(grid, nominal)
+        dynamics, index = grid, list(range(self._size))
+        if self._nominal_row is None:
+            dynamics = {n: np.concatenate([x, nominal[n]]) for n, x in grid.items()}
+            index.append(_NOMINAL_INDEX)
+        self._scorer = PolicyScorer(experiment, family, dynamics, index=index)
+
+    def __call__(self, shared: Params) -> Evaluation:
+        """Score the parameters (no agent axis)."""
+        scores = self._scorer.returns(shared)
+        means = scores.mean(1)
+        row = self._size if self._nominal_row is None else self._nominal_row
+        return Evaluation(
+            where="driver",
+            nominal=float(means[row]),
+            average=float(means[: self._size].mean()),
+            worst=float(means[: self._size].min()),
+            returns=means[: self._size],
+            episode_returns=scores[: self._size],
+            dynamics=self._grid,
+        )
+
+
+def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
+    """What the agents measured on their own environments, scores [K, episodes]."""
+    means = scores.mean(1)
+    return Evaluation(
+        where="agents",
+        nominal=float("nan"),
+        average=float(means.mean()),
+        worst=float(means.min()),
+        returns=means,
+        episode_returns=scores,
+        dynamics=dynamics,
+    )
+
+
+def _find(grid: Dynamics, point: Dynamics) -> int | None:
+    """The row of a grid that is a given point, if any."""
+    same = np.logical_and.reduce([np.isclose(x, point[n][0], rtol=1e-12) for n, x in grid.items()])
+    rows = np.flatnonzero(same)
+    return int(rows[0]) if len(rows) else None

@@ -1,0 +1,122 @@
+"""N >= 1 local agents in one process: a learner and its environments, one round at a time.
+
+This is all that runs inside a Ray actor. It knows nothing of Ray.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algorithms import prefixes
+from algorithms.types import AgentState, Array, Params
+
+from . import config, plugins
+from .agent_shards import read_states, write_shard
+from .config_checks import build_family
+from .environments.base import EpisodeSeeds
+from .errors import RunError
+from .evaluation import PolicyScorer
+from .messages import RoundOrder, RoundReply, Shard
+from .profile import single_thread
+
+
+class LocalAgents:
+    """The agents `agent_ids` of an experiment (plain data, as `Experiment.to_dict` gives it)."""
+
+    def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
+        single_thread()
+        self.agent_ids = tuple(agent_ids)
+        self._experiment = e = config.from_dict(experiment)
+        self._family = build_family(e)
+        learner = plugins.load("learners", e.learner.name)
+        aggregator = plugins.load("aggregators", e.aggregator.name)
+        self._aggregator = aggregator(e.aggregator.settings)
+        self._learner = learner(
+            e.learner.settings, self._family.spec, agent_ids=self.agent_ids, seed=e.seed
+        )
+        self._dynamics = self._family.draw(
+            e.environment.settings.perturb, seed=e.seed, agent_ids=self.agent_ids
+        )
+        seeds = EpisodeSeeds.of_agents(e.seed, self.agent_ids)
+        self._env = self._family.make(self._dynamics, seeds, retire=False)
+
+    def run_round(self, order: RoundOrder) -> RoundReply:
+        """E local steps from the broadcast parameters. Raises RunError if they diverge."""
+        started = time.perf_counter()
+        steps = self._experiment.federation.sync_interval
+        self._learner.clock = order.round * steps
+        self._learner.load_shared(order.shared)
+        for _ in range(steps):
+            self._learner.step(self._env)
+        shared = self._learner.shared()
+        self._require_finite(shared)
+        return_sum, episodes = self._env.drain_episodes()
+        return RoundReply(
+            round=order.round,
+            attempt=order.attempt,
+            agent_ids=self.agent_ids,
+            partial=self._aggregator.partial(shared),
+            metrics=self._learner.drain_metrics()
+            | {"update_norm": update_norm(shared, order.shared)},
+            return_sum=return_sum,
+            episodes=episodes,
+            seconds=time.perf_counter() - started,
+        )
+
+    def evaluate(self, shared: Params) -> Array:
+        """Score the global policy on each agent's own environment: [N, episodes]."""
+        scores = []
+        for row, agent in enumerate(self.agent_ids):  # one at a time: packing changes no bit
+            own = {name: values[row : row + 1] for name, values in self._dynamics.items()}
+            scorer = PolicyScorer(self._experiment, self._family, own, index=[agent])
+            scores.append(scorer.returns(shared))
+        return np.concatenate(scores)
+
+    def dynamics(self) -> dict[str, Array]:
+        """The physical parameters of these agents: each [N]."""
+        return dict(self._dynamics)
+
+    def save(self, directory: str) -> Shard:
+        """Write everything these agents remember as one shard file."""
+        states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
+        return write_shard(Path(directory), states)
+
+    def load(self, directory: str, files: Mapping[int, str]) -> None:
+        """Take the agents' states back; `files` names the shard of each agent."""
+        states = read_states(Path(directory), {agent: files[agent] for agent in self.agent_ids})
+        for row, agent in enumerate(self.agent_ids):
+            state = states[agent]
+            self._learner.load_agent_state(row, prefixes.select(state, "learner"))
+            self._env.load_agent_state(row, prefixes.select(state, "environment"))
+        self._learner.drain_metrics()
+        self._env.drain_episodes()
+
+    def _state(self, row: int) -> AgentState:
+        return prefixes.join(
+            {
+                "learner": self._learner.agent_state(row),
+                "environment": self._env.agent_state(row),
+            }
+        )
+
+    def _require_finite(self, shared: Params) -> None:
+        finite_N = np.array([np.isfinite(x).reshape(len(x), -1).all(1) for x in shared.values()])
+        for agent in np.array(self.agent_ids)[~finite_N.all(0)]:
+            raise RunError(
+                f"the parameters of agent {agent} are no longer finite; "
+                "a smaller learner.learning_rate or a learner.max_grad_norm may help"
+            )
+
+
+def update_norm(shared: Params, broadcast: Params) -> Array:
+    """Distance of each agent's parameters to the broadcast they started from: [N]."""
+    squares = [
+        np.square(x.astype(np.float64) - broadcast[name]).reshape(len(x), -1).sum(1)
+        for name, x in shared.items()
+    ]
+    return np.asarray(np.sqrt(np.sum(squares, axis=0)))

@@ -1,0 +1,60 @@
+"""Plug-ins are files: a folder listing is the registry, a file name is the name in the YAML."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from .errors import UserError
+
+FOLDERS = {
+    "learners": "algorithms.learners",
+    "aggregators": "algorithms.aggregators",
+    "environments": "fedrl_ray.environments",
+}
+"""Kind of plug-in -> the package that holds one file per plug-in."""
+
+_SHARED = {"base", "grids", "scalar", "tabular", "mujoco"}
+"""Files in environments/ that families share; they are not families."""
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The plug-ins of a kind, sorted."""
+    package = importlib.import_module(FOLDERS[kind])
+    found = {m.name for m in pkgutil.iter_modules(package.__path__)}
+    return tuple(sorted(found - (_SHARED if kind == "environments" else set())))
+
+
+def load(kind: str, name: str, *, key: str = "name") -> type[Any]:
+    """The class of a plug-in: the one public class with a `Config` that its file defines.
+
+    Raises UserError for a name that does not exist; `key` is the key to blame.
+    """
+    if name not in names(kind):
+        raise UserError(
+            f"{key}: no {kind[:-1]} is called {name!r}{nearest(name, names(kind))}; "
+            f"known: {', '.join(names(kind))}"
+        )
+    module = importlib.import_module(f"{FOLDERS[kind]}.{name}")
+    classes = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c)
+        and c.__module__ == module.__name__
+        and hasattr(c, "Config")
+        and not c.__name__.startswith("_")
+    ]
+    assert len(classes) == 1, f"{module.__name__} must define one class with a Config"
+    return classes[0]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for a typo, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,102 @@
+"""Where local agents live: one protocol, in this process or as Ray actors (`ray_pool`)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from algorithms.types import Array, Dynamics, Params
+
+from .errors import RunError, UserError
+from .local_agents import LocalAgents
+from .messages import HostFailure, RoundOrder, RoundReply, Shard
+
+T = TypeVar("T")
+
+
+class Pool(Protocol):
+    """All K local agents, in groups called hosts. Results come in the order of the hosts.
+
+    A call that fails on a host gives a HostFailure in its place; what to do is the driver's.
+    """
+
+    @property
+    def groups(self) -> Sequence[tuple[int, ...]]:
+        """Agent ids of each host."""
+
+    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]: ...
+
+    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
+        """Returns on the agents' own environments: [N, episodes] per host."""
+
+    def dynamics(self) -> list[Dynamics | HostFailure]:
+        """Physical parameters of the agents' environments, each [N], per host."""
+
+    def save(self, directory: str) -> list[Shard | HostFailure]: ...
+
+    def load(
+        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
+    ) -> list[HostFailure]:
+        """Agent states back from shards, on all hosts or some; the failures only."""
+
+    def rebuild(self, hosts: Sequence[int]) -> None:
+        """Replace hosts by fresh ones at the initial state."""
+
+    def close(self) -> None: ...
+
+
+class InProcessPool:
+    """Every agent in this process, in the same groups as the actors would have."""
+
+    def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
+        self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
+        self._experiment = experiment
+        self._hosts = [LocalAgents(experiment, group) for group in self.groups]
+
+    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
+        return self._map(lambda host: host.run_round(order))
+
+    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
+        return self._map(lambda host: host.evaluate(shared))
+
+    def dynamics(self) -> list[Dynamics | HostFailure]:
+        return self._map(lambda host: host.dynamics())
+
+    def save(self, directory: str) -> list[Shard | HostFailure]:
+        return self._map(lambda host: host.save(directory))
+
+    def load(
+        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
+    ) -> list[HostFailure]:
+        chosen = range(len(self.groups)) if hosts is None else hosts
+        results = self._map(lambda host: host.load(directory, files), chosen)
+        return [r for r in results if isinstance(r, HostFailure)]
+
+    def rebuild(self, hosts: Sequence[int]) -> None:
+        for host in hosts:
+            self._hosts[host] = LocalAgents(self._experiment, self.groups[host])
+
+    def close(self) -> None:
+        self._hosts = []
+
+    def _map(
+        self, call: Callable[[LocalAgents], T], hosts: Sequence[int] | None = None
+    ) -> list[T | HostFailure]:
+        chosen = range(len(self.groups)) if hosts is None else hosts
+        return [self._try(index, call) for index in chosen]
+
+    def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | HostFailure:
+        try:
+            return call(self._hosts[index])
+        except Exception as error:
+            return exception_failure(index, self.groups[index], error)
+
+
+def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -> HostFailure:
+    """An exception of a host as data: our own errors in one line, others with their traceback."""
+    if isinstance(error, RunError | UserError):
+        reason = str(error)
+    else:
+        reason = "\n" + "".join(traceback.format_exception(error)).rstrip()
+    return HostFailure(host=host, agent_ids=agent_ids, kind="exception", reason=reason)

@@ -1,0 +1,40 @@
+"""The execution profile: what must be equal for two runs to give the same bits."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+_PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "fedrl-ray")
+
+
+def execution_profile() -> dict[str, Any]:
+    """Device, instruction set, threads and the versions of what computes."""
+    import torch
+
+    return {
+        "device": "cpu",
+        "machine": platform.machine(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads_per_process": 1,
+        "compiled": False,
+        "python": platform.python_version(),
+    } | {name: version(name) for name in _PACKAGES}
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    """Each key that differs, as `torch 2.13.0 here, 2.12.0 there`."""
+    keys = sorted(here.keys() | there.keys())
+    return [
+        f"{key} {here.get(key)} here, {there.get(key)} there"
+        for key in keys
+        if here.get(key) != there.get(key)
+    ]
+
+
+def single_thread() -> None:
+    """One torch thread in this process: thread counts change bits, and actors fill the cores."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,133 @@
+"""Local agents as Ray actors. The actors are shells around `LocalAgents`."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from algorithms.types import Array, Dynamics, Params
+
+from .errors import RunError, UserError
+from .local_agents import LocalAgents
+from .messages import HostFailure, RoundOrder, RoundReply, Shard
+
+
+class AgentHost:
+    """One actor. `host_class` is `LocalAgents`, or a subclass of it in tests of faults.
+
+    Exceptions come back as values, so that they keep their own words: (True, result) or
+    (False, reason).
+    """
+
+    def __init__(
+        self, host_class: type[LocalAgents], experiment: Mapping[str, Any], ids: Sequence[int]
+    ) -> None:
+        self._build = (host_class, experiment, ids)
+        self._agents: LocalAgents | None = None
+
+    def call(self, method: str, *args: Any) -> tuple[bool, Any]:
+        """Call a method of the agents, which are built on the first call."""
+        try:
+            if self._agents is None:
+                host_class, experiment, ids = self._build
+                self._agents = host_class(experiment, ids)
+            return True, getattr(self._agents, method)(*args)
+        except (RunError, UserError) as error:
+            return False, str(error)
+        except Exception:
+            return False, "\n" + traceback.format_exc().rstrip()
+
+    def run_round(self, round_number: int, attempt: int, shared: Params) -> tuple[bool, Any]:
+        """A round; `shared` arrives from the object store, put there once for all actors."""
+        order = RoundOrder(round=round_number, attempt=attempt, shared=shared)
+        return self.call("run_round", order)
+
+
+class RayPool:
+    """One actor per group of agents, in the order of the groups."""
+
+    def __init__(
+        self,
+        experiment: Mapping[str, Any],
+        groups: Sequence[Sequence[int]],
+        *,
+        cpus_per_actor: float,
+        timeout: float,
+        host_class: type[LocalAgents] = LocalAgents,
+    ) -> None:
+        self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
+        self._experiment, self._timeout, self._host_class = experiment, timeout, host_class
+        self._actor_class: Any = ray.remote(AgentHost).options(
+            num_cpus=cpus_per_actor, max_restarts=0, max_task_retries=0
+        )
+        self._actors = [self._start(group) for group in self.groups]
+
+    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
+        shared = ray.put(order.shared)
+        calls = [a.run_round.remote(order.round, order.attempt, shared) for a in self._actors]
+        return self._gather(calls)
+
+    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
+        return self._call_all("evaluate", ray.put(shared))
+
+    def dynamics(self) -> list[Dynamics | HostFailure]:
+        return self._call_all("dynamics")
+
+    def save(self, directory: str) -> list[Shard | HostFailure]:
+        return self._call_all("save", directory)
+
+    def load(
+        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
+    ) -> list[HostFailure]:
+        chosen = list(range(len(self.groups))) if hosts is None else list(hosts)
+        calls = [self._actors[h].call.remote("load", directory, dict(files)) for h in chosen]
+        return [r for r in self._gather(calls, chosen) if isinstance(r, HostFailure)]
+
+    def rebuild(self, hosts: Sequence[int]) -> None:
+        for host in hosts:
+            ray.kill(self._actors[host])
+            self._actors[host] = self._start(self.groups[host])
+
+    def close(self) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors = []
+
+    def actors(self) -> list[Any]:
+        """The actor handles, one per host."""
+        return list(self._actors)
+
+    def _start(self, group: tuple[int, ...]) -> Any:
+        return self._actor_class.remote(self._host_class, self._experiment, group)
+
+    def _call_all(self, method: str, *args: Any) -> list[Any]:
+        return self._gather([actor.call.remote(method, *args) for actor in self._actors])
+
+    def _gather(self, calls: Sequence[Any], hosts: Sequence[int] | None = None) -> list[Any]:
+        """Results in the order of the hosts, whatever the order of the answers."""
+        hosts = range(len(calls)) if hosts is None else hosts
+        ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=self._timeout)
+        arrived = set(ready)
+        return [
+            self._result(host, call) if call in arrived else self._late(host)
+            for host, call in zip(hosts, calls, strict=True)
+        ]
+
+    def _result(self, host: int, call: Any) -> Any:
+        try:
+            fine, value = ray.get(call)
+        except RayTaskError as error:
+            return self._failure(host, "exception", f"\n{error}")
+        except (RayActorError, RayError) as error:
+            return self._failure(host, "died", " ".join(str(error).split())[:300])
+        return value if fine else self._failure(host, "exception", value)
+
+    def _late(self, host: int) -> HostFailure:
+        return self._failure(host, "timeout", f"federation.round_timeout is {self._timeout:g} s")
+
+    def _failure(self, host: int, kind: Any, reason: str) -> HostFailure:
+        return HostFailure(host=host, agent_ids=self.groups[host], kind=kind, reason=reason)

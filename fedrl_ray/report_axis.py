@@ -1,0 +1,15 @@
+"""The axis of a test grid, the same on every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def grid_axis(dynamics: Mapping[str, Sequence[float]]) -> tuple[list[float], str]:
+    """The parameter that varies and its values, or the number of the environment where several
+    do."""
+    varying = [name for name, values in dynamics.items() if len(set(values)) > 1]
+    if len(varying) == 1:
+        return list(dynamics[varying[0]]), varying[0]
+    count = len(next(iter(dynamics.values()))) if dynamics else 1
+    return [float(i) for i in range(count)], f"environment ({', '.join(varying) or 'nominal'})"

@@ -1,0 +1,85 @@
+"""What a report shows, read from run directories only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from algorithms.types import Array
+
+from . import run_directory
+from .config import Experiment
+from .errors import UserError
+from .run_directory import EVALUATIONS, METRICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """One run directory as read: rows of its logs, its experiment, its summary if it has ended."""
+
+    path: Path
+    label: str
+    experiment: Experiment
+    rounds: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    summary: dict[str, Any] | None
+
+    @property
+    def status(self) -> str:
+        return "not ended" if self.summary is None else str(self.summary["status"])
+
+    def over_evaluations(self, name: str) -> tuple[Array, Array]:
+        """Steps [T] and a figure of every evaluation [T]; NaN where it is missing."""
+        return self._series(self.evaluations, lambda row: row[name])
+
+    def over_rounds(self, name: str) -> tuple[Array, Array]:
+        """Steps [T] and a figure of every round, as logged [T]."""
+        return self._series(self.rounds, lambda row: row[name])
+
+    def over_agents(self, name: str) -> tuple[Array, Array]:
+        """Steps [T] and a metric per agent [T, K]; NaN where an agent saw nothing."""
+        rows = [row for row in self.rounds if name in row["agents"]]
+        values = np.array([row["agents"][name] for row in rows], dtype=np.float64)
+        steps = np.array([row["steps"] for row in rows])
+        return steps, values.reshape(len(rows), self.experiment.federation.num_agents)
+
+    @staticmethod
+    def _series(rows: list[dict[str, Any]], value: Any) -> tuple[Array, Array]:
+        steps = np.array([row["steps"] for row in rows])
+        return steps, np.array([value(row) for row in rows], dtype=np.float64)
+
+
+def read_runs(paths: list[Path]) -> list[RunData]:
+    """Runs at the paths, or in the folders below them. Raises UserError where there is none."""
+    found = [run for path in paths for run in _runs_below(path)]
+    labels = _labels(found)
+    return [_read(path, label) for path, label in zip(found, labels, strict=True)]
+
+
+def _runs_below(path: Path) -> list[Path]:
+    if (path / run_directory.CONFIG).is_file():
+        return [path]
+    below = sorted(p.parent for p in path.glob(f"*/{run_directory.CONFIG}"))
+    if not below:
+        raise UserError(f"{path}: neither a run directory nor a folder of them")
+    return below
+
+
+def _read(path: Path, label: str) -> RunData:
+    return RunData(
+        path=path,
+        label=label,
+        experiment=run_directory.read_experiment(path),
+        rounds=list(run_directory.read_rows(path / METRICS)),
+        evaluations=list(run_directory.read_rows(path / EVALUATIONS)),
+        summary=run_directory.read_summary(path),
+    )
+
+
+def _labels(paths: list[Path]) -> list[str]:
+    """Folder names; whole paths where two are the same."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]

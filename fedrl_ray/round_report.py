@@ -1,0 +1,51 @@
+"""Putting the replies of a round together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from algorithms.types import Array, Params
+
+from .messages import RoundOrder, RoundReply
+
+
+def merge_metrics(replies: Sequence[RoundReply], num_agents: int) -> dict[str, Array]:
+    """Metrics by name, a value per agent [K]; NaN for an agent that took no part or saw nothing.
+
+    `episode_return` is the mean return of the agent's training episodes that ended.
+    """
+    names = list(dict.fromkeys(name for r in replies for name in r.metrics))
+    merged = {name: np.full(num_agents, np.nan) for name in ["episode_return", *names]}
+    for r in replies:
+        ids = list(r.agent_ids)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            merged["episode_return"][ids] = r.return_sum / r.episodes
+        for name, values in r.metrics.items():
+            merged[name][ids] = values
+    return merged
+
+
+def spread(update_norm: Array, before: Params, after: Params) -> float:
+    """Root mean square over agents of their distance to the mean of all.
+
+    From mean ||theta_k - b||^2 = mean ||theta_k - m||^2 + ||m - b||^2 with broadcast b and mean m,
+    so that no agent's parameters have to be seen.
+    """
+    moved = sum(
+        float(np.square(after[name].astype(np.float64) - before[name]).sum()) for name in before
+    )
+    square = float(np.nanmean(np.square(update_norm))) - moved
+    return float(np.sqrt(max(0.0, square)))
+
+
+def payload_bytes(order: RoundOrder, replies: Sequence[RoundReply]) -> int:
+    """Parameters sent to every host and partial sums sent back."""
+    down = _bytes(order.shared.values()) * len(replies)
+    up = sum(_bytes(r.partial.high.values()) + _bytes(r.partial.low.values()) for r in replies)
+    return down + up
+
+
+def _bytes(arrays: Iterable[Array]) -> int:
+    return sum(array.nbytes for array in arrays)

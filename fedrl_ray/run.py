@@ -1,0 +1,160 @@
+"""A run: a driver, its directory, and the schedule of evaluations and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import checkpoints, run_directory
+from .config import Experiment
+from .driver import Driver, changed_keys
+from .errors import UserError
+from .messages import Evaluation, RoundReport
+from .run_directory import EVALUATIONS, METRICS, SUMMARY, RoundLog
+
+
+class Run:
+    """Trains an experiment into a directory, new or resumed."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: Path,
+        *,
+        resume: bool = False,
+        any_profile: bool = False,
+        driver: Driver | None = None,
+    ) -> None:
+        self.experiment, self.directory = experiment, directory
+        if resume:
+            _require_same_run(experiment, directory)
+            run_directory.write_config(directory, experiment)
+        else:
+            run_directory.create(directory, experiment)
+        self._metrics = RoundLog(directory / METRICS)
+        self._evaluations = RoundLog(directory / EVALUATIONS)
+        self.driver = Driver(experiment, directory=directory) if driver is None else driver
+        self._latest: Evaluation | None = None
+        if resume:
+            self._resume(any_profile)
+        else:
+            self.driver.save()
+        self._writer = _event_writer(directory, purge_from=self.driver.server.round)
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget of steps is spent."""
+        return self.driver.server.round >= self.experiment.rounds
+
+    def advance(self) -> RoundReport:
+        """One round, then whatever is due after it."""
+        report = self.driver.step()
+        self._metrics.append(report.to_dict())
+        if self._due(self.experiment.evaluation.every) or self.done:
+            report = replace(report, evaluation=self._evaluate())
+        if self._due(self.experiment.checkpoint.every) or self.done:
+            self.driver.save()  # a host lost here sends the driver back: `done` is false again
+        self._write_events(report)
+        return report
+
+    def __iter__(self) -> Iterator[RoundReport]:
+        """Rounds until the budget is spent and the last checkpoint is written."""
+        while not self.done:
+            yield self.advance()
+
+    def finish(self) -> dict[str, Any]:
+        """Write a checkpoint if there is none of this round, and summary.json; its content."""
+        while not self._checkpoint_path().exists():
+            self.driver.save()
+        return self._summarise("completed" if self.done else "interrupted")
+
+    def close(self) -> None:
+        self._writer.close()
+        self.driver.close()
+
+    def _checkpoint_path(self) -> Path:
+        return checkpoints.path_of(self.directory / "checkpoints", self.driver.server.round)
+
+    def _summarise(self, status: str) -> dict[str, Any]:
+        progress, rounds = self.driver.progress, self.driver.server.round
+        evaluation = self._latest.to_dict() if self._latest else self._last_evaluation()
+        summary = {
+            "status": status,
+            "name": self.experiment.name,
+            "rounds": rounds,
+            "steps": rounds * self.experiment.federation.sync_interval,
+            "agent_steps": int(progress["agent_steps"]),
+            "seconds": round(progress["seconds"], 3),
+            "digest": self.driver.digest(),
+            "state_digest": checkpoints.read_manifest(self._checkpoint_path()).state_digest,
+            "packing": [len(group) for group in self.driver.groups],
+            "evaluation": evaluation,
+        }
+        text = json.dumps(run_directory.plain(summary), indent=1)
+        run_directory.write_text(self.directory / SUMMARY, text)
+        return summary
+
+    def _due(self, every: int | None) -> bool:
+        """Whether a multiple of `every` steps was passed in the round just completed."""
+        if every is None:
+            return False
+        interval = self.experiment.federation.sync_interval
+        now = self.driver.server.round * interval
+        return now // every > (now - interval) // every
+
+    def _evaluate(self) -> Evaluation | None:
+        evaluation = self.driver.evaluate()
+        if evaluation is None:
+            return None
+        rounds = self.driver.server.round
+        steps = rounds * self.experiment.federation.sync_interval
+        self._evaluations.append({"round": rounds, "steps": steps} | evaluation.to_dict())
+        self._latest = evaluation
+        return evaluation
+
+    def _last_evaluation(self) -> dict[str, Any] | None:
+        rows = list(run_directory.read_rows(self.directory / EVALUATIONS))
+        return rows[-1] if rows else None
+
+    def _resume(self, any_profile: bool) -> None:
+        checkpoint = run_directory.newest_checkpoint(self.directory)
+        self.driver.restore(checkpoint, any_profile=any_profile)
+        self._metrics.cut(self.driver.server.round)
+        self._evaluations.cut(self.driver.server.round)
+        (self.directory / SUMMARY).unlink(missing_ok=True)
+
+    def _write_events(self, report: RoundReport) -> None:
+        for name, values in report.metrics.items():
+            if not np.isnan(values).all():
+                self._writer.add_scalar(f"training/{name}", np.nanmean(values), report.steps)
+        self._writer.add_scalar("training/drift", report.drift, report.steps)
+        if report.evaluation is not None:
+            for name in ("nominal", "average", "worst"):
+                value = getattr(report.evaluation, name)
+                if math.isfinite(value):
+                    self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
+
+
+def _require_same_run(experiment: Experiment, directory: Path) -> None:
+    """A resumed run must be the same experiment. Raises UserError naming the keys."""
+    stored = run_directory.read_experiment(directory)
+    keys = changed_keys(experiment.identity(), stored.identity())
+    if keys:
+        raise UserError(
+            f"--output {directory} already holds another experiment; keys that differ: "
+            + ", ".join(keys)
+        )
+
+
+def _event_writer(directory: Path, *, purge_from: int) -> Any:
+    """TensorBoard events; those after the checkpoint resumed from are hidden."""
+    from tensorboardX import SummaryWriter
+
+    purge = purge_from if purge_from else None
+    return SummaryWriter(str(directory / "events"), purge_step=purge)
