@@ -119,7 +119,7 @@ class FedRQ:
         rows, s, a = self._rows, batch.obs, batch.action
         x = np.where(batch.terminated > 0, self.spec.num_states, batch.next_obs)
         self.neighbours_NSX[rows, s, x] = True
-        v_NX = np.pad(self.q_NSA.max(-1), ((0, 0), (0, 1)))  # the last column: terminal, value 0
+        v_NX = self._values()
         v_worst_N = worst_value(v_NX, self.neighbours_NSX[rows, s][:, None])[:, 0]
         target_N = robust_backup(
             batch.reward.astype(np.float64),
@@ -132,7 +132,7 @@ class FedRQ:
         step_N = self._step_size(self.visits_NSA[rows, s, a])
         self.q_NSA[rows, s, a] += step_N * td_N
         self.visits_NSA[rows, s, a] += 1
-        self._log(td_N[:, None], step_N[:, None])
+        self._log(td_loss=td_N**2, step_size=step_N)
 
     def sweep(self, kernels: _Kernels) -> None:
         """One synchronous update of every (s,a); a terminal state's target is 0."""
@@ -148,8 +148,7 @@ class FedRQ:
         step_NSA = self._step_size(self.visits_NSA)
         self.q_NSA += step_NSA * td_NSA
         self.visits_NSA += 1
-        n = len(self._rows)
-        self._log(td_NSA.reshape(n, -1), step_NSA.reshape(n, -1))
+        self._log(td_loss=np.square(td_NSA).mean((1, 2)), step_size=step_NSA.mean((1, 2)))
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M] int64 -> [N, M] int64."""
@@ -172,12 +171,17 @@ class FedRQ:
         self.q_NSA[row], self.visits_NSA[row] = state["q"], state["visits"]
         self.neighbours_NSX[row] = state["neighbours"]
 
+    def _values(self) -> Array:
+        """max_b Q(x,b) of every state, and 0 in the last column, the terminal neighbour: [N, X]."""
+        v_NX = np.zeros((len(self._rows), self.spec.num_states + 1))
+        self.q_NSA.max(-1, out=v_NX[:, :-1])
+        return v_NX
+
     def _step_size(self, visits: Array) -> Array:
         return self.config.step_size.at(visits, self.clock, discount=self.config.discount)
 
-    def _log(self, td: Array, step_size: Array) -> None:
-        means = {"td_loss": np.square(td).mean(-1), "step_size": step_size.mean(-1)}
-        self.metrics.add(**{name: torch.from_numpy(mean) for name, mean in means.items()})
+    def _log(self, **values_N: Array) -> None:
+        self.metrics.add(**{name: torch.from_numpy(value) for name, value in values_N.items()})
 
     def _kernels_of(self, env: StackedEnv) -> _Kernels:
         if self._kernels is None or self._kernels[0] is not env:

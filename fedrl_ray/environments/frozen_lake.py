@@ -13,6 +13,8 @@ from algorithms.types import Array, Spec
 from .base import EnvironmentConfig, Parameter
 from .tabular import Tables, TabularFamily
 
+_REGISTERED = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
+
 
 class FrozenLake(TabularFamily):
     """Cross a frozen lake: reward 1 on reaching the goal; holes and the goal are terminal."""
@@ -36,7 +38,7 @@ class FrozenLake(TabularFamily):
             obs_size=1,
             num_states=states,
             num_actions=actions,
-            max_episode_steps=100 if config.map_name == "4x4" else 200,
+            max_episode_steps=env.spec.max_episode_steps,
         )
         reward_SAX, terminal_S = np.zeros((states, actions, states)), np.zeros(states, dtype=bool)
         for s, a, _, x, reward, terminated in _outcomes(env):
@@ -54,8 +56,8 @@ class FrozenLake(TabularFamily):
         return kernel_SAX
 
     def _gymnasium(self, success_rate: float) -> Any:
-        name = self.config.map_name
-        return gymnasium.make("FrozenLake-v1", map_name=name, success_rate=success_rate).unwrapped
+        name = _REGISTERED[self.config.map_name]
+        return gymnasium.make(name, success_rate=success_rate).unwrapped
 
 
 def _outcomes(env: Any) -> list[tuple[int, int, float, int, float, bool]]:

@@ -7,7 +7,7 @@ P_j = (1 - heterogeneity) P0 + heterogeneity U_j; all rows are U(0,1) entries, n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -49,7 +49,6 @@ class RandomMDP(TabularFamily):
         """Steps after which an episode is truncated; no state is terminal."""
 
     config: Config
-    exemptions: ClassVar[dict[str, str]] = {}
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -105,13 +104,13 @@ class RandomMDP(TabularFamily):
 
         Raises UserError where `perturb.kernel` is not a list of whole numbers.
         """
-        ranges = super().ranges(perturb)
-        ranges.pop("kernel", None)
         listed = perturb.get("kernel", ())
         if not isinstance(listed, tuple) or any(value != int(value) for value in listed):
             raise UserError(
                 f"environment.perturb.kernel must list one whole number per agent, got {listed}"
             )
+        ranges = super().ranges(perturb)
+        ranges.pop("kernel", None)
         return ranges
 
     def _generator(self, stream: int, number: int = 0) -> np.random.Generator:
