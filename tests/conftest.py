@@ -1,4 +1,4 @@
-"""Fixtures: one local Ray per test session, small experiments."""
+"""Fixtures: one local Ray per test session, small experiments, float64 where a test asks for it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from fedrl_ray.config import Experiment, from_dict
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+torch.set_num_threads(1)
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -75,3 +77,11 @@ def local_ray() -> Iterator[None]:
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Learners built in this test compute in float64."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
