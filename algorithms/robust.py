@@ -6,7 +6,6 @@ where they only use arithmetic.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -49,8 +48,7 @@ def expectile_loss(prediction: Tensor, target: Tensor, *, expectile: float) -> T
     `expectile_loss(1., 0., expectile=.01) == .99`, `expectile_loss(0., 1., expectile=.01) == .01`.
     """
     u = target.detach() - prediction
-    weight = torch.where(u < 0, 1.0 - expectile, expectile)
-    return weight * u.square()
+    return (expectile - (u < 0).to(u.dtype)).abs() * u.square()
 
 
 def td_loss(q_NB: Tensor, target_NB: Tensor) -> Tensor:

@@ -1,0 +1,120 @@
+"""The paper's equations against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import brentq
+from torch import Tensor
+
+from algorithms.robust import expectile_loss, next_value, robust_target, td_loss
+
+UNIT = st.floats(0.0, 1.0)
+
+
+def tensor(*values: float) -> Tensor:
+    return torch.tensor([values], dtype=torch.float64)
+
+
+def expectile(samples: Tensor, level: float) -> float:
+    """Where the gradient of the loss, averaged over the samples, is zero."""
+
+    def slope(at: float) -> float:
+        prediction = torch.full_like(samples, at, requires_grad=True)
+        expectile_loss(prediction, samples, expectile=level).mean().backward()
+        assert prediction.grad is not None
+        return float(prediction.grad.sum())
+
+    return float(brentq(slope, float(samples.min()), float(samples.max()), xtol=1e-12))
+
+
+def test_a_prediction_above_its_target_weighs_one_minus_the_level() -> None:
+    above = expectile_loss(tensor(1.0), tensor(0.0), expectile=0.01)
+    below = expectile_loss(tensor(0.0), tensor(1.0), expectile=0.01)
+    assert above.item() == 0.99 and below.item() == 0.01
+    assert expectile_loss(tensor(3.0), tensor(1.0), expectile=0.25).item() == 0.75 * 4.0
+
+
+@pytest.mark.parametrize(
+    ("worst", "known"), [(0.5, 0.01), (0.1, 0.083), (0.05, 0.161), (0.01, 0.5), (0.001, 0.91)]
+)
+def test_expectile_of_two_points(worst: float, known: float) -> None:
+    """0 with probability `worst`, else 1, at the level 0.01."""
+    zeros = round(1000 * worst)
+    samples = torch.cat([torch.zeros(zeros), torch.ones(1000 - zeros)]).double()
+    assert expectile(samples, 0.01) == pytest.approx(known, abs=0.001)
+
+
+@pytest.mark.parametrize(("level", "known"), [(0.01, 0.0913), (0.001, 0.0307), (0.5, 0.5)])
+def test_expectile_of_the_uniform_distribution(level: float, known: float) -> None:
+    midpoints = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    assert expectile(midpoints, level) == pytest.approx(known, abs=5e-5)
+
+
+def test_the_regression_target_gets_no_gradient() -> None:
+    prediction, target = tensor(1.0).requires_grad_(), tensor(0.0).requires_grad_()
+    expectile_loss(prediction, target, expectile=0.01).sum().backward()
+    assert prediction.grad is not None and target.grad is None
+
+
+def test_a_terminal_successor_is_worth_nothing() -> None:
+    value = next_value(tensor(5.0, -3.0, 2.0), tensor(0.0, 1.0, 1.0))
+    assert value.tolist() == [[5.0, 0.0, 0.0]]
+
+
+def test_robust_target_by_hand() -> None:
+    y = robust_target(tensor(1.0), tensor(10.0), tensor(4.0), discount=0.5, omega_N1=tensor(0.25))
+    assert y.item() == 1.0 + 0.5 * (0.75 * 10.0 + 0.25 * 4.0)
+
+
+def test_omega_one_sees_the_worst_neighbour_alone_and_omega_zero_the_successor_alone() -> None:
+    omega_N1 = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    y = robust_target(
+        tensor(1.0).expand(2, 1),
+        tensor(10.0).expand(2, 1),
+        tensor(4.0).expand(2, 1),
+        discount=0.5,
+        omega_N1=omega_N1,
+    )
+    assert y.ravel().tolist() == [6.0, 3.0]
+
+
+def test_without_a_degree_network_the_target_is_that_of_omega_zero_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    reward, v_next, v_worst = torch.randn(3, 4, 64)
+    omega_N1 = torch.zeros(4, 1)
+    with_network = robust_target(reward, v_next, v_worst, discount=0.99, omega_N1=omega_N1)
+    without = robust_target(reward, v_next, None, discount=0.99, omega_N1=omega_N1)
+    assert torch.equal(with_network, without)
+
+
+@given(st.floats(-100, 100), UNIT, UNIT, UNIT)
+def test_the_target_falls_as_omega_grows(value: float, drop: float, a: float, b: float) -> None:
+    """As long as D lies below the successor's value."""
+    low, high = sorted((a, b))
+    y_low, y_high = (
+        robust_target(
+            tensor(0.0), tensor(value), tensor(value - drop), discount=0.9, omega_N1=tensor(omega)
+        )
+        for omega in (low, high)
+    )
+    assert y_high.item() <= y_low.item() + 1e-12
+
+
+def test_the_target_is_detached_from_both_networks() -> None:
+    v_next, v_worst = tensor(1.0).requires_grad_(), tensor(1.0).requires_grad_()
+    omega_N1 = tensor(0.5)
+    y = robust_target(tensor(0.0), v_next, v_worst, discount=0.9, omega_N1=omega_N1)
+    assert not y.requires_grad
+    assert not robust_target(
+        tensor(0.0), v_next, None, discount=0.9, omega_N1=omega_N1
+    ).requires_grad
+
+
+def test_td_loss_is_a_mean_over_the_minibatch_and_keeps_agents_apart() -> None:
+    q_NB = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
+    y_NB = torch.tensor([[2.0, 4.0], [0.0, 3.0]])
+    np.testing.assert_allclose(td_loss(q_NB, y_NB), [2.5, 4.5])
