@@ -75,4 +75,4 @@ def test_gaussian_numbers_are_the_normal_quantiles_and_always_finite() -> None:
 def test_episode_seeds_differ_and_fit_31_bits() -> None:
     seeds = [episode_seed(0, Role.EPISODE, agent, k) for agent in range(5) for k in range(200)]
     assert len(set(seeds)) == len(seeds)
-    assert 0 <= min(seeds) and max(seeds) < 2**31
+    assert min(seeds) >= 0 and max(seeds) < 2**31
