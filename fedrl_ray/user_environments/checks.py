@@ -82,9 +82,10 @@ def find_resume(
 ) -> Resume | None:
     """The first way of resuming that gives the same observations; None where there is none.
 
-    Episodes are cut short, so that what outlives a reset is seen too.
+    Episodes are cut short, so that what outlives a reset is seen too: a fresh row is reset twice
+    on its way, the saved one three times or more.
     """
-    short = replace(spec, max_episode_steps=min(spec.max_episode_steps, steps // 3 + 1))
+    short = replace(spec, max_episode_steps=min(spec.max_episode_steps, steps // 8 + 1))
     ways: tuple[Resume, ...] = ("state", "replay") if _saves_itself(env) else ("replay",)
     for way in ways:
         if _resumes(make(short, way), make(short, way), short, steps):
