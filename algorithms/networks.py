@@ -3,10 +3,11 @@
 A layer is a weight [N, in, out] and a bias [N, 1, out]. All layers of a network lie in one flat
 buffer, so that the optimiser, the target update and the broadcast are each one operation.
 
-Widths are padded with zeros to a multiple of 8 and the buffer to a multiple of 64. Batched
-products on CPU give the same bits per agent for any N only at such widths (output widths 1 and 6
-differ between N = 1 and N > 1), and an elementwise kernel treats a ragged tail differently from
-its body. Padded entries start at zero, get zero gradients and stay zero.
+Widths are padded with zeros to a multiple of 8 and each parameter's place in the buffer to a
+multiple of 64. Batched products on CPU give the same bits per agent for any N only at such widths
+(output widths 1 and 6 differ between N = 1 and N > 1); they may depend on the alignment of their
+operands, which must then not depend on N; and an elementwise kernel treats a ragged tail
+differently from its body. Padded entries start at zero, get zero gradients and stay zero.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from .draws import Role, philox
 from .types import Array, Params
 
 _WIDTH_MULTIPLE = 8
-_BUFFER_MULTIPLE = 64
+_PLACE_MULTIPLE = 64
 
 
 def pad_width(width: int) -> int:
     """The next multiple of 8."""
-    return -(-width // _WIDTH_MULTIPLE) * _WIDTH_MULTIPLE
+    return _next_multiple(width, _WIDTH_MULTIPLE)
+
+
+def _next_multiple(size: int, of: int) -> int:
+    return -(-size // of) * of
 
 
 class _Slot(NamedTuple):
@@ -118,8 +123,8 @@ def _layout(num_agents: int, widths: tuple[int, ...]) -> tuple[list[_Slot], int]
         out = pad_width(wide_out)
         for kind, rows, true_rows in (("weight", pad_width(wide_in), wide_in), ("bias", 1, 1)):
             slots.append(_Slot(f"{layer}.{kind}", start, (rows, out), (true_rows, wide_out)))
-            start += num_agents * rows * out
-    return slots, -(-start // _BUFFER_MULTIPLE) * _BUFFER_MULTIPLE
+            start += _next_multiple(num_agents * rows * out, _PLACE_MULTIPLE)
+    return slots, start
 
 
 def initial_weights(

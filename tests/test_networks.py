@@ -1,0 +1,195 @@
+"""Stacked networks: the same bits for every grouping, and the arithmetic of plain torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from algorithms.networks import StackedMLP, initial_weights
+from algorithms.optimiser import StackedAdam
+from algorithms.types import Params
+
+NUM_AGENTS = 50
+GROUPS = ([0], [49], [0, 1], list(range(17, 34)), list(range(49)))
+
+DISCRETE = {"cartpole": (4, 2), "acrobot": (6, 3), "mountain_car": (2, 3)}
+CONTINUOUS = {"pendulum": (3, 1), "hopper": (11, 3), "half_cheetah": (17, 6), "ant": (105, 8)}
+"""Sizes of observation and action; walker2d has those of half_cheetah."""
+
+
+def critic_and_degree_widths(hidden: tuple[int, ...]) -> set[tuple[int, ...]]:
+    return {(obs, *hidden, out) for obs, actions in DISCRETE.values() for out in (actions, 1)}
+
+
+def actor_critic_widths(hidden: tuple[int, ...]) -> set[tuple[int, ...]]:
+    """Q(s, a), pi(s) and D(s)."""
+    return {
+        (wide_in, *hidden, out)
+        for obs, actions in CONTINUOUS.values()
+        for wide_in, out in ((obs + actions, 1), (obs, actions), (obs, 1))
+    }
+
+
+WIDTHS = sorted(
+    critic_and_degree_widths((128, 128))
+    | critic_and_degree_widths((128,))
+    | critic_and_degree_widths((64, 64))
+    | actor_critic_widths((64, 64))
+)
+WIDE = sorted(actor_critic_widths((400, 300)) | actor_critic_widths((256, 256)))
+
+
+class Problem(NamedTuple):
+    """Parameters of 50 networks, and data to fit: x [N, B, in], y [N, B, out]."""
+
+    widths: tuple[int, ...]
+    params: Params
+    x: Tensor
+    y: Tensor
+
+    @classmethod
+    def random(cls, widths: tuple[int, ...], batch: int) -> Problem:
+        rng = np.random.default_rng(0)
+        shapes = {k: v.shape for k, v in StackedMLP(1, widths, trainable=False).views().items()}
+        params = {
+            name: rng.uniform(-0.1, 0.1, (NUM_AGENTS, *shape[1:])).astype(np.float32)
+            for name, shape in shapes.items()
+        }
+        x, y = (rng.normal(size=(NUM_AGENTS, batch, w)) for w in (widths[0], widths[-1]))
+        return cls(widths, params, torch.tensor(x).float(), torch.tensor(y).float())
+
+    def fit(self, rows: list[int]) -> list[Tensor]:
+        """Two clipped Adam steps on these agents: outputs, losses, gradients and parameters."""
+        net = StackedMLP(len(rows), self.widths, trainable=True)
+        net.load({name: x[rows] for name, x in self.params.items()})
+        adam, seen = StackedAdam([net]), []
+        x_NBI = self.x[rows].requires_grad_()
+        for step in range(2):
+            net.zero_grad()
+            out_NBO = net(x_NBI)
+            loss_N = (out_NBO - self.y[rows]).square().mean((1, 2))
+            (grad_x,) = torch.autograd.grad(loss_N.sum(), x_NBI, retain_graph=True)
+            loss_N.sum().backward(inputs=net.leaves)
+            net.clip_grad_norm(0.05)
+            grads = [g.clone() for g in net.views(net.flat.grad).values()]
+            adam.step(learning_rates=[1e-3], steps_done=step)
+            seen += [out_NBO.detach(), loss_N.detach(), grad_x, *grads]
+        return seen + list(net.views().values())
+
+
+def check_groupings(widths: tuple[int, ...], batch: int) -> None:
+    problem = Problem.random(widths, batch)
+    together = problem.fit(list(range(NUM_AGENTS)))
+    for rows in GROUPS:
+        for mine, theirs in zip(problem.fit(rows), together, strict=True):
+            assert torch.equal(mine, theirs[rows]), f"{widths} B={batch} agents {rows[0]}.."
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("widths", WIDTHS, ids=str)
+def test_no_grouping_changes_a_bit(widths: tuple[int, ...], batch: int) -> None:
+    check_groupings(widths, batch)
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+@pytest.mark.parametrize("widths", [w for w in WIDE if w[0] in (4, 14, 23, 105)], ids=str)
+def test_no_grouping_changes_a_bit_of_a_wide_network(widths: tuple[int, ...], batch: int) -> None:
+    check_groupings(widths, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 16, 64, 256])
+@pytest.mark.parametrize("widths", WIDTHS + WIDE, ids=str)
+def test_no_grouping_changes_a_bit_at_any_size(widths: tuple[int, ...], batch: int) -> None:
+    check_groupings(widths, batch)
+
+
+def linears(widths: tuple[int, ...], params: Params, row: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for index in range(len(widths) - 1):
+        linear = nn.Linear(widths[index], widths[index + 1])
+        linear.weight.data = torch.tensor(params[f"{index}.weight"][row].T)
+        linear.bias.data = torch.tensor(params[f"{index}.bias"][row][0])
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+@pytest.mark.parametrize("max_norm", [None, 0.05, 100.0])
+def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
+    widths = (5, 12, 9, 3)
+    problem = Problem.random(widths, 7)
+    net = StackedMLP(NUM_AGENTS, widths, trainable=True)
+    net.load(problem.params)
+    (net(problem.x) - problem.y).square().sum().backward()
+    net.clip_grad_norm(max_norm)
+    StackedAdam([net]).step(learning_rates=[1e-2], steps_done=0)
+    for row in (0, 31):
+        plain = linears(widths, problem.params, row)
+        adam = torch.optim.Adam(plain.parameters(), lr=1e-2)
+        (plain(problem.x[row]) - problem.y[row]).square().sum().backward()
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(plain.parameters(), max_norm)
+        adam.step()
+        for index, layer in enumerate(plain[::2]):
+            weight, bias = (net.views()[f"{index}.{kind}"][row] for kind in ("weight", "bias"))
+            torch.testing.assert_close(weight, layer.weight.T, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(bias[0], layer.bias, rtol=1e-4, atol=1e-5)
+
+
+def test_padding_stays_zero() -> None:
+    problem = Problem.random((5, 12, 9, 3), 7)
+    net = StackedMLP(NUM_AGENTS, problem.widths, trainable=True)
+    net.load(problem.params)
+    adam = StackedAdam([net])
+    for step in range(3):
+        net.zero_grad()
+        (net(problem.x) - problem.y).square().sum().backward()
+        adam.step(learning_rates=[1e-2], steps_done=step)
+    rest = net.flat.detach().clone()
+    assert rest.abs().sum() > 0
+    for view in net.views(rest).values():
+        view.zero_()
+    assert not rest.any()
+
+
+def test_a_broadcast_reaches_every_agent() -> None:
+    net = StackedMLP(4, (5, 12, 3), trainable=False)
+    params = initial_weights((5, 12, 3), seed=0, network=0)
+    net.load(params)
+    for name, view in net.views().items():
+        assert all(np.array_equal(view[row], params[name]) for row in range(4))
+
+
+def test_initial_weights_depend_on_seed_network_and_layer_alone() -> None:
+    base = initial_weights((5, 12, 3), seed=0, network=0)
+    deeper = initial_weights((5, 12, 3, 8), seed=0, network=0)
+    assert all(np.array_equal(x, deeper[name]) for name, x in base.items())
+    for other in ({"seed": 1, "network": 0}, {"seed": 0, "network": 1}):
+        assert not np.array_equal(
+            base["0.weight"], initial_weights((5, 12, 3), **other)["0.weight"]
+        )
+
+
+def test_initial_weights_fill_their_bounds() -> None:
+    params = initial_weights((400, 300, 200), seed=0, network=0, last_bound=3e-3)
+    assert np.abs(params["0.weight"]).max() == pytest.approx(1 / 20, rel=1e-2)
+    assert np.abs(params["1.weight"]).max() == pytest.approx(3e-3, rel=1e-2)
+    assert params["0.weight"].std() == pytest.approx(1 / 20 / np.sqrt(3), rel=1e-2)
+
+
+def test_the_moments_of_one_agent_travel() -> None:
+    problem = Problem.random((5, 12, 3), 7)
+    nets = [StackedMLP(NUM_AGENTS, (5, 12, 3), trainable=True) for _ in range(2)]
+    adams = [StackedAdam([net]) for net in nets]
+    nets[0].load(problem.params)
+    (nets[0](problem.x) - problem.y).square().sum().backward()
+    adams[0].step(learning_rates=[1e-2], steps_done=0)
+    state = adams[0].agent_state(3)
+    adams[1].load_agent_state(8, state)
+    assert all(np.array_equal(x, adams[1].agent_state(8)[name]) for name, x in state.items())
+    assert not any(x.any() for x in adams[1].agent_state(9).values())
+    assert any(x.any() for x in state.values())
