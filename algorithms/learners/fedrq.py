@@ -58,7 +58,9 @@ class FedRQ:
         """sampled: one transition per local step; exact: a local step is a sweep over all (s,a)
         with the environment's own kernels, and the environment is not stepped."""
         step_size: Annotated[Constant | Decaying | Power, Field(discriminator="kind")] = Decaying()
-        """Step size lambda of the update."""
+        """Step size lambda: {kind: constant, value}, {kind: decaying, c, count} with
+        lambda = c / (c + n), c >= 1 / (1 - discount), or {kind: power, exponent, count} with
+        lambda = (1 + n)^-exponent. count: visits, the agent's own of (s,a), or steps, of all."""
         epsilon: Annotated[float, Field(ge=0, le=1)] | Schedule | None = None
         """Probability of a random action: a number or a schedule over local steps; null: from 1
         to 0.2 over 5000 steps. Must stay above 0 for convergence. Mode exact takes none."""

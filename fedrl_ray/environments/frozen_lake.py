@@ -38,7 +38,7 @@ class FrozenLake(TabularFamily):
             obs_size=1,
             num_states=states,
             num_actions=actions,
-            max_episode_steps=env.spec.max_episode_steps,
+            max_episode_steps=gymnasium.spec(_REGISTERED[config.map_name]).max_episode_steps or 0,
         )
         reward_SAX, terminal_S = np.zeros((states, actions, states)), np.zeros(states, dtype=bool)
         for s, a, _, x, reward, terminated in _outcomes(env):

@@ -19,7 +19,7 @@ from .base import EnvironmentConfig, Parameter
 from .tabular import Tables, TabularFamily
 
 _CENTRE = -1
-_FIRST_UNSEEN = 1_000_000  # kernels of the test grid, beyond those of any agent
+_FIRST_UNSEEN = 100_000  # kernels of the test grid, beyond those of any agent
 _SUPPORT = 0.2  # share of successors that Jin's masks keep
 _REWARDS, _CENTRE_ROWS, _ROWS, _MASKS = range(4)  # streams of random numbers
 
