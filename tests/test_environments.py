@@ -39,6 +39,7 @@ def test_a_saved_agent_goes_on_exactly(name: str) -> None:
         run(first, actions[:at])
         for row in (0, 1):
             second.load_agent_state(1 - row, first.agent_state(row))
+            assert same_bits(second.agent_state(1 - row), first.agent_state(row))
         assert np.array_equal(first.obs, second.obs[::-1])
         for rest in actions[at:]:
             mine, other = first.step(rest), second.step(rest[::-1])

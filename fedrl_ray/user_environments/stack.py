@@ -69,5 +69,5 @@ def own_state(env: UserEnv) -> AgentState | None:
         return None
     if not all(isinstance(v, (np.ndarray, np.generic, int, float)) for v in state.values()):
         return None
-    arrays = {name: np.array(value) for name, value in state.items()}
+    arrays = {name: np.array(value, order="C") for name, value in state.items()}
     return arrays if all(a.dtype.kind in "biuf" for a in arrays.values()) else None
