@@ -109,7 +109,7 @@ def _import(module: str, key: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{key}: there is no module {error.name!r}") from None
+        raise UserError(f"{key}: there is no module {error.name!r} on PYTHONPATH") from None
 
 
 def _nominal_arguments(source: Source, config: GymnasiumConfig) -> dict[str, float]:
