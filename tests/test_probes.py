@@ -15,7 +15,7 @@ from algorithms.learners.fedrdqn import FedRDQN
 from algorithms.schedules import Schedule
 from algorithms.types import Array
 
-STEPS = 1500
+STEPS = 1000
 COOLING = Schedule(start=1e-2, end=1e-4, steps=STEPS, shape="exponential")
 QUICK: dict[str, Any] = {
     "hidden_sizes": (32,),
@@ -77,9 +77,8 @@ def test_probe_degree_two_neighbours(algorithm: Any) -> None:
     learner_class, settings, spec = algorithm
     env = probes.probe_degree_two_neighbours(spec(2), worst=[0.5, 0.1, 0.0])
     learner = trained(learner_class, settings, env, omega=0.3)
-    np.testing.assert_allclose(
-        degree_of_start(learner, env), [0.010, 0.083, 1.0], atol=0.02, rtol=0.25
-    )
+    known = [0.0100, 0.0833, 1.0]
+    np.testing.assert_allclose(degree_of_start(learner, env), known, atol=0.005, rtol=0.05)
 
 
 def test_robust_fork_flips_the_greedy_action_between_the_computed_levels() -> None:
@@ -98,7 +97,8 @@ def test_robust_slope_flips_the_policy_between_the_computed_levels() -> None:
 
 def test_policy_finds_the_best_action_of_one_step() -> None:
     env = probes.probe_best_action([2.0, 0.0])
-    learner = trained(*DDPG[:2], env, omega=0.0, noise_sigma=0.7, hidden_sizes=(64,))
+    changes = {"noise_sigma": 0.7, "hidden_sizes": (64,), "learning_rate": 5e-3}
+    learner = trained(*DDPG[:2], env, omega=0.0, **changes)
     action = learner.act(start(env).numpy()).ravel()
     np.testing.assert_allclose(action, [2.0, 0.0], atol=0.25)
     np.testing.assert_allclose(value_of_start(learner, env), 0.0, atol=0.1)
