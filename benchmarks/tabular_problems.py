@@ -1,0 +1,99 @@
+"""Federations with known kernels, and the training loop, of the tabular figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from algorithms.aggregators.mean import Mean
+from algorithms.learners.fedrq import FedRQ
+from algorithms.tabular import FederatedMDP
+from algorithms.types import Array, ServerState, Spec
+from fedrl_ray.environments.base import EpisodeSeeds
+from fedrl_ray.environments.random_mdp import RandomMDP
+from fedrl_ray.environments.tabular import Tables, TabularFamily, TabularStack
+
+NUM_AGENTS, DISCOUNT, OMEGA = 4, 0.9, 0.3
+
+Federation = tuple[FederatedMDP, Callable[[int], TabularStack]]
+"""A problem to solve exactly, and its environments for a seed."""
+
+
+def federation(family: TabularFamily, perturb: dict[str, Any], discount: float) -> Federation:
+    """The K training environments of a family as a problem, and as a stack for a seed."""
+    agents = range(NUM_AGENTS)
+    dynamics = family.draw(perturb, seed=0, agent_ids=agents)
+    mdp = FederatedMDP(
+        kernel_KSAX=family.kernels(dynamics),
+        reward=family.tables.reward_SAX,
+        terminal_S=family.tables.terminal_S,
+        discount=discount,
+    )
+    return mdp, lambda seed: family.make(
+        dynamics, EpisodeSeeds.of_agents(seed, agents), retire=False
+    )
+
+
+def unlike_visitors() -> Federation:
+    """Two states, one action: agent 0 spends 5/6 of its time in state 0, agent 1 only 5/14."""
+    kernel = np.array([[[[p, 1 - p]], [[0.5, 0.5]]] for p in (0.9, 0.1)])
+    tables = Tables(
+        reward_SAX=np.array([1.0, 0.0])[:, None, None] * np.ones((2, 1, 2)),
+        terminal_S=np.zeros(2, dtype=bool),
+        start_S=np.full(2, 0.5),
+    )
+    mdp = FederatedMDP(
+        kernel_KSAX=kernel,
+        reward=tables.reward_SAX,
+        terminal_S=tables.terminal_S,
+        discount=DISCOUNT,
+    )
+    spec = Spec(obs_size=1, num_states=2, num_actions=1, max_episode_steps=1000)
+    return mdp, lambda seed: TabularStack(
+        spec, tables, kernel, EpisodeSeeds.of_agents(seed, range(2))
+    )
+
+
+def train(
+    stack: TabularStack, config: FedRQ.Config, *, steps: int, interval: int, seed: int = 0
+) -> tuple[list[int], list[Array], FedRQ]:
+    """FedRQ for some local steps: step counts, spaced evenly in their logarithm, and Q there."""
+    learner = FedRQ(config, stack.spec, agent_ids=range(len(stack.obs)), seed=seed)
+    mean, marks = Mean(Mean.Config()), log_spaced(steps // interval)
+    server = ServerState(round=0, shared={"q": learner.shared()["q"][0]})
+    tables = []
+    while server.round < steps // interval:
+        learner.load_shared(server.shared)
+        for _ in range(interval):
+            learner.step(stack)
+        server = mean.merge(server, [mean.partial(learner.shared())])
+        if server.round in marks:
+            tables.append(server.shared["q"])
+    return [interval * mark for mark in marks], tables, learner
+
+
+def curve(steps: Sequence[int], tables: Sequence[Array], goal: Array) -> dict[str, Any]:
+    """Distance in the sup norm from a table, over local steps."""
+    return {"steps": list(steps), "distance": [distance(q, goal) for q in tables]}
+
+
+def random_mdp(**keys: Any) -> RandomMDP:
+    """6 states, 3 actions, kernels independent of each other."""
+    return RandomMDP(RandomMDP.Config(num_states=6, num_actions=3, heterogeneity=1.0, **keys))
+
+
+def fedrq_config(**keys: Any) -> FedRQ.Config:
+    """FedRQ with the figure's omega and discount unless told otherwise."""
+    return FedRQ.Config(**({"omega": OMEGA, "discount": DISCOUNT} | keys))
+
+
+def distance(one: Array, two: Array) -> float:
+    """In the sup norm."""
+    return float(np.abs(one - two).max())
+
+
+def log_spaced(rounds: int) -> list[int]:
+    """Round numbers from 1 to `rounds`, evenly spaced in their logarithm."""
+    return [int(mark) for mark in np.unique(np.geomspace(1, rounds, 60).round())]
