@@ -13,7 +13,8 @@ from .config import Experiment
 from .environments.base import EnvFamily, EpisodeSeeds
 from .messages import Evaluation
 
-_NOMINAL_INDEX = 1_000_000  # episode seeds of the nominal environment when the grid lacks it
+NOMINAL_INDEX = 1_000_000
+"""Episode seeds of the nominal environment, kept apart from those of the grid."""
 
 
 class PolicyScorer:
@@ -65,7 +66,9 @@ class GridEvaluator:
         dynamics, index = grid, list(range(self._size))
         if self._nominal_row is None:
             dynamics = {n: np.concatenate([x, nominal[n]]) for n, x in grid.items()}
-            index.append(_NOMINAL_INDEX)
+            index.append(NOMINAL_INDEX)
+        self.nominal_index = NOMINAL_INDEX if self._nominal_row is None else self._nominal_row
+        """Index that keys the nominal environment's episode seeds."""
         self._scorer = PolicyScorer(experiment, family, dynamics, index=index)
 
     def __call__(self, shared: Params) -> Evaluation:

@@ -9,8 +9,8 @@ import numpy as np
 import psutil
 
 from algorithms.replay import Replay
-from algorithms.types import Spec
 
+from . import plugins
 from .config import Experiment
 from .config_checks import build_family
 from .errors import UserError
@@ -26,32 +26,45 @@ def groups(num_agents: int, agents_per_actor: int | str, cpus: int) -> list[tupl
     """Agent ids of each actor, in order. auto: as many actors as CPUs, agents spread evenly."""
     agents = np.arange(num_agents)
     if agents_per_actor == "auto":
-        parts: Sequence[Any] = np.array_split(agents, min(num_agents, max(1, cpus)))
+        parts: Sequence[Any] = np.array_split(
+            agents, num_actors(num_agents, agents_per_actor, cpus)
+        )
     else:
         size = int(agents_per_actor)
         parts = [agents[i : i + size] for i in range(0, num_agents, size)]
     return [tuple(int(agent) for agent in part) for part in parts]
 
 
-def replay_bytes(experiment: Experiment, spec: Spec) -> int:
-    """Memory of all replay buffers, the one large thing an agent holds; 0 without replay."""
+def agent_bytes(experiment: Experiment) -> int:
+    """Memory of one agent: its replay buffer, its parameters, their gradients and moments."""
+    spec = build_family(experiment).spec
+    cls = plugins.load("learners", experiment.learner.name)
+    one = cls(experiment.learner.settings, spec, agent_ids=[0], seed=experiment.seed)
+    parameters: int = sum(array.nbytes for array in one.shared().values())
     capacity = getattr(experiment.learner.settings, "replay_capacity", 0)
-    per_agent = Replay.bytes_per_agent(
+    replay = Replay.bytes_per_agent(
         capacity, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
     )
-    return per_agent * experiment.federation.num_agents
+    return replay + 4 * parameters
 
 
 def check_memory(experiment: Experiment, actors: int) -> None:
-    """Raises UserError when replay and actors need more memory than there is free."""
-    replay = replay_bytes(experiment, build_family(experiment).spec)
-    needed, free = replay + actors * ACTOR_BYTES, psutil.virtual_memory().available
+    """Raises UserError when the agents and their actors need more memory than there is free."""
+    agents = agent_bytes(experiment) * experiment.federation.num_agents
+    needed, free = agents + actors * ACTOR_BYTES, psutil.virtual_memory().available
     if needed > free:
         raise UserError(
-            f"not enough memory: {needed / 2**30:.1f} GiB needed ({replay / 2**30:.1f} for replay, "
+            f"not enough memory: {needed / 2**30:.1f} GiB needed ({agents / 2**30:.1f} for agents, "
             f"{actors} actors), {free / 2**30:.1f} GiB free; lower learner.replay_capacity, "
             "federation.num_agents or the number of actors (federation.agents_per_actor)"
         )
+
+
+def num_actors(num_agents: int, agents_per_actor: int | str, cpus: int) -> int:
+    """How many actors `groups` makes."""
+    if agents_per_actor == "auto":
+        return min(num_agents, max(1, cpus))
+    return -(-num_agents // int(agents_per_actor))
 
 
 def build_pool(experiment: Experiment) -> Pool:
@@ -60,16 +73,16 @@ def build_pool(experiment: Experiment) -> Pool:
     if f.pool == "in_process":
         from .pool import InProcessPool
 
-        packed = groups(f.num_agents, f.agents_per_actor, cpus=1)
         check_memory(experiment, actors=0)
+        packed = groups(f.num_agents, f.agents_per_actor, cpus=1)
         return InProcessPool(experiment.to_dict(), packed)
 
     from .cluster import connect, cpus
     from .ray_pool import RayPool
 
     connect()
+    check_memory(experiment, num_actors(f.num_agents, f.agents_per_actor, int(cpus())))
     packed = groups(f.num_agents, f.agents_per_actor, int(cpus()))
-    check_memory(experiment, len(packed))
     return RayPool(
         experiment.to_dict(),
         packed,

@@ -34,12 +34,12 @@ class Run:
         self.experiment, self.directory = experiment, directory
         if resume:
             _require_same_run(experiment, directory)
-            run_directory.write_config(directory, experiment)
         else:
-            run_directory.create(directory, experiment)
+            run_directory.require_free(directory)
+        self.driver = Driver(experiment, directory=directory) if driver is None else driver
+        run_directory.write_config(directory, experiment)
         self._metrics = RoundLog(directory / METRICS)
         self._evaluations = RoundLog(directory / EVALUATIONS)
-        self.driver = Driver(experiment, directory=directory) if driver is None else driver
         self._latest: Evaluation | None = None
         if resume:
             self._resume(any_profile)

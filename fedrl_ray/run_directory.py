@@ -80,21 +80,20 @@ def write_text(path: Path, text: str) -> None:
     os.replace(aside, path)
 
 
-def create(path: Path, experiment: Experiment) -> None:
-    """A new run directory. Raises UserError when something is there already."""
+def require_free(path: Path) -> None:
+    """Raises UserError when something is there already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = describe_occupant(path)
         raise UserError(f"--output {path} already holds {what}; choose another, or --resume it")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_config(path, experiment)
-    except OSError as error:
-        raise UserError(f"--output {path}: {error.strerror}") from None
 
 
 def write_config(path: Path, experiment: Experiment) -> None:
-    """The experiment, every key with its value."""
-    write_text(path / CONFIG, yaml.safe_dump(experiment.to_dict(), sort_keys=False))
+    """The experiment, every key with its value, in a folder made for it. Raises UserError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / CONFIG, yaml.safe_dump(experiment.to_dict(), sort_keys=False))
+    except OSError as error:
+        raise UserError(f"--output {path}: {error.strerror}") from None
 
 
 def describe_occupant(path: Path) -> str:

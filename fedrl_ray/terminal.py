@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any, Protocol
 
@@ -15,8 +14,10 @@ from .config import Experiment
 from .messages import RoundReport
 from .report_axis import grid_axis
 
-console = Console(file=sys.stdout, highlight=False)
-notes = Console(file=sys.stderr, highlight=False)
+console = Console(highlight=False)
+"""Results: standard output."""
+notes = Console(stderr=True, highlight=False)
+"""Progress and remarks: standard error."""
 
 
 class ProgressView(Protocol):
@@ -115,7 +116,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
     table.add_column("return", justify="right")
     table.add_column("", no_wrap=True)
     for position, value in zip(x, evaluation["returns"], strict=True):
-        table.add_row(f"{position:.4g}", f"{value:.1f}", _bar(value, evaluation["returns"]))
+        table.add_row(f"{position:g}", f"{value:.1f}", _bar(value, evaluation["returns"]))
     console.print(table)
 
 

@@ -92,7 +92,7 @@ def test_rewinds_without_progress_end_the_run(small, tmp_path):
     experiment = small(federation={"agents_per_actor": 5, "max_rewinds": 2})
     pool = FaultyPool(experiment, lose={call: [0] for call in range(4, 20)})
     driver = Driver(experiment, directory=tmp_path / "run", pool=pool)
-    with pytest.raises(RunError, match="federation.max_rewinds is 2"):
+    with pytest.raises(RunError, match=r"federation\.max_rewinds is 2"):
         train(experiment, tmp_path / "run", driver)
 
 
@@ -234,7 +234,7 @@ def test_an_edited_manifest_is_refused(small, finished):
     document = json.loads(path.read_text())
     document["manifest"]["round"] += 1
     path.write_text(json.dumps(document))
-    with pytest.raises(UserError, match="manifest.json was edited"):
+    with pytest.raises(UserError, match=r"manifest\.json was edited"):
         resume(small, finished)
 
 

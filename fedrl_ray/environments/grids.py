@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import qmc
 
 from algorithms.types import Array, Dynamics
 
@@ -40,6 +39,8 @@ def test_grid(
 def _design(
     ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
 ) -> Dynamics:
+    from scipy.stats import qmc  # a second to import: not in every actor
+
     corners = np.array(list(itertools.product(*ranges.values())))
     centre = np.array([[float(nominal[name][0]) for name in ranges]])
     low, high = np.array(list(ranges.values())).T

@@ -1,0 +1,187 @@
+"""Learning figures of docs/results.md: our presets over several seeds, beside Stable-Baselines3.
+
+    python benchmarks/learning.py cartpole acrobot pendulum --seeds 5 --jobs 2
+
+Every (method, seed) is one process with one thread. Finished ones are kept in --work, so that an
+interrupted benchmark goes on where it was. Writes learning.json, learning.md and a curve per task
+to --output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import learning_plot
+import numpy as np
+from scipy import stats
+
+HERE = Path(__file__).parent
+CONFIGS = HERE.parent / "tune_configs"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Presets compared on one environment; `sb3` names the Stable-Baselines3 algorithm beside
+    them, if any, whose figure is the nominal environment's."""
+
+    presets: tuple[str, ...]
+    sb3: str = ""
+    figures: tuple[str, ...] = ("average", "worst", "nominal")
+
+
+TASKS = {
+    "cartpole": Task(("cartpole-fedrdqn", "cartpole-dqnavg")),
+    "cartpole-paper": Task(("cartpole-fedrdqn-paper", "cartpole-dqnavg-paper")),
+    "acrobot": Task(("acrobot-fedrdqn", "acrobot-dqnavg"), sb3="dqn"),
+    "pendulum": Task(("pendulum-fedrddpg", "pendulum-ddpgavg"), sb3="ddpg"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="+", choices=sorted(TASKS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument("--work", type=Path, default=Path("runs/learning"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    args = parser.parse_args()
+    train_all(args.tasks, args.seeds, args.jobs, args.work)
+    path = args.output / "learning.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in args.tasks:
+        results[name] = summarise(name, args.seeds, args.work)
+        learning_plot.draw(name, results[name], args.output / f"learning-{name}.png")
+    args.output.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1))
+    (args.output / "learning.md").write_text(markdown(results))
+    print(markdown(results))
+
+
+def methods(task: Task) -> list[str]:
+    return [*task.presets, *([f"sb3-{task.sb3}"] if task.sb3 else [])]
+
+
+def train_all(tasks: list[str], seeds: int, jobs: int, work: Path) -> None:
+    """Seed by seed, so that an early look shows every method."""
+    todo = [
+        (name, method, seed)
+        for seed in range(seeds)
+        for name in tasks
+        for method in methods(TASKS[name])
+        if not (folder(work, name, method, seed) / "summary.json").exists()
+    ]
+    with ThreadPoolExecutor(jobs) as executor:
+        for done in executor.map(lambda job: train_one(work, *job), todo):
+            print(done, flush=True)
+
+
+def folder(work: Path, name: str, method: str, seed: int) -> Path:
+    return work / name / f"{method}-seed{seed}"
+
+
+def train_one(work: Path, name: str, method: str, seed: int) -> str:
+    """One run in a process of its own; what was run, in words. Raises if it fails."""
+    out = folder(work, name, method, seed)
+    if method.startswith("sb3-"):
+        preset = CONFIGS / f"{TASKS[name].presets[0]}.yaml"
+        command = [str(HERE / "sb3_single.py"), str(preset), str(seed), str(out)]
+    else:
+        preset = CONFIGS / f"{method}.yaml"
+        sets = ["federation.pool=in_process", f"seed={seed}", "checkpoint.every=null"]
+        command = ["-c", "from fedrl_ray.cli import main; main()", "train", str(preset)]
+        command += [part for text in sets for part in ("--set", text)]
+        command += ["--output", str(out), "--quiet", *(["--resume"] if out.exists() else [])]
+    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+    return f"{name} {method} seed {seed}"
+
+
+def curves(path: Path, figure: str) -> tuple[list[int], list[float]]:
+    """Steps and one figure of every evaluation of a run."""
+    rows = [json.loads(line) for line in (path / "evaluations.jsonl").read_text().splitlines()]
+    return [row["steps"] for row in rows], [row[figure] for row in rows]
+
+
+def summarise(name: str, seeds: int, work: Path) -> dict[str, Any]:
+    """Per method and figure: curves, the mean over the last tenth of the evaluations, the last."""
+    task = TASKS[name]
+    result: dict[str, Any] = {"seeds": seeds, "methods": {}}
+    for method in methods(task):
+        figures = ("nominal",) if method.startswith("sb3-") else task.figures
+        paths = [folder(work, name, method, seed) for seed in range(seeds)]
+        result["methods"][method] = {f: figure_over_seeds(paths, f) for f in figures}
+    if task.sb3:
+        result["against_sb3"] = {
+            preset: difference(result["methods"], preset, f"sb3-{task.sb3}")
+            for preset in task.presets
+        }
+    return result
+
+
+def figure_over_seeds(paths: list[Path], figure: str) -> dict[str, Any]:
+    series = [curves(path, figure) for path in paths]
+    values = np.array([y for _, y in series])
+    tail = max(1, values.shape[1] // 10)
+    return {
+        "steps": series[0][0],
+        "curves": values.tolist(),
+        "last_tenth": interval(values[:, -tail:].mean(1)),
+        "last": interval(values[:, -1]),
+    }
+
+
+def interval(per_seed: np.ndarray) -> dict[str, Any]:
+    """Mean over seeds with a 95% Student interval."""
+    mean, n = float(per_seed.mean()), len(per_seed)
+    half = float(stats.t.ppf(0.975, n - 1) * per_seed.std(ddof=1) / np.sqrt(n))
+    return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": per_seed.tolist()}
+
+
+def difference(by_method: dict[str, Any], ours: str, theirs: str) -> dict[str, Any]:
+    """Ours minus theirs on the nominal environment, last tenth, 95% Welch interval, and whether
+    its lower end is above -5% of the absolute value of their mean."""
+    a, b = (np.array(by_method[m]["nominal"]["last_tenth"]["seeds"]) for m in (ours, theirs))
+    ci = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    bound = -0.05 * abs(float(b.mean()))
+    return {
+        "difference": float(a.mean() - b.mean()),
+        "low": float(ci.low),
+        "high": float(ci.high),
+        "bound": bound,
+        "no_worse": bool(ci.low > bound),
+    }
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """Tables: mean [95% interval] over seeds."""
+    lines: list[str] = []
+    for name, result in results.items():
+        lines += [f"### {name}, {result['seeds']} seeds", ""]
+        lines += [
+            "| method | figure | mean over last tenth | last evaluation |",
+            "|---|---|---|---|",
+        ]
+        for method, figures in result["methods"].items():
+            for figure, data in figures.items():
+                cells = [cell(data[key]) for key in ("last_tenth", "last")]
+                lines.append(f"| {method} | {figure} | {cells[0]} | {cells[1]} |")
+        for preset, d in result.get("against_sb3", {}).items():
+            verdict = "no worse" if d["no_worse"] else "not shown to be no worse"
+            lines += ["", f"{preset} minus Stable-Baselines3, nominal: {d['difference']:.1f} "
+                      f"[{d['low']:.1f}, {d['high']:.1f}], bound {d['bound']:.1f}: {verdict}."]  # fmt: skip
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cell(data: dict[str, Any]) -> str:
+    return f"{data['mean']:.1f} [{data['low']:.1f}, {data['high']:.1f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""The command line: bad input is one line and status 2; the commands do what they say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedrl_ray import cli
+
+
+@pytest.fixture
+def fedrl(capsys, monkeypatch):
+    """Runs the entry function in this process: (status, stdout, stderr)."""
+
+    def run(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fedrl-ray", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+            raise SystemExit(0)
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+BAD_KEYS = [
+    ("learner.omgea=0.1", "learner.omgea: unknown key (did you mean 'omega'?)"),
+    ("federtion.steps=10", "federtion: unknown key (did you mean 'federation'?)"),
+    ("learner.omega=1.5", "learner.omega should be less than or equal to 1, got 1.5"),
+    ("learner.omega=.nan", "learner.omega should be a finite number, got nan"),
+    ("learner.omega=[0.1, 0.2]", "learner.omega must be one number or 5, one per agent, got 2"),
+    ("environment.perturb.pole_length=20", "pole_length must stay within [0.05, 10] m"),
+    ("environment.perturb.pole_lenth=0.5", "environment.perturb.pole_lenth: no such parameter"),
+    ("federation.num_agents=0", "federation.num_agents should be greater than or equal to 1"),
+    ("federation.sync_interval=7", "federation.sync_interval must divide federation.steps (240)"),
+    ("environment.name=pendulum", "learns on discrete environments, but pendulum is continuous"),
+    ("environment.name=cartpool", "no environment is called 'cartpool' (did you mean 'cartpole'?)"),
+    ("learner.name=dqn", "learner.name: no learner is called 'dqn'"),
+    ("evaluation.grid=1", "evaluation.grid must be at least 2"),
+    ("federation.num_agents=2000000000", "not enough memory"),
+    ("learner.target_rate=0.1 learner.target_period=10", "soft) or target_period (hard), not both"),
+    ("learner.reset_on_sync=true learner.learning_starts=20", "learning_starts must be below"),
+    ("learner", "--set must be key.subkey=value, got 'learner'"),
+    ("learner.omega=[", "--set learner.omega: not a YAML value"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), BAD_KEYS)
+def test_bad_keys_are_one_line_and_status_2(fedrl, small_yaml, tmp_path, change, words):
+    sets = [part for text in change.split(" learner") for part in [text]]
+    sets = [sets[0], *("learner" + text for text in sets[1:])]
+    arguments = [part for text in sets for part in ("--set", text)]
+    status, out, err = fedrl("train", small_yaml(), *arguments, "--output", tmp_path / "run")
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1 and err.startswith("error: ") and not out
+    assert not (tmp_path / "run").exists()
+
+
+BAD_FILES = [
+    (None, "no such file"),
+    ("a: [1", "not YAML"),
+    ("- 1\n- 2", "must be a mapping of keys, got list"),
+    ("name: x\nname: y", "key 'name' is given twice"),
+    ("learner: 3\nenvironment: {name: cartpole}", "learner must be a mapping with a name, got 3"),
+    ("learner: {name: fedrdqn}", "environment must be a mapping with a name, got None"),
+    ("!!python/object:os.system x", "not YAML"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD_FILES)
+def test_bad_files_are_one_line_and_status_2(fedrl, tmp_path, text, words):
+    path = tmp_path / "experiment.yaml"
+    if text is not None:
+        path.write_text(text)
+    status, _, err = fedrl("train", path, "--output", tmp_path / "run")
+    assert status == 2 and words in err and err.count("\n") == 1
+    assert str(path) in err
+
+
+def test_a_binary_file_is_refused(fedrl, tmp_path):
+    path = tmp_path / "experiment.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    assert fedrl("train", path)[0] == 2
+
+
+def test_an_output_that_holds_another_experiment_is_refused(fedrl, small_yaml, tmp_path):
+    output = tmp_path / "run"
+    assert fedrl("train", small_yaml(), "--output", output, "--quiet")[0] == 0
+    status, _, err = fedrl("train", small_yaml(), "--output", output)
+    assert status == 2 and "already holds the experiment 'small'" in err
+    other = small_yaml(learner={"omega": 0.1})
+    status, _, err = fedrl("train", other, "--output", output, "--resume")
+    assert status == 2 and "keys that differ: learner.omega" in err
+
+
+def test_train_json_prints_the_summary_and_nothing_else(fedrl, small_yaml, tmp_path):
+    status, out, err = fedrl("train", small_yaml(), "--output", tmp_path / "run", "--json")
+    summary = json.loads(out)
+    assert status == 0 and not err
+    assert summary == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["status"] == "completed" and summary["rounds"] == 12
+
+
+def test_train_leaves_the_run_directory_that_is_promised(fedrl, small_yaml, tmp_path):
+    run = tmp_path / "run"
+    status, out, _ = fedrl("train", small_yaml(), "--output", run, "--quiet")
+    assert status == 0
+    for word in ("nominal", "average", "worst", "digest", "report"):
+        assert word in out
+    files = {p.name for p in run.iterdir()}
+    assert files == {
+        "config.yaml", "metrics.jsonl", "evaluations.jsonl", "events", "checkpoints",
+        "summary.json", "report.html",
+    }  # fmt: skip
+    assert not [p for p in run.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt"}]
+
+
+def test_evaluate_takes_another_grid(fedrl, small_yaml, tmp_path):
+    run = tmp_path / "run"
+    fedrl("train", small_yaml(), "--output", run, "--quiet")
+    stored = json.loads((run / "summary.json").read_text())["evaluation"]
+    status, out, _ = fedrl("evaluate", run, "--json")
+    assert status == 0 and json.loads(out)["returns"] == stored["returns"]
+    _, out, _ = fedrl("evaluate", run, "--set", "evaluation.grid=7", "--json")
+    assert len(json.loads(out)["returns"]) == 7
+    _, out, _ = fedrl("evaluate", run, "--set", "evaluation.perturb={gravity: 0.2}", "--json")
+    assert min(json.loads(out)["dynamics"]["gravity"]) == pytest.approx(9.8 * 0.8)
+    status, _, err = fedrl("evaluate", run, "--set", "learner.omega=0.1")
+    assert status == 2 and "learner cannot be overridden" in err
+    assert fedrl("evaluate", tmp_path)[0] == 2
+
+
+def test_list_names_what_there_is(fedrl):
+    status, out, _ = fedrl("list")
+    assert status == 0
+    for name in ("fedrdqn", "mean", "cartpole", "gymnasium", "cartpole-fedrdqn"):
+        assert f"  {name} " in out
+
+
+@pytest.mark.parametrize("name", ["fedrdqn", "cartpole", "mean", "federation", "cartpole-fedrdqn"])
+def test_describe_explains_plug_ins_sections_and_presets(fedrl, name):
+    status, out, _ = fedrl("describe", name)
+    assert status == 0 and len(out.splitlines()) > 2
+
+
+def test_describe_an_unknown_name_suggests_the_nearest(fedrl):
+    status, _, err = fedrl("describe", "fedrqdn")
+    assert status == 2 and "did you mean" in err
+
+
+def test_report_on_several_runs_is_one_offline_file(fedrl, small_yaml, tmp_path):
+    for index, omega in enumerate((0.0, 0.3)):
+        path = small_yaml(name=f"<b>omega {omega}</b>", learner={"omega": omega})
+        fedrl("train", path, "--output", tmp_path / "runs" / f"run-{index}", "--quiet")
+    page = tmp_path / "report.html"
+    assert fedrl("report", tmp_path / "runs", "--output", page)[0] == 0
+    text = page.read_text()
+    assert "run-0" in text and "run-1" in text and "Return over the test grid" in text
+    assert "<b>omega" not in text  # what users write is escaped
+    assert 'src="http' not in text and "cdn.plot.ly" not in text.split("<script")[0]
+
+
+def test_report_on_nothing_is_refused(fedrl, tmp_path):
+    status, _, err = fedrl("report", tmp_path)
+    assert status == 2 and "neither a run directory nor a folder of them" in err
+
+
+def test_help_and_config_errors_import_no_torch_before_they_are_needed():
+    import subprocess
+
+    code = "import sys, fedrl_ray.cli; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert Path(cli.__file__).exists()
