@@ -28,7 +28,8 @@ class OffPolicyConfig(Settings):
     degree_learning_rate: Positive | Schedule | None = None
     """Adam's step size of the degree network; null: the same as `learning_rate`."""
     target_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Soft target update eta after every update; null with `target_period`: hard copies."""
+    """Soft target update eta after every update; null: 0.005 (0.001 for fedrddpg), or hard copies
+    where `target_period` is given."""
     target_period: Annotated[int, Field(ge=1)] | None = None
     """Copy the networks to their targets every so many updates, in place of `target_rate`."""
     batch_size: Annotated[int, Field(ge=1)] = 16

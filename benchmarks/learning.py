@@ -172,11 +172,17 @@ def markdown(results: dict[str, Any]) -> str:
                 cells = [cell(data[key]) for key in ("last_tenth", "last")]
                 lines.append(f"| {method} | {figure} | {cells[0]} | {cells[1]} |")
         for preset, d in result.get("against_sb3", {}).items():
-            verdict = "no worse" if d["no_worse"] else "not shown to be no worse"
-            lines += ["", f"{preset} minus Stable-Baselines3, nominal: {d['difference']:.1f} "
-                      f"[{d['low']:.1f}, {d['high']:.1f}], bound {d['bound']:.1f}: {verdict}."]  # fmt: skip
+            lines += ["", sentence(preset, d)]
         lines.append("")
     return "\n".join(lines)
+
+
+def sentence(preset: str, d: dict[str, Any]) -> str:
+    verdict = "no worse" if d["no_worse"] else "not shown to be no worse"
+    return (
+        f"{preset} minus Stable-Baselines3, nominal: {d['difference']:.1f} "
+        f"[{d['low']:.1f}, {d['high']:.1f}], bound {d['bound']:.1f}: {verdict}."
+    )
 
 
 def cell(data: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -101,6 +102,7 @@ def describe(
 
 def main() -> None:
     """Entry point: a user's mistake is one line and status 2, a run that failed is status 1."""
+    sys.path.insert(0, os.getcwd())  # `factory: my_module:make` finds the user's own files
     try:
         app()
     except UserError as error:
@@ -109,9 +111,11 @@ def main() -> None:
         _fail(error, 1)
     except BrokenPipeError:
         sys.stderr.close()
+    except OSError as error:  # a full disk, a folder that cannot be written
+        _fail(error, 1)
 
 
-def _fail(error: Exception, status: int) -> None:
+def _fail(error: BaseException, status: int) -> None:
     typer.echo(f"error: {error}", err=True)
     sys.exit(status)
 

@@ -132,6 +132,12 @@ class Driver:
         return self._pool.groups
 
     @property
+    def exemptions(self) -> dict[str, str]:
+        """Laws that do not hold in this run, each with its reason, as the plug-ins declare them."""
+        learner = plugins.load("learners", self.experiment.learner.name)
+        return {**learner.exemptions, **self._aggregator.exemptions, **self._family.exemptions}
+
+    @property
     def progress(self) -> dict[str, float]:
         """Agent steps and seconds spent in the rounds behind this state."""
         return dict(self._progress)

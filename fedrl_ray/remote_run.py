@@ -42,8 +42,8 @@ class DriverActor:
         self._run = Run(config.from_dict(experiment), Path(directory), **options)
         return bool(self._run.done)
 
-    def _packing(self) -> list[int]:
-        return [len(group) for group in self._run.driver.groups]
+    def _facts(self) -> tuple[list[int], dict[str, str]]:
+        return self._run.packing, self._run.driver.exemptions
 
     def _advance(self) -> tuple[RoundReport, bool]:
         return self._run.advance(), self._run.done
@@ -75,6 +75,8 @@ class RemoteRun:
         self._options = {"resume": resume, "any_profile": any_profile}
         self._setbacks = 0
         self.done = False
+        self.packing: list[int] = []
+        self.exemptions: dict[str, str] = {}
         self._launch()
 
     def advance(self) -> RoundReport:
@@ -107,7 +109,7 @@ class RemoteRun:
             .remote(self.experiment.to_dict(), str(self.directory.absolute()), self._options)
         )
         self.done = self._ask("start")
-        self.packing: list[int] = self._ask("packing")
+        self.packing, self.exemptions = self._ask("facts")
 
     def _ask(self, method: str) -> Any:
         kind, value = ray.get(self._actor.call.remote(method))

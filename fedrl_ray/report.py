@@ -111,6 +111,8 @@ def _sections(runs: Sequence[RunData]) -> list[str]:
 def _configuration(run: RunData) -> str:
     text = yaml.safe_dump(run.experiment.to_dict(), sort_keys=False)
     digest = run.summary["digest"] if run.summary else "none yet"
+    exemptions = run.summary.get("exemptions", {}) if run.summary else {}
+    text += "".join(f"\n# {law}: {reason}" for law, reason in exemptions.items())
     return (
         f"<details><summary>{html.escape(run.label)} (digest {html.escape(str(digest))})</summary>"
         f"<pre>{html.escape(text)}</pre></details>"

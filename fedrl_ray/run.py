@@ -52,6 +52,16 @@ class Run:
         """Whether the budget of steps is spent."""
         return self.driver.server.round >= self.experiment.rounds
 
+    @property
+    def packing(self) -> list[int]:
+        """Number of agents of each host."""
+        return [len(group) for group in self.driver.groups]
+
+    @property
+    def exemptions(self) -> dict[str, str]:
+        """Laws that do not hold in this run, each with its reason."""
+        return self.driver.exemptions
+
     def advance(self) -> RoundReport:
         """One round, then whatever is due after it."""
         report = self.driver.step()
@@ -93,7 +103,8 @@ class Run:
             "seconds": round(progress["seconds"], 3),
             "digest": self.driver.digest(),
             "state_digest": checkpoints.read_manifest(self._checkpoint_path()).state_digest,
-            "packing": [len(group) for group in self.driver.groups],
+            "packing": self.packing,
+            "exemptions": self.driver.exemptions,
             "evaluation": evaluation,
         }
         text = json.dumps(run_directory.plain(summary), indent=1)

@@ -71,17 +71,22 @@ def _open(experiment: Experiment, directory: Path, options: TrainOptions) -> Any
         from .remote_run import RemoteRun
 
         run: Any = RemoteRun(experiment, directory, **keys)
-        packing = run.packing
     else:
         from .run import Run
 
         run = Run(experiment, directory, **keys)
-        packing = [len(group) for group in run.driver.groups]
     if options.progress:
-        kind = "Ray actors" if experiment.federation.pool == "ray" else "groups in this process"
-        notes.print(f"{sum(packing)} agents in {len(packing)} {kind} {packing}; run: {directory}",
-                    soft_wrap=True)  # fmt: skip
+        _introduce(run, experiment, directory)
     return run
+
+
+def _introduce(run: Any, experiment: Experiment, directory: Path) -> None:
+    """Where the agents are, where the results go, and which laws do not hold here."""
+    kind = "Ray actors" if experiment.federation.pool == "ray" else "groups in this process"
+    text = f"{sum(run.packing)} agents in {len(run.packing)} {kind} {run.packing}; run: {directory}"
+    notes.print(text, soft_wrap=True)
+    for reason in run.exemptions.values():
+        notes.print(reason, style="yellow", soft_wrap=True)
 
 
 def _rounds(run: Any, experiment: Experiment, options: TrainOptions, stop: _Interrupt) -> None:

@@ -12,7 +12,7 @@ from ..types import Array, Params, Partial, ServerState
 
 
 class Mean:
-    """theta <- (1/K) sum_k theta_k.
+    """The plain mean: theta <- (1/K) sum_k theta_k.
 
     Sums are kept as error-compensated pairs of float64 and rounded once to the parameters' own
     type, so that any split of the agents over actors, and any order, gives the same bits.

@@ -35,8 +35,11 @@ _LAST_BOUND = 3e-3
 
 
 class FedRDDPG(RobustCriticLearner):
-    """Networks per agent: Q(s, a; theta), policy pi(s; phi), their targets theta' and phi', degree
-    network D(s; psi)."""
+    """Robust deep deterministic policy gradient; omega 0 is DDPGAvg.
+
+    Networks per agent: Q(s, a; theta), policy pi(s; phi), their targets theta' and phi', degree
+    network D(s; psi).
+    """
 
     spec_kinds: ClassVar[tuple[str, ...]] = ("continuous",)
 

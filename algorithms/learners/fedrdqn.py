@@ -26,7 +26,10 @@ from ..types import Array, Spec, Transition
 
 
 class FedRDQN(RobustCriticLearner):
-    """Networks per agent: Q(.; theta), its target theta', degree network D(s; psi)."""
+    """Robust deep Q-learning; omega 0 is DQNAvg.
+
+    Networks per agent: Q(.; theta), its target theta', degree network D(s; psi).
+    """
 
     spec_kinds: ClassVar[tuple[str, ...]] = ("discrete",)
 

@@ -38,7 +38,9 @@ from ..types import AgentState, Array, Params, Spec, StackedEnv, Transition
 
 
 class FedRQ:
-    """N local agents with a table Q each: [N, S, A] float64.
+    """Tabular robust Q-learning, exact or sampled; omega 0 is QAvg.
+
+    N local agents with a table Q each: [N, S, A] float64.
 
     `neighbours_NSX` is N_s^k as visited, with one more column, X = S + 1, for the terminal
     neighbour of value 0; it starts with the first successor seen. `visits_NSA` counts updates.

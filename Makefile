@@ -1,0 +1,52 @@
+# One command each: `make train` sets everything up and trains, `make test` sets up and tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONFIG ?= tune_configs/cartpole-fedrdqn.yaml
+
+.PHONY: train test test-all lint bench results picture clean
+
+train: $(VENV)/.installed
+	$(BIN)/fedrl-ray train $(CONFIG)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest
+
+test-all: $(VENV)/.installed-dev
+	$(BIN)/pytest -m "slow or not slow"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/federation.py --output docs/results
+
+# Every figure of docs/results.md. Hours; what is finished is kept in runs/learning.
+results: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/tabular_figure.py --output docs/results
+	$(BIN)/python benchmarks/learning.py cartpole acrobot pendulum --seeds 5 --output docs/results
+	$(BIN)/python benchmarks/presets.py
+
+# The README's picture, from the stored figures of docs/results/learning.json.
+picture: $(VENV)/.installed-bench
+	$(BIN)/python benchmarks/picture.py
+
+# torch comes first and pinned: a plain torch would pull gigabytes of CUDA.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

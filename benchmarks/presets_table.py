@@ -1,0 +1,57 @@
+"""The markdown table of `presets.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+HEAD = """# Every preset, trained for a while
+
+Written by `python benchmarks/presets.py`: each experiment file of tune_configs/ trained in one
+process on one core, one seed, with a part of its own budget. It shows that each of them trains, and
+how fast; it is no comparison of methods, which takes seeds and whole budgets.
+Returns are means over the test grid and its worst environment, at most 5 episodes each,
+before training and after it.
+
+"""
+COLUMNS = (
+    "preset",
+    "K",
+    "steps per agent",
+    "of its budget",
+    "seconds",
+    "agent steps/s",
+    "initial average",
+    "initial worst",
+    "trained average",
+    "trained worst",
+)
+
+
+def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page: the head and one line per preset, in order of name."""
+    lines = [_line(COLUMNS), _line(["---"] + ["---:"] * (len(COLUMNS) - 1))]
+    lines += [_line(_cells(name, rows[name])) for name in sorted(rows)]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def _cells(name: str, row: Mapping[str, Any]) -> list[str]:
+    returns = [row[when][what] for when in ("initial", "trained") for what in ("average", "worst")]
+    return [
+        f"[{name}](../../tune_configs/{name}.yaml)",
+        str(row["agents"]),
+        f"{row['steps']:,}",
+        f"{row['steps'] / row['budget']:.1%}",
+        f"{row['seconds']:.0f}",
+        f"{row['agent_steps_per_second']:,.0f}",
+        *(_number(value) for value in returns),
+    ]
+
+
+def _number(value: float) -> str:
+    """Three figures for small returns, no decimals for large ones."""
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _line(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
