@@ -34,6 +34,7 @@ class RobustCriticLearner(OffPolicyLearner):
         self.omega_N1 = torch.tensor([[omega_of(config.omega, a)] for a in self.agent_ids])
         self.robust = has_degree_network(config.omega)
         self._critics = ["q", "degree"] if self.robust else ["q"]
+        self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 
     def build_critics(self, widths: Sequence[int], *, last_bound: float | None = None) -> None:
         """Q of the given widths, its target, D with the same hidden layers, and their Adam."""

@@ -17,11 +17,16 @@ class MeanPerAgent:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
+    def expect(self, *names: str) -> None:
+        """Name metrics before their first value: they read NaN until then."""
+        for name in names:
+            self._sums[name] = torch.zeros(self._num_agents, dtype=torch.float64)
+            self._counts[name] = 0
+
     def add(self, **values_N: Tensor) -> None:
         for name, value in values_N.items():
             if name not in self._sums:
-                self._sums[name] = torch.zeros(self._num_agents, dtype=torch.float64)
-                self._counts[name] = 0
+                self.expect(name)
             self._sums[name] += value.detach()
             self._counts[name] += 1
 

@@ -1,1 +1,26 @@
-"""Robust federated reinforcement learning on Ray."""
+"""Robust federated reinforcement learning on Ray.
+
+`load` reads an experiment file; `Driver` runs it round by round; `Run` adds a run directory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import load
+    from .driver import Driver
+    from .run import Run
+
+__all__ = ["Driver", "Run", "load"]
+
+_HOMES = {"Driver": "driver", "Run": "run", "load": "config"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imported on first use: the command line answers before torch is loaded."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -57,7 +57,7 @@ def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     path: list[str] = []
     current: Any = model
     for part in loc:
-        fields = _models(current)
+        fields = models_inside(current)
         if fields and isinstance(part, str):
             owner = next((m for m in fields if part in m.model_fields), None)
             if owner is not None:
@@ -67,7 +67,7 @@ def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
             path.append(part)
         elif isinstance(part, int):
             path.append(str(part))
-        elif not _is_branch(part) and part not in {m.__name__ for m in _models(current)}:
+        elif not _is_branch(part) and part not in {m.__name__ for m in models_inside(current)}:
             path.append(part)
     return path
 
@@ -77,11 +77,11 @@ def _is_branch(part: str) -> bool:
     return part in {"float", "int", "str", "bool", "none"} or any(c in part for c in "[(-")
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_inside(annotation: Any) -> list[type[BaseModel]]:
     """The pydantic models inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [m for arg in typing.get_args(annotation) for m in _models(arg)]
+    return [m for arg in typing.get_args(annotation) for m in models_inside(arg)]
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
@@ -91,7 +91,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
             inner
             for m in current
             if part in m.model_fields
-            for inner in _models(m.model_fields[part].annotation)
+            for inner in models_inside(m.model_fields[part].annotation)
         ] or current
     return [name for m in current for name in m.model_fields]
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from . import plugins
 from .config import CheckpointConfig, EvaluationConfig, FederationConfig
+from .config_errors import models_inside
 from .errors import UserError
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -45,7 +46,7 @@ def describe(name: str) -> str:
     Raises UserError for a name that is none of them.
     """
     if name in SECTIONS:
-        return "\n".join([_doc(SECTIONS[name]), "", *_keys(SECTIONS[name])])
+        return "\n".join([_doc(SECTIONS[name]), "", "keys:", *_keys(SECTIONS[name])])
     for kind in plugins.FOLDERS:
         if name in plugins.names(kind):
             return _plugin(kind, name)
@@ -61,7 +62,7 @@ def describe(name: str) -> str:
 
 def _plugin(kind: str, name: str) -> str:
     cls = plugins.load(kind, name)
-    lines = [f"{name} ({kind[:-1]})", "", _doc(cls), "", *_keys(cls.Config)]
+    lines = [f"{name} ({kind[:-1]})", "", _doc(cls), "", "keys:", *_keys(cls.Config)]
     parameters = getattr(cls, "parameters", {})
     if parameters:
         lines += ["", "physical parameters (environment.perturb):"]
@@ -75,12 +76,16 @@ def _plugin(kind: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def _keys(model: type[BaseModel]) -> list[str]:
-    lines = ["keys:"] if model.model_fields else ["keys: none"]
+def _keys(model: type[BaseModel], indent: str = "  ") -> list[str]:
+    """A key a line with its default, its meaning below, and the keys of a mapping it may hold."""
+    lines = []
     for name, field in model.model_fields.items():
-        lines.append(f"  {name} = {_default(field)}")
-        lines.append(f"      {' '.join((field.description or '').split())}")
-    return lines
+        lines.append(f"{indent}{name} = {_default(field)}")
+        lines.append(f"{indent}    {' '.join((field.description or '').split())}")
+        for inner in models_inside(field.annotation):
+            lines.append(f"{indent}    as a mapping ({inner.__name__}):")
+            lines += _keys(inner, indent + "      ")
+    return lines or [f"{indent}none"]
 
 
 def _default(field: Any) -> str:

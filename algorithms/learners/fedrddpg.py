@@ -76,6 +76,7 @@ class FedRDDPG(RobustCriticLearner):
 
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
+        self.metrics.expect("actor_loss")
         hidden, actions = config.hidden_sizes, len(spec.action_low)
         self.build_critics([spec.obs_size + actions, *hidden, 1], last_bound=_LAST_BOUND)
         self.build_network(
