@@ -26,7 +26,8 @@ from .evaluation import GridEvaluator, evaluation_of_agents
 from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport
 from .packing import build_pool
 from .pool import Pool
-from .profile import differences, execution_profile, single_thread
+from .profile import execution_profile, single_thread
+from .resume_rules import require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
 
 
@@ -102,9 +103,9 @@ class Driver:
         another execution profile (unless `any_profile`).
         """
         manifest = checkpoints.verify(path)
-        self._require_same_experiment(path, manifest)
+        require_same_experiment(path, manifest, self.experiment)
         if not any_profile:
-            _require_same_profile(path, manifest.profile)
+            require_same_profile(path, manifest, execution_profile())
         lost = self._pool.load(str(path), manifest.agent_files)
         self.server = checkpoints.read_server(path, manifest)
         self._progress, self._checkpoint = dict(manifest.progress), path
@@ -248,35 +249,8 @@ class Driver:
             raise UserError("a driver without a directory cannot save")
         return self._folder / "checkpoints"
 
-    def _require_same_experiment(self, path: Path, manifest: checkpoints.Manifest) -> None:
-        if manifest.fingerprint != self.experiment.fingerprint():
-            keys = ", ".join(changed_keys(self.experiment.identity(), manifest.identity))
-            raise UserError(f"{path}: of another experiment; these keys differ: {keys}")
-
-
-def changed_keys(here: Any, there: Any, prefix: str = "") -> list[str]:
-    """Dotted keys at which two pieces of plain data differ."""
-    if not (isinstance(here, dict) and isinstance(there, dict)):
-        return [] if here == there else [prefix]
-    return [
-        key
-        for name in sorted(here.keys() | there.keys())
-        for key in changed_keys(
-            here.get(name), there.get(name), f"{prefix}.{name}" if prefix else name
-        )
-    ]
-
 
 def _answers(results: Sequence[RoundReply | HostFailure], order: RoundOrder) -> list[RoundReply]:
     """The replies to this order; a reply to an old one is discarded."""
     current = (order.round, order.attempt)
     return [r for r in results if isinstance(r, RoundReply) and (r.round, r.attempt) == current]
-
-
-def _require_same_profile(path: Path, profile: dict[str, Any]) -> None:
-    changed = differences(execution_profile(), profile)
-    if changed:
-        raise UserError(
-            f"{path}: written under another execution profile, so the same bits cannot be "
-            f"promised ({'; '.join(changed)}); --any-profile resumes all the same"
-        )

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from .errors import UserError
-from .profile import execution_profile
 from .report_data import RunData, read_runs
 from .report_figures import all_figures
 
@@ -48,7 +47,7 @@ def render(runs: Sequence[RunData]) -> str:
         "<h2>Configurations</h2>",
         *[_configuration(run) for run in runs],
         "<h2>Made with</h2>",
-        f"<pre>{html.escape(yaml.safe_dump(execution_profile(), sort_keys=False))}</pre>",
+        *_profiles(runs),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -106,6 +105,17 @@ def _sections(runs: Sequence[RunData]) -> list[str]:
         plot = figure.to_html(full_html=False, include_plotlyjs=index == 0)
         sections.append(f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{plot}")
     return sections
+
+
+def _profiles(runs: Sequence[RunData]) -> list[str]:
+    """Each execution profile once, with the runs it made."""
+    made: dict[str, list[str]] = {}
+    for run in runs:
+        made.setdefault(yaml.safe_dump(run.profile, sort_keys=False), []).append(run.label)
+    return [
+        f"<p>{html.escape(', '.join(labels))}</p><pre>{html.escape(text)}</pre>"
+        for text, labels in made.items()
+    ]
 
 
 def _configuration(run: RunData) -> str:

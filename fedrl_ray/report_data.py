@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.types import Array
 
-from . import run_directory
+from . import checkpoints, run_directory
 from .config import Experiment
 from .errors import UserError
 from .run_directory import EVALUATIONS, METRICS
@@ -26,6 +26,8 @@ class RunData:
     rounds: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
     summary: dict[str, Any] | None
+    profile: dict[str, Any]
+    """The execution profile that made the newest checkpoint; empty without one."""
 
     @property
     def status(self) -> str:
@@ -76,7 +78,13 @@ def _read(path: Path, label: str) -> RunData:
         rounds=list(run_directory.read_rows(path / METRICS)),
         evaluations=list(run_directory.read_rows(path / EVALUATIONS)),
         summary=run_directory.read_summary(path),
+        profile=_profile(path),
     )
+
+
+def _profile(path: Path) -> dict[str, Any]:
+    found = checkpoints.existing(path / "checkpoints")
+    return checkpoints.read_manifest(found[-1]).profile if found else {}
 
 
 def _labels(paths: list[Path]) -> list[str]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from . import checkpoints, run_directory
 from .config import Experiment
-from .driver import Driver, changed_keys
-from .errors import UserError
+from .driver import Driver
 from .messages import Evaluation, RoundReport
+from .resume_rules import require_same_run
 from .run_directory import EVALUATIONS, METRICS, SUMMARY, RoundLog
 
 
@@ -33,7 +33,7 @@ class Run:
     ) -> None:
         self.experiment, self.directory = experiment, directory
         if resume:
-            _require_same_run(experiment, directory)
+            require_same_run(directory, experiment, run_directory.read_experiment(directory))
         else:
             run_directory.require_free(directory)
         self.driver = Driver(experiment, directory=directory) if driver is None else driver
@@ -150,17 +150,6 @@ class Run:
                 value = getattr(report.evaluation, name)
                 if math.isfinite(value):
                     self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
-
-
-def _require_same_run(experiment: Experiment, directory: Path) -> None:
-    """A resumed run must be the same experiment. Raises UserError naming the keys."""
-    stored = run_directory.read_experiment(directory)
-    keys = changed_keys(experiment.identity(), stored.identity())
-    if keys:
-        raise UserError(
-            f"--output {directory} already holds another experiment; keys that differ: "
-            + ", ".join(keys)
-        )
 
 
 def _event_writer(directory: Path, *, purge_from: int) -> Any:
