@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONFIG ?= tune_configs/cartpole-fedrdqn.yaml
 
-.PHONY: train test test-all lint bench results picture clean
+.PHONY: train test test-all lint bench results clean
 
 train: $(VENV)/.installed
 	$(BIN)/fedrl-ray train $(CONFIG)
@@ -23,15 +23,12 @@ lint: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/federation.py --output docs/results
 
-# Every figure of docs/results.md. Hours; what is finished is kept in runs/learning.
+# Every figure of docs/results.md and the README's picture. About two hours; what is finished is
+# kept in runs/learning.
 results: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/tabular_figure.py --output docs/results
 	$(BIN)/python benchmarks/learning.py cartpole acrobot pendulum --seeds 5 --output docs/results
 	$(BIN)/python benchmarks/presets.py
-
-# The README's picture, from the stored figures of docs/results/learning.json.
-picture: $(VENV)/.installed-bench
-	$(BIN)/python benchmarks/picture.py
 
 # torch comes first and pinned: a plain torch would pull gigabytes of CUDA.
 $(VENV)/.installed: pyproject.toml constraints.txt

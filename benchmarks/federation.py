@@ -23,8 +23,8 @@ import psutil
 import ray
 
 from fedrl_ray import cluster, packing
-from fedrl_ray.config import from_dict
 from fedrl_ray.driver import Driver
+from fedrl_ray.experiments import from_dict
 from fedrl_ray.local_agents import LocalAgents
 from fedrl_ray.profile import execution_profile
 from fedrl_ray.ray_pool import RayPool

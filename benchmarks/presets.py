@@ -17,17 +17,19 @@ from typing import Any
 
 from presets_table import table
 
-from fedrl_ray.config import Experiment, load
+from fedrl_ray.config import Experiment
 from fedrl_ray.driver import Driver
 from fedrl_ray.errors import UserError
+from fedrl_ray.experiments import load
 from fedrl_ray.messages import Evaluation
 
 FOLDER = Path(__file__).parents[1] / "tune_configs"
 BUDGETS = {"fedrq": 1.0, "fedrdqn": 0.2, "fedrddpg": 0.3, "mountain_car": 0.8}
 """Environment, or else learner -> share of the preset's steps per agent."""
-MOST = {"hopper": 3000, "half_cheetah": 3000, "walker2d": 3000, "ant": 3000}
+MOST = {"hopper": 10_000, "half_cheetah": 3_000, "walker2d": 3_000, "ant": 3_000}
 """Environment -> most steps per agent, where the share would take hours."""
-EPISODES = 5
+EPISODES = {"fedrq": 20, "fedrdqn": 5, "fedrddpg": 5}
+"""Learner -> most episodes per test environment."""
 
 
 def main() -> None:
@@ -75,7 +77,7 @@ def shortened(name: str, preset: Experiment, fraction: float | None) -> Experime
     if fraction is None:
         steps = min(steps, MOST.get(preset.environment.name, budget))
     rounds = max(1, round(steps / interval))
-    episodes = min(EPISODES, preset.evaluation.episodes)
+    episodes = min(EPISODES[preset.learner.name], preset.evaluation.episodes)
     return load(
         FOLDER / f"{name}.yaml",
         [

@@ -10,8 +10,8 @@ HEAD = """# Every preset, trained for a while
 Written by `python benchmarks/presets.py`: each experiment file of tune_configs/ trained in one
 process on one core, one seed, with a part of its own budget. It shows that each of them trains, and
 how fast; it is no comparison of methods, which takes seeds and whole budgets.
-Returns are means over the test grid and its worst environment, at most 5 episodes each,
-before training and after it.
+Returns are means over the test grid and its worst environment, at most 5 episodes each (20 of
+tabular ones), before training and after it.
 
 """
 COLUMNS = (

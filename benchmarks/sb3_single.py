@@ -21,7 +21,7 @@ from stable_baselines3 import DDPG, DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 
-from fedrl_ray import config
+from fedrl_ray import experiments
 from fedrl_ray.config import Experiment
 from fedrl_ray.config_checks import build_family
 from fedrl_ray.environments.base import EpisodeSeeds
@@ -76,7 +76,7 @@ class Evaluations(BaseCallback):
 
 def main(preset: str, seed: str, output: str) -> None:
     torch.set_num_threads(1)
-    experiment = config.load(preset)
+    experiment = experiments.load(preset)
     evaluations = Evaluations(experiment)
     model = build(experiment, int(seed))
     model.learn(experiment.federation.steps, callback=evaluations)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import load
     from .driver import Driver
+    from .experiments import load
     from .run import Run
 
 __all__ = ["Driver", "Run", "load"]
 
-_HOMES = {"Driver": "driver", "Run": "run", "load": "config"}
+_HOMES = {"Driver": "driver", "Run": "run", "load": "experiments"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,7 @@ class Manifest:
 
 
 def path_of(folder: Path, round_number: int) -> Path:
+    """Where the checkpoint of a round lies."""
     return folder / f"round_{round_number:08d}"
 
 
@@ -80,10 +80,13 @@ def commit(folder: Path, aside: Path, manifest: Manifest) -> Path:
     (aside / _MANIFEST).write_text(json.dumps(document, indent=1))
     for path in aside.iterdir():
         _sync(path)
-    final = path_of(folder, manifest.round)
-    shutil.rmtree(final, ignore_errors=True)
+    final, old = path_of(folder, manifest.round), folder / f".round_{manifest.round:08d}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
     aside.rename(final)
     _sync(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return final
 
 
@@ -95,7 +98,7 @@ def prune(folder: Path, keep: int) -> None:
 
 def existing(folder: Path) -> list[Path]:
     """Committed checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("round_*") if p.is_dir())
+    return sorted(p for p in folder.glob("round_" + 8 * "[0-9]") if p.is_dir())
 
 
 def verify(path: Path) -> Manifest:
@@ -157,7 +160,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def shards_only(results: Sequence[Any]) -> tuple[Shard, ...]:
-    return tuple(r for r in results if isinstance(r, Shard))

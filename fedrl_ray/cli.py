@@ -39,17 +39,18 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one federation; ends with a report to open."""
-    from . import config as configs
+    from . import experiments
     from .train_command import TrainOptions, train_run
 
-    experiment = configs.load(config, overrides or [])
+    experiment = experiments.load(config, overrides or [])
     options = TrainOptions(
         output=output,
         resume=resume,
         any_profile=any_profile,
         progress=not (quiet or as_json),
         as_json=as_json,
-        command=f"fedrl-ray train {config}" + "".join(f" --set {o}" for o in overrides or []),
+        command=["fedrl-ray", "train", str(config)]
+        + [part for text in overrides or [] for part in ("--set", text)],
     )
     raise typer.Exit(train_run(experiment, options))
 
@@ -111,6 +112,8 @@ def main() -> None:
         _fail(error, 1)
     except BrokenPipeError:
         sys.stderr.close()
+    except MemoryError as error:
+        _fail(UserError(f"not enough memory for what is asked: {error}"), 2)
     except OSError as error:  # a full disk, a folder that cannot be written
         _fail(error, 1)
 

@@ -1,27 +1,21 @@
 """The experiment: a strict YAML file as frozen models.
 
-`load` reads a file and overrides, `Experiment` is the result. The sections `learner`,
-`aggregator` and `environment` are the `Config` of the plug-in they name.
+`experiments` reads one. The sections `learner`, `aggregator` and `environment` hold the `Config`
+of the plug-in they name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from algorithms.settings import Settings
 
-from . import plugins
-from .config_checks import check_experiment
-from .config_errors import one_line
-from .config_files import apply_overrides, read_yaml
 from .environments.base import Perturbation
-from .errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -55,9 +49,9 @@ class EvaluationConfig(Settings):
 
     every: Count | None = 1000
     """Local steps between two evaluations, acted on at the next averaging; null: at the end."""
-    grid: Count = 11
+    grid: Annotated[int, Field(ge=1, le=100_000)] = 11
     """Environments of the test grid."""
-    episodes: Count = 10
+    episodes: Annotated[int, Field(ge=1, le=100_000)] = 10
     """Episodes per environment."""
     perturb: dict[str, Perturbation] | None = None
     """What the test grid perturbs; null: the same as `environment.perturb`."""
@@ -95,8 +89,8 @@ class Plugin(Settings):
 class Experiment(Settings):
     """One experiment, complete: every key has its value."""
 
-    name: str = "experiment"
-    """What runs and reports call it."""
+    name: Annotated[str, Field(pattern=r"^\w[\w .+-]{0,99}$")] = "experiment"
+    """What runs and reports call it: letters, digits, `_ . + -` and blanks."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything that is drawn, but the evaluation episodes."""
     federation: FederationConfig = FederationConfig()
@@ -108,10 +102,12 @@ class Experiment(Settings):
 
     @property
     def rounds(self) -> int:
+        """Averagings in the budget."""
         return self.federation.steps // self.federation.sync_interval
 
     @property
     def test_perturb(self) -> Mapping[str, Any]:
+        """What the test grid perturbs."""
         own = self.evaluation.perturb
         return self.environment.settings.perturb if own is None else own
 
@@ -132,50 +128,3 @@ class Experiment(Settings):
     def fingerprint(self) -> str:
         """sha256 of `identity`."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
-
-
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
-
-    Raises UserError, one line: the file, the full key, the rule and the value.
-    """
-    data = apply_overrides(read_yaml(Path(path)), overrides)
-    return from_dict(data, source=str(path))
-
-
-def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:
-    """An experiment from plain data. Raises UserError."""
-    try:
-        sections = {key: value for key, value in data.items() if key not in _PLUGINS}
-        plugged = {
-            section: _plugin(section, kind, data.get(section, default))
-            for section, (kind, default) in _PLUGINS.items()
-        }
-        experiment = Experiment(**sections, **plugged)
-        check_experiment(experiment)
-    except ValidationError as error:
-        raise UserError(f"{source}: {one_line(error, Experiment)}") from None
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from None
-    return experiment
-
-
-_PLUGINS: dict[str, tuple[str, Any]] = {
-    "learner": ("learners", None),
-    "aggregator": ("aggregators", {"name": "mean"}),
-    "environment": ("environments", None),
-}
-
-
-def _plugin(section: str, kind: str, data: Any) -> Plugin:
-    if not isinstance(data, Mapping) or not isinstance(data.get("name"), str):
-        known = ", ".join(plugins.names(kind))
-        raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
-    cls = plugins.load(kind, data["name"], key=f"{section}.name")
-    keys = {key: value for key, value in data.items() if key != "name"}
-    try:
-        return Plugin(name=data["name"], settings=cls.Config(**keys))
-    except ValidationError as error:
-        raise UserError(one_line(error, cls.Config, prefix=section)) from None
-    except TypeError as error:
-        raise UserError(f"{section}: keys must be words, got {error}") from None

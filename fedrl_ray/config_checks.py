@@ -16,7 +16,7 @@ def check_experiment(experiment: Experiment) -> None:
     """Raises UserError for the first rule broken."""
     _budget(experiment)
     _per_agent_omega(experiment)
-    _reset_learns(experiment)
+    _learns(experiment)
     _quorum(experiment)
     _environment(experiment, build_family(experiment))
 
@@ -43,9 +43,14 @@ def _per_agent_omega(experiment: Experiment) -> None:
         raise UserError(f"learner.omega must be one number or {k}, one per agent, got {len(omega)}")
 
 
-def _reset_learns(experiment: Experiment) -> None:
+def _learns(experiment: Experiment) -> None:
     settings, f = experiment.learner.settings, experiment.federation
     starts = getattr(settings, "learning_starts", 0)
+    if starts >= f.steps:
+        raise UserError(
+            f"learner.learning_starts must be below federation.steps ({f.steps}), "
+            f"or nothing is ever learnt, got {starts}"
+        )
     if getattr(settings, "reset_on_sync", False) and starts >= f.sync_interval:
         raise UserError(
             f"learner.learning_starts must be below federation.sync_interval ({f.sync_interval}) "
@@ -80,6 +85,9 @@ def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
             raise UserError(
                 f"environment.perturb.{name} must hold one value per agent ({k}), got {len(value)}"
             )
+    own = experiment.evaluation.perturb is not None
+    key = "evaluation.perturb" if own else "environment.perturb"
+    family.ranges(experiment.test_perturb, key=key)
     if experiment.evaluation.where == "driver":
         e = experiment.evaluation
-        family.grid(experiment.test_perturb, size=e.grid, seed=e.seed)
+        family.grid(experiment.test_perturb, size=e.grid, seed=e.seed, key=key)

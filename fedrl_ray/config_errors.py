@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing
 from typing import Any
 
@@ -26,7 +27,7 @@ def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
         return f"{key}: unknown key{nearest(path[-1], known)}; known: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{key}: required, but missing"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    message = re.sub(r"^(Value error,|Input|String|Tuple|List|Dictionary) ", "", error["msg"])
     if error["type"] == "value_error" and not path:
         return f"{key}: {message}"
     return f"{key} {message}, got {_short(error['input'])}"
@@ -38,7 +39,7 @@ def _is_unknown_key(error: Any) -> bool:
 
 def _depth(error: Any) -> int:
     """Prefer the branch of a union that came furthest: the rule broken, not the type."""
-    rules = ("greater", "less", "finite", "value_error", "too_short", "literal")
+    rules = ("greater", "less", "finite", "value_error", "pattern")
     return len(error["loc"]) + (2 if any(word in error["type"] for word in rules) else 0)
 
 

@@ -30,16 +30,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _mapping(text: str, path: Path) -> dict[str, Any]:
     try:
-        data = yaml.load(text, Loader=_StrictLoader)
+        data = _parse(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}, column {mark.column + 1}:" if mark else ""
         raise UserError(f"{path}:{where} not YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+    if not isinstance(data, dict):
         raise UserError(f"{path}: must be a mapping of keys, got {type(data).__name__}")
+    for key in data:
+        if not isinstance(key, str):
+            raise UserError(f"{path}: keys must be words, got {key!r}")
     return data
+
+
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, AttributeError, KeyError, TypeError)
+"""What the YAML library raises on text that is no YAML, or on tags with values that do not fit."""
+
+
+def _parse(text: str) -> Any:
+    """Plain data in which no two places share an object, whatever the file's anchors say."""
+    return _unshared(yaml.load(text, Loader=_StrictLoader))
+
+
+def _unshared(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _unshared(value) for key, value in data.items()}
+    return [_unshared(value) for value in data] if isinstance(data, list) else data
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -51,8 +69,8 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str,
         if not equals or not all(parts):
             raise UserError(f"--set must be key.subkey=value, got {override!r}")
         try:
-            value = yaml.load(text, Loader=_StrictLoader)
-        except (yaml.YAMLError, ValueError):
+            value = _parse(text)
+        except _UNREADABLE:
             raise UserError(f"--set {key}: not a YAML value: {text!r}") from None
         _set(data, parts, value, override)
     return data
@@ -68,17 +86,22 @@ def _set(data: dict[str, Any], parts: Sequence[str], value: Any, override: str) 
     data[parts[-1]] = value
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that reads 1e-3 as a number (YAML 1.2) and refuses a key given twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if isinstance(key, str) and keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if key.value in seen:
+                    problem = f"key {key.value!r} is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return node
 
 
 _StrictLoader.yaml_implicit_resolvers = {

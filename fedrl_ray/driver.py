@@ -23,7 +23,7 @@ from .config import Experiment
 from .config_checks import build_family
 from .errors import RunError, UserError
 from .evaluation import GridEvaluator, evaluation_of_agents
-from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport
+from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport, Shard
 from .packing import build_pool
 from .pool import Pool
 from .profile import execution_profile, single_thread
@@ -50,6 +50,7 @@ class Driver:
         self._evaluator: GridEvaluator | None = None
         self._pool = build_pool(experiment) if pool is None else pool
         self._attempt = 0
+        self._failures: list[str] = []  # since the last report
         self._setbacks, self._furthest = 0, 0
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._checkpoint: Path | None = None
@@ -58,20 +59,16 @@ class Driver:
 
     def step(self) -> RoundReport:
         """One completed round. Under `rewind` it may be one that had been completed before."""
-        failures: list[str] = []
+        started = time.perf_counter()
         while True:
-            started = time.perf_counter()
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
-            results = self._pool.run_round(order)
-            replies = _answers(results, order)
-            lost = [r for r in results if isinstance(r, HostFailure)]
+            replies, lost = sort_results(self._pool.run_round(order), order)
             if lost:
-                failures += [str(failure) for failure in lost]
                 self._recover(lost)
             if not lost or self._is_quorum(replies):
-                return self._complete(order, replies, failures, time.perf_counter() - started)
+                return self._complete(order, replies, time.perf_counter() - started)
 
     def evaluate(self) -> Evaluation | None:
         """Score the global policy; None where `evaluation.where` is none, or where a lost host
@@ -90,8 +87,9 @@ class Driver:
         results = self._pool.save(str(aside))
         lost = [r for r in results if isinstance(r, HostFailure)]
         if lost:
+            first = self._checkpoint is None
             self._recover(lost)
-            return self.save() if self._continues else None
+            return self.save() if self._continues or first else None
         self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
         checkpoints.prune(folder, self.experiment.checkpoint.keep)
         return self._checkpoint
@@ -156,8 +154,9 @@ class Driver:
         return {name: x[0] for name, x in one.shared().items()}
 
     def _complete(
-        self, order: RoundOrder, replies: list[RoundReply], failures: list[str], seconds: float
+        self, order: RoundOrder, replies: list[RoundReply], seconds: float
     ) -> RoundReport:
+        failures, self._failures = tuple(self._failures), []
         steps = self.experiment.federation.sync_interval
         participants = sum(len(r.agent_ids) for r in replies)
         self.server = self._aggregator.merge(self.server, [r.partial for r in replies])
@@ -176,7 +175,7 @@ class Driver:
             seconds=seconds,
             learning=max(r.seconds for r in replies),
             bytes=payload_bytes(order, replies),
-            failures=tuple(failures),
+            failures=failures,
         )
 
     def _evaluate_at_agents(self) -> Evaluation | None:
@@ -203,9 +202,12 @@ class Driver:
     def _recover(self, lost: Sequence[HostFailure]) -> None:
         """Law 3. `rewind`: everybody goes back to the last checkpoint. `continue`: the lost agents
         are rebuilt from their own last shard and join at the next broadcast."""
+        self._failures += [str(failure) for failure in lost]
         self._require_recoverable(lost)
-        assert self._checkpoint is not None
         self._attempt += 1
+        if self._checkpoint is None:  # lost while the first one was being written
+            self._pool.rebuild(range(len(self._pool.groups)))
+            return
         hosts = sorted({failure.host for failure in lost})
         self._pool.rebuild(hosts)
         if not self._continues:
@@ -227,7 +229,7 @@ class Driver:
                 f"{self._setbacks} failures without a new round completed "
                 f"(federation.max_rewinds is {limit}); the last: {lost[-1]}"
             )
-        if self._checkpoint is None:
+        if self._checkpoint is None and (self.server.round or self._folder is None):
             raise RunError(f"{lost[-1]}; there is no checkpoint to go back to")
 
     # -- checkpoints ------------------------------------------------------------------------
@@ -240,7 +242,7 @@ class Driver:
             round=self.server.round,
             digest=self.digest(),
             server_sha256=checkpoints.write_server(aside, self.server),
-            shards=checkpoints.shards_only(results),
+            shards=tuple(r for r in results if isinstance(r, Shard)),
             progress=dict(self._progress),
         )
 
@@ -250,7 +252,20 @@ class Driver:
         return self._folder / "checkpoints"
 
 
-def _answers(results: Sequence[RoundReply | HostFailure], order: RoundOrder) -> list[RoundReply]:
-    """The replies to this order; a reply to an old one is discarded."""
-    current = (order.round, order.attempt)
-    return [r for r in results if isinstance(r, RoundReply) and (r.round, r.attempt) == current]
+def sort_results(
+    results: Sequence[RoundReply | HostFailure], order: RoundOrder
+) -> tuple[list[RoundReply], list[HostFailure]]:
+    """Replies to this order, and hosts lost; one that answers an old order is lost too."""
+    replies: list[RoundReply] = []
+    lost: list[HostFailure] = []
+    for host, result in enumerate(results):
+        if isinstance(result, HostFailure):
+            lost.append(result)
+        elif (result.round, result.attempt) == (order.round, order.attempt):
+            replies.append(result)
+        else:
+            reason = f"answered round {result.round}, attempt {result.attempt}"
+            lost.append(
+                HostFailure(host=host, agent_ids=result.agent_ids, kind="timeout", reason=reason)
+            )
+    return replies, lost

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import checkpoints, config, run_directory
+from . import checkpoints, experiments, run_directory
 from .config_checks import build_family
 from .config_files import apply_overrides
 from .errors import UserError
@@ -13,13 +13,21 @@ from .evaluation import GridEvaluator
 from .messages import Evaluation
 from .profile import single_thread
 
+_ALLOWED = ("evaluation", "environment.perturb")
+
 
 def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
     single_thread()
-    stored = run_directory.read_experiment(run)
-    data = apply_overrides(stored.to_dict(), overrides)
-    experiment = config.from_dict(data, source=str(run))
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not any(key == known or key.startswith(f"{known}.") for known in _ALLOWED):
+            raise UserError(
+                f"--set {key}: the policy is trained already; "
+                "only evaluation and environment.perturb can be set"
+            )
+    data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
+    experiment = experiments.from_dict(data, source=str(run))
     if experiment.evaluation.where != "driver":
         raise UserError(
             f"{run}: evaluation.where is {experiment.evaluation.where!r}, so the dynamics of a "
@@ -27,6 +35,4 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
         )
     path = run_directory.newest_checkpoint(run)
     server = checkpoints.read_server(path, checkpoints.verify(path))
-    if experiment.learner != stored.learner:
-        raise UserError(f"{run}: learner cannot be overridden, the policy is trained already")
     return GridEvaluator(experiment, build_family(experiment))(server.shared)

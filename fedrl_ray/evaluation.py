@@ -46,8 +46,11 @@ class PolicyScorer:
         seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes)
         rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
         env = self._family.make(rows, seeds, retire=True)
-        while env.alive.any():
-            env.step(self._policy.act(env.obs[None])[0])
+        try:
+            while env.alive.any():
+                env.step(self._policy.act(env.obs[None])[0])
+        finally:
+            env.close()
         return env.finished_return.reshape(len(self._index), self._episodes)
 
 
@@ -61,7 +64,7 @@ class GridEvaluator:
             seed=experiment.evaluation.seed,
         )
         self._grid, nominal = grid, family.nominal()
-        self._size = len(next(iter(grid.values())))
+        self._size = len(next(iter(grid.values()), [0]))  # without parameters: one environment
         self._nominal_row = _find(grid, nominal)
         dynamics, index = grid, list(range(self._size))
         if self._nominal_row is None:
@@ -103,6 +106,8 @@ def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
 
 def _find(grid: Dynamics, point: Dynamics) -> int | None:
     """The row of a grid that is a given point, if any."""
-    same = np.logical_and.reduce([np.isclose(x, point[n][0], rtol=1e-12) for n, x in grid.items()])
-    rows = np.flatnonzero(same)
+    if not grid:
+        return 0
+    close = [np.isclose(x, point[name][0], rtol=1e-12, atol=0) for name, x in grid.items()]
+    rows = np.flatnonzero(np.logical_and.reduce(close))
     return int(rows[0]) if len(rows) else None

@@ -5,6 +5,7 @@ This is all that runs inside a Ray actor. It knows nothing of Ray.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from algorithms import prefixes
 from algorithms.types import AgentState, Array, Params
 
-from . import config, plugins
+from . import experiments, plugins
 from .agent_shards import read_states, write_shard
 from .config_checks import build_family
 from .environments.base import EpisodeSeeds
@@ -31,7 +32,7 @@ class LocalAgents:
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
         single_thread()
         self.agent_ids = tuple(agent_ids)
-        self._experiment = e = config.from_dict(experiment)
+        self._experiment = e = experiments.from_dict(experiment)
         self._family = build_family(e)
         learner = plugins.load("learners", e.learner.name)
         aggregator = plugins.load("aggregators", e.aggregator.name)
@@ -96,6 +97,10 @@ class LocalAgents:
         self._learner.drain_metrics()
         self._env.drain_episodes()
 
+    def close(self) -> None:
+        """Close the environments."""
+        self._env.close()
+
     def _state(self, row: int) -> AgentState:
         return prefixes.join(
             {
@@ -119,4 +124,5 @@ def update_norm(shared: Params, broadcast: Params) -> Array:
         np.square(x.astype(np.float64) - broadcast[name]).reshape(len(x), -1).sum(1)
         for name, x in shared.items()
     ]
-    return np.asarray(np.sqrt(np.sum(squares, axis=0)))
+    # np.sum adds a list in another order for N = 1 than for N > 1
+    return np.asarray(np.sqrt(functools.reduce(np.add, squares)))

@@ -25,7 +25,8 @@ class Pool(Protocol):
     def groups(self) -> Sequence[tuple[int, ...]]:
         """Agent ids of each host."""
 
-    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]: ...
+    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
+        """E local steps on every host."""
 
     def evaluate(self, shared: Params) -> list[Array | HostFailure]:
         """Returns on the agents' own environments: [N, episodes] per host."""
@@ -33,7 +34,8 @@ class Pool(Protocol):
     def dynamics(self) -> list[Dynamics | HostFailure]:
         """Physical parameters of the agents' environments, each [N], per host."""
 
-    def save(self, directory: str) -> list[Shard | HostFailure]: ...
+    def save(self, directory: str) -> list[Shard | HostFailure]:
+        """Every host writes its shard into the directory."""
 
     def load(
         self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
@@ -43,7 +45,8 @@ class Pool(Protocol):
     def rebuild(self, hosts: Sequence[int]) -> None:
         """Replace hosts by fresh ones at the initial state."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the hosts."""
 
 
 class InProcessPool:
@@ -75,9 +78,12 @@ class InProcessPool:
 
     def rebuild(self, hosts: Sequence[int]) -> None:
         for host in hosts:
+            self._hosts[host].close()
             self._hosts[host] = LocalAgents(self._experiment, self.groups[host])
 
     def close(self) -> None:
+        for host in self._hosts:
+            host.close()
         self._hosts = []
 
     def _map(

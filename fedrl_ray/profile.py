@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-_PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "fedrl-ray")
+_PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
 def execution_profile() -> dict[str, Any]:
@@ -17,10 +17,17 @@ def execution_profile() -> dict[str, Any]:
         "device": "cpu",
         "machine": platform.machine(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "threads_per_process": 1,
+        "threads_per_process": torch.get_num_threads(),
         "compiled": False,
         "python": platform.python_version(),
-    } | {name: version(name) for name in _PACKAGES}
+    } | {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:

@@ -41,6 +41,11 @@ class AgentHost:
         except Exception:
             return False, "\n" + traceback.format_exc().rstrip()
 
+    def close(self) -> None:
+        """Close what the agents opened, before the process is ended."""
+        if self._agents is not None:
+            self._agents.close()
+
     def run_round(self, round_number: int, attempt: int, shared: Params) -> tuple[bool, Any]:
         """A round; `shared` arrives from the object store, put there once for all actors."""
         order = RoundOrder(round=round_number, attempt=attempt, shared=shared)
@@ -93,6 +98,7 @@ class RayPool:
             self._actors[host] = self._start(self.groups[host])
 
     def close(self) -> None:
+        ray.wait([a.close.remote() for a in self._actors], num_returns=len(self._actors), timeout=5)
         for actor in self._actors:
             ray.kill(actor)
         self._actors = []

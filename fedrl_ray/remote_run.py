@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 
-from . import cluster, config
+from . import cluster, experiments
 from .config import Experiment
 from .errors import RunError, UserError
 from .messages import RoundReport
@@ -30,7 +31,7 @@ class DriverActor:
             return "fine", getattr(self, f"_{method}")()
         except UserError as error:
             return "user", str(error)
-        except RunError as error:
+        except (RunError, OSError) as error:  # OSError: a full disk, a folder not writable
             return "run", str(error)
         except Exception:
             return "run", "\n" + traceback.format_exc().rstrip()
@@ -39,14 +40,16 @@ class DriverActor:
         from .run import Run
 
         experiment, directory, options = self._build
-        self._run = Run(config.from_dict(experiment), Path(directory), **options)
+        self._run = Run(experiments.from_dict(experiment), Path(directory), **options)
         return bool(self._run.done)
 
     def _facts(self) -> tuple[list[int], dict[str, str]]:
         return self._run.packing, self._run.driver.exemptions
 
-    def _advance(self) -> tuple[RoundReport, bool]:
-        return self._run.advance(), self._run.done
+    def _advance(self) -> tuple[RoundReport | None, bool]:
+        """A report, and whether the budget is spent; no report where it was spent before."""
+        report = None if self._run.done else self._run.advance()
+        return report, self._run.done
 
     def _finish(self) -> dict[str, Any]:
         summary: dict[str, Any] = self._run.finish()
@@ -73,37 +76,38 @@ class RemoteRun:
         cluster.connect()
         self.experiment, self.directory = experiment, directory
         self._options = {"resume": resume, "any_profile": any_profile}
-        self._setbacks = 0
+        self._furthest, self._deaths = 0, 0
+        self._told: list[str] = []
         self.done = False
         self.packing: list[int] = []
         self.exemptions: dict[str, str] = {}
+        self._actor: Any = None
         self._launch()
 
-    def advance(self) -> RoundReport:
-        """One round; after a death of the driver, the first one since the checkpoint."""
-        try:
-            report, self.done = self._ask("advance")
-        except RayActorError as error:
-            self._setbacks += 1
-            if self._setbacks > self.experiment.federation.max_rewinds:
-                raise RunError(f"the driver died {self._setbacks} times: {error}") from None
-            self._options["resume"] = True
-            self._launch()
-            return self.advance()
-        return report  # type: ignore[no-any-return]
+    def advance(self) -> RoundReport | None:
+        """One round; after a death of the driver, the first one since the checkpoint. None where
+        the budget was spent already."""
+        report, self.done = self._insist("advance")
+        if report is None:
+            return None
+        if report.round > self._furthest:
+            self._furthest, self._deaths = report.round, 0
+        told, self._told = tuple(self._told), []
+        return replace(report, failures=told + report.failures)  # type: ignore[no-any-return]
 
     def finish(self) -> dict[str, Any]:
         """Checkpoint and summary.json; its content."""
-        return self._ask("finish")  # type: ignore[no-any-return]
+        return self._insist("finish")  # type: ignore[no-any-return]
 
-    def close(self) -> None:
-        """End the actor and with it the agents."""
-        with contextlib.suppress(RayActorError, RunError, UserError):
-            self._ask("close")  # unless it is gone already
+    def close(self, *, at_once: bool = False) -> None:
+        """End the actor and with it the agents; `at_once` does not wait for a round to end."""
+        if not at_once:
+            with contextlib.suppress(RayError, RunError, UserError):
+                self._ask("close", timeout=30.0)  # unless it is gone already
         ray.kill(self._actor)
 
     def _launch(self) -> None:
-        self._actor: Any = (
+        self._actor = (
             ray.remote(DriverActor)
             .options(num_cpus=0)
             .remote(self.experiment.to_dict(), str(self.directory.absolute()), self._options)
@@ -111,8 +115,30 @@ class RemoteRun:
         self.done = self._ask("start")
         self.packing, self.exemptions = self._ask("facts")
 
-    def _ask(self, method: str) -> Any:
-        kind, value = ray.get(self._actor.call.remote(method))
+    def _insist(self, method: str) -> Any:
+        """Ask, and ask a new driver that resumes where the old one died."""
+        while True:
+            try:
+                if self._deaths and self._actor is None:
+                    self._launch()
+                return self._ask(method)
+            except RayActorError as error:
+                self._count_death(error)
+
+    def _count_death(self, error: RayActorError) -> None:
+        """Raises RunError after `max_rewinds` deaths without a new round."""
+        self._deaths += 1
+        self._told.append("the driver died; another takes up the newest checkpoint")
+        if self._deaths > self.experiment.federation.max_rewinds:
+            raise RunError(
+                f"the driver died {self._deaths} times without a new round completed "
+                f"(federation.max_rewinds is {self.experiment.federation.max_rewinds}): "
+                + " ".join(str(error).split())[:200]
+            ) from None
+        self._options["resume"], self._actor = True, None
+
+    def _ask(self, method: str, timeout: float | None = None) -> Any:
+        kind, value = ray.get(self._actor.call.remote(method), timeout=timeout)
         if kind == "fine":
             return value
         raise UserError(value) if kind == "user" else RunError(value)

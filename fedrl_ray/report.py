@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .errors import UserError
+from .report_axis import finite
 from .report_data import RunData, read_runs
 from .report_figures import all_figures
 
@@ -66,10 +67,10 @@ def _headline(runs: Sequence[RunData]) -> str:
 def _sentence(run: RunData) -> str:
     last = run.evaluations[-1]
     where = "test environments" if last["where"] == "driver" else "agents' own environments"
-    nominal = f", {last['nominal']:.1f} in the nominal one" if last["nominal"] is not None else ""
+    nominal = f", {last['nominal']:.1f} in the nominal one" if last.get("nominal") else ""
     return (
         f"{run.label}: after {last['steps']:,} local steps per agent the global policy returns "
-        f"{last['average']:.1f} on average and {last['worst']:.1f} in the worst of "
+        f"{_number(last['average'])} on average and {_number(last['worst'])} in the worst of "
         f"{len(last['returns'])} {where}{nominal}."
     )
 
@@ -93,9 +94,13 @@ def _row(run: RunData) -> list[Any]:
         e.federation.num_agents,
         e.federation.sync_interval,
         last.get("steps", 0),
-        *["" if value is None else f"{value:.1f}" for value in figures],
+        *[_number(value) for value in figures],
         run.status,
     ]
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if finite(value) is None else f"{value:.1f}"
 
 
 def _sections(runs: Sequence[RunData]) -> list[str]:

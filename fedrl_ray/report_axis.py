@@ -1,7 +1,8 @@
-"""The axis of a test grid, the same on every picture."""
+"""What every picture shares: the axis of a test grid, and figures that may be missing."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 
@@ -13,3 +14,8 @@ def grid_axis(dynamics: Mapping[str, Sequence[float]]) -> tuple[list[float], str
         return list(dynamics[varying[0]]), varying[0]
     count = len(next(iter(dynamics.values()))) if dynamics else 1
     return [float(i) for i in range(count)], f"environment ({', '.join(varying) or 'nominal'})"
+
+
+def finite(value: float | None) -> float | None:
+    """A figure, or None where it is missing or not a number."""
+    return value if value is not None and math.isfinite(value) else None

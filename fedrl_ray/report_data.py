@@ -13,7 +13,7 @@ from algorithms.types import Array
 from . import checkpoints, run_directory
 from .config import Experiment
 from .errors import UserError
-from .run_directory import EVALUATIONS, METRICS
+from .run_directory import CONFIG, EVALUATIONS, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,27 +31,25 @@ class RunData:
 
     @property
     def status(self) -> str:
+        """`completed`, `interrupted` or `not ended`."""
         return "not ended" if self.summary is None else str(self.summary["status"])
 
     def over_evaluations(self, name: str) -> tuple[Array, Array]:
         """Steps [T] and a figure of every evaluation [T]; NaN where it is missing."""
-        return self._series(self.evaluations, lambda row: row[name])
+        return _series(self.evaluations, name)
 
     def over_rounds(self, name: str) -> tuple[Array, Array]:
         """Steps [T] and a figure of every round, as logged [T]."""
-        return self._series(self.rounds, lambda row: row[name])
+        return _series(self.rounds, name)
 
     def over_agents(self, name: str) -> tuple[Array, Array]:
         """Steps [T] and a metric per agent [T, K]; NaN where an agent saw nothing."""
         rows = [row for row in self.rounds if name in row["agents"]]
+        k = self.experiment.federation.num_agents
+        if any(len(row["agents"][name]) != k for row in rows):
+            raise UserError(f"{self.path}: {METRICS} is not of {k} agents, as {CONFIG} says")
         values = np.array([row["agents"][name] for row in rows], dtype=np.float64)
-        steps = np.array([row["steps"] for row in rows])
-        return steps, values.reshape(len(rows), self.experiment.federation.num_agents)
-
-    @staticmethod
-    def _series(rows: list[dict[str, Any]], value: Any) -> tuple[Array, Array]:
-        steps = np.array([row["steps"] for row in rows])
-        return steps, np.array([value(row) for row in rows], dtype=np.float64)
+        return np.array([row["steps"] for row in rows]), values.reshape(len(rows), k)
 
 
 def read_runs(paths: list[Path]) -> list[RunData]:
@@ -75,11 +73,26 @@ def _read(path: Path, label: str) -> RunData:
         path=path,
         label=label,
         experiment=run_directory.read_experiment(path),
-        rounds=list(run_directory.read_rows(path / METRICS)),
-        evaluations=list(run_directory.read_rows(path / EVALUATIONS)),
+        rounds=_rows(path / METRICS, ("agents", "drift")),
+        evaluations=_rows(path / EVALUATIONS, ("where", "average", "worst", "returns", "dynamics")),
         summary=run_directory.read_summary(path),
         profile=_profile(path),
     )
+
+
+def _rows(path: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows of a log that must have these keys. Raises UserError."""
+    rows = run_directory.read_rows(path)
+    for number, row in enumerate(rows, start=1):
+        for key in keys:
+            if key not in row:
+                raise UserError(f"{path}: line {number} has no {key!r}")
+    return rows
+
+
+def _series(rows: list[dict[str, Any]], name: str) -> tuple[Array, Array]:
+    steps = np.array([row["steps"] for row in rows])
+    return steps, np.array([row.get(name) for row in rows], dtype=np.float64)
 
 
 def _profile(path: Path) -> dict[str, Any]:
@@ -89,5 +102,5 @@ def _profile(path: Path) -> dict[str, Any]:
 
 def _labels(paths: list[Path]) -> list[str]:
     """Folder names; whole paths where two are the same."""
-    names = [path.name for path in paths]
+    names = [path.resolve().name for path in paths]
     return names if len(set(names)) == len(names) else [str(path) for path in paths]

@@ -16,13 +16,18 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 
 
-def all_figures(runs: Sequence[RunData]) -> list[tuple[str, str, go.Figure]]:
+Section = tuple[str, str, go.Figure]
+"""Title, what it shows, figure."""
+
+
+def all_figures(runs: Sequence[RunData]) -> list[Section]:
     """Title, what it shows, figure; only those that have something to show."""
-    builders = (evaluation_curves, return_over_grid, training_returns, losses, drift)
-    return [built for builder in builders if (built := builder(runs)) is not None]
+    sections = [evaluation_curves(runs), *return_over_grids(runs)]
+    sections += [builder(runs) for builder in (training_returns, losses, drift)]
+    return [section for section in sections if section is not None]
 
 
-def evaluation_curves(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
+def evaluation_curves(runs: Sequence[RunData]) -> Section | None:
     """Average and worst return over the test environments against local steps."""
     figure = _figure("local steps per agent", "return")
     for index, run in enumerate(runs):
@@ -38,13 +43,22 @@ def evaluation_curves(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | N
     return _unless_empty("Learning curve", text, figure)
 
 
-def return_over_grid(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
-    """Return in each test environment of the last evaluation, bars of one standard error."""
-    figure = _figure("", "return")
-    for index, run in enumerate(r for r in runs if r.evaluations):
+def return_over_grids(runs: Sequence[RunData]) -> list[Section | None]:
+    """Return in each test environment of the last evaluation: a figure per kind of test grid."""
+    by_axis: dict[str, list[tuple[int, RunData]]] = {}
+    for index, run in enumerate(runs):
+        if run.evaluations:
+            label = grid_axis(run.evaluations[-1]["dynamics"])[1]
+            by_axis.setdefault(label, []).append((index, run))
+    return [_return_over_grid(label, chosen) for label, chosen in by_axis.items()]
+
+
+def _return_over_grid(label: str, runs: Sequence[tuple[int, RunData]]) -> Section | None:
+    """Bars are one standard error over episodes."""
+    figure = _figure(label, "return")
+    for index, run in runs:
         last = run.evaluations[-1]
-        x, label = grid_axis(last["dynamics"])
-        figure.update_xaxes(title=label)
+        x = grid_axis(last["dynamics"])[0]
         episodes = np.array(last["episode_returns"], dtype=np.float64)
         error = episodes.std(1, ddof=1) / np.sqrt(episodes.shape[1]) if episodes.shape[1] > 1 else 0
         figure.add_scatter(
@@ -57,7 +71,7 @@ def return_over_grid(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | No
     return _unless_empty("Return over the test grid", text, figure)
 
 
-def training_returns(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
+def training_returns(runs: Sequence[RunData]) -> Section | None:
     """Mean over agents of the returns of training episodes, and the worst-off agent's."""
     figure = _figure("local steps per agent", "return of training episodes")
     for index, run in enumerate(runs):
@@ -77,7 +91,7 @@ def training_returns(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | No
     return _unless_empty("Training episodes of the agents", text, figure)
 
 
-def losses(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
+def losses(runs: Sequence[RunData]) -> Section | None:
     """TD loss and degree loss, means over agents, on a logarithmic axis."""
     figure = _figure("local steps per agent", "loss, mean over agents")
     figure.update_yaxes(type="log")
@@ -95,7 +109,7 @@ def losses(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
     return _unless_empty("Losses", text, figure)
 
 
-def drift(runs: Sequence[RunData]) -> tuple[str, str, go.Figure] | None:
+def drift(runs: Sequence[RunData]) -> Section | None:
     """How far the agents are from their mean just before each averaging."""
     figure = _figure("local steps per agent", "distance of agents to their mean (RMS)")
     for index, run in enumerate(runs):
@@ -122,7 +136,7 @@ def _figure(x_title: str, y_title: str) -> go.Figure:
     )
 
 
-def _unless_empty(title: str, text: str, figure: go.Figure) -> tuple[str, str, go.Figure] | None:
+def _unless_empty(title: str, text: str, figure: go.Figure) -> Section | None:
     return (title, text, figure) if figure.data else None
 
 

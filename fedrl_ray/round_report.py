@@ -34,7 +34,8 @@ def spread(update_norm: Array, before: Params, after: Params) -> float:
     so that no agent's parameters have to be seen.
     """
     moved = sum(
-        float(np.square(after[name].astype(np.float64) - before[name]).sum()) for name in before
+        float(np.square(after[name].astype(np.float64) - before[name]).sum())
+        for name in sorted(before)  # a checkpoint gives the names back in another order
     )
     square = float(np.nanmean(np.square(update_norm))) - moved
     return float(np.sqrt(max(0.0, square)))

@@ -37,15 +37,18 @@ class Run:
         else:
             run_directory.require_free(directory)
         self.driver = Driver(experiment, directory=directory) if driver is None else driver
-        run_directory.write_config(directory, experiment)
+        directory.mkdir(parents=True, exist_ok=True)
         self._metrics = RoundLog(directory / METRICS)
         self._evaluations = RoundLog(directory / EVALUATIONS)
-        self._latest: Evaluation | None = None
-        if resume:
-            self._resume(any_profile)
-        else:
+        found = checkpoints.existing(directory / "checkpoints")
+        if resume and found:
+            self.driver.restore(found[-1], any_profile=any_profile)
+        else:  # new, or ended before its first checkpoint was written
             self.driver.save()
-        self._writer = _event_writer(directory, purge_from=self.driver.server.round)
+        self._cut_logs()
+        (directory / SUMMARY).unlink(missing_ok=True)
+        run_directory.write_config(directory, experiment)
+        self._writer = _event_writer(directory, after=self._steps())
 
     @property
     def done(self) -> bool:
@@ -64,11 +67,14 @@ class Run:
 
     def advance(self) -> RoundReport:
         """One round, then whatever is due after it."""
+        if self.done:
+            raise ValueError("the budget of steps is spent: there is no round left to run")
         report = self.driver.step()
         self._metrics.append(report.to_dict())
         if self._due(self.experiment.evaluation.every) or self.done:
             report = replace(report, evaluation=self._evaluate())
-        if self._due(self.experiment.checkpoint.every) or self.done:
+        went_back = self.driver.server.round < report.round
+        if (self._due(self.experiment.checkpoint.every) or self.done) and not went_back:
             self.driver.save()  # a host lost here sends the driver back: `done` is false again
         self._write_events(report)
         return report
@@ -82,9 +88,12 @@ class Run:
         """Write a checkpoint if there is none of this round, and summary.json; its content."""
         while not self._checkpoint_path().exists():
             self.driver.save()
+        self._cut_logs()
         return self._summarise("completed" if self.done else "interrupted")
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
+        """Let go of the event file and of the local agents. `at_once` is for a run in an actor:
+        here there is nothing to wait for."""
         self._writer.close()
         self.driver.close()
 
@@ -93,19 +102,18 @@ class Run:
 
     def _summarise(self, status: str) -> dict[str, Any]:
         progress, rounds = self.driver.progress, self.driver.server.round
-        evaluation = self._latest.to_dict() if self._latest else self._last_evaluation()
         summary = {
             "status": status,
             "name": self.experiment.name,
             "rounds": rounds,
-            "steps": rounds * self.experiment.federation.sync_interval,
+            "steps": self._steps(),
             "agent_steps": int(progress["agent_steps"]),
             "seconds": round(progress["seconds"], 3),
             "digest": self.driver.digest(),
             "state_digest": checkpoints.read_manifest(self._checkpoint_path()).state_digest,
             "packing": self.packing,
             "exemptions": self.driver.exemptions,
-            "evaluation": evaluation,
+            "evaluation": self._last_evaluation(),
         }
         text = json.dumps(run_directory.plain(summary), indent=1)
         run_directory.write_text(self.directory / SUMMARY, text)
@@ -115,30 +123,29 @@ class Run:
         """Whether a multiple of `every` steps was passed in the round just completed."""
         if every is None:
             return False
-        interval = self.experiment.federation.sync_interval
-        now = self.driver.server.round * interval
-        return now // every > (now - interval) // every
+        before = self._steps() - self.experiment.federation.sync_interval
+        return self._steps() // every > before // every
 
     def _evaluate(self) -> Evaluation | None:
         evaluation = self.driver.evaluate()
         if evaluation is None:
             return None
-        rounds = self.driver.server.round
-        steps = rounds * self.experiment.federation.sync_interval
-        self._evaluations.append({"round": rounds, "steps": steps} | evaluation.to_dict())
-        self._latest = evaluation
+        row = {"round": self.driver.server.round, "steps": self._steps()}
+        self._evaluations.append(row | evaluation.to_dict())
         return evaluation
 
-    def _last_evaluation(self) -> dict[str, Any] | None:
-        rows = list(run_directory.read_rows(self.directory / EVALUATIONS))
-        return rows[-1] if rows else None
+    def _steps(self) -> int:
+        """Local steps per agent so far."""
+        return self.driver.server.round * self.experiment.federation.sync_interval
 
-    def _resume(self, any_profile: bool) -> None:
-        checkpoint = run_directory.newest_checkpoint(self.directory)
-        self.driver.restore(checkpoint, any_profile=any_profile)
+    def _cut_logs(self) -> None:
+        """Drop what is logged of rounds that a rewind or a resume has undone."""
         self._metrics.cut(self.driver.server.round)
         self._evaluations.cut(self.driver.server.round)
-        (self.directory / SUMMARY).unlink(missing_ok=True)
+
+    def _last_evaluation(self) -> dict[str, Any] | None:
+        rows = run_directory.read_rows(self.directory / EVALUATIONS)
+        return rows[-1] if rows else None
 
     def _write_events(self, report: RoundReport) -> None:
         for name, values in report.metrics.items():
@@ -152,9 +159,8 @@ class Run:
                     self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
 
 
-def _event_writer(directory: Path, *, purge_from: int) -> Any:
-    """TensorBoard events; those after the checkpoint resumed from are hidden."""
+def _event_writer(directory: Path, *, after: int) -> Any:
+    """TensorBoard events; those of steps after the checkpoint resumed from are hidden."""
     from tensorboardX import SummaryWriter
 
-    purge = purge_from if purge_from else None
-    return SummaryWriter(str(directory / "events"), purge_step=purge)
+    return SummaryWriter(str(directory / "events"), purge_step=after + 1 if after else None)

@@ -6,13 +6,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import checkpoints, config
+from . import checkpoints, experiments
 from .config import Experiment
 from .errors import UserError
 
@@ -33,10 +32,11 @@ class RoundLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        rows = list(read_rows(path))
+        rows = read_rows(path)
         self._last = rows[-1]["round"] if rows else -1
 
     def append(self, row: dict[str, Any]) -> None:
+        """Add the row of a round."""
         if row["round"] <= self._last:
             self.cut(row["round"] - 1)
         with self._path.open("a", encoding="utf-8") as file:
@@ -44,22 +44,37 @@ class RoundLog:
         self._last = row["round"]
 
     def cut(self, last_round: int) -> None:
-        """Drop every row after `last_round`."""
+        """Drop every row after `last_round`, and a line cut short."""
         kept = [row for row in read_rows(self._path) if row["round"] <= last_round]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
         self._last = kept[-1]["round"] if kept else -1
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a log; a last line cut short by a crash is passed over."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                return
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a log. A last line cut short by a crash is passed over.
+
+    Raises UserError for any other line that is not a row of ours.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if number == len(lines) and not line.endswith(b"\n"):
+            break
+        rows.append(_row(path, number, line))
+    return rows
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        raise UserError(f"{path}: line {number} does not read as JSON") from None
+    if not isinstance(row, dict) or not {"round", "steps"} <= row.keys():
+        raise UserError(f"{path}: line {number} is not a row of a log (round and steps missing)")
+    return row
 
 
 def plain(value: Any) -> Any:
@@ -109,7 +124,7 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment of a run directory. Raises UserError."""
     if not (path / CONFIG).is_file():
         raise UserError(f"{path}: not a run directory, {CONFIG} is missing")
-    return config.load(path / CONFIG)
+    return experiments.load(path / CONFIG)
 
 
 def newest_checkpoint(path: Path) -> Path:
@@ -123,31 +138,32 @@ def newest_checkpoint(path: Path) -> Path:
 def read_summary(path: Path) -> dict[str, Any] | None:
     """What summary.json holds; None while a run has not ended. Raises UserError if it is torn."""
     try:
-        summary: dict[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (ValueError, OSError) as error:
         raise UserError(f"{path / SUMMARY}: does not read: {error}") from None
+    if not isinstance(summary, dict) or not {"status", "digest"} <= summary.keys():
+        raise UserError(f"{path / SUMMARY}: not a summary (status and digest missing)")
     return summary
 
 
 def free_output(name: str, base: Path = Path("runs")) -> Path:
     """runs/NAME, or runs/NAME-2, -3 ... where that is taken."""
-    taken = {p.name for p in base.glob(f"{name}*")}
-    number = 2
-    while (candidate := name if number == 2 and name not in taken else f"{name}-{number}") in taken:
-        number += 1
-    return base / candidate
+    numbers = _numbered(name, base)
+    return base / (name if not numbers else f"{name}-{max(numbers) + 1}")
 
 
 def latest_output(name: str, base: Path = Path("runs")) -> Path:
     """The last of runs/NAME, runs/NAME-2, ... Raises UserError where there is none."""
-    found = [p for p in base.glob(f"{name}*") if p.name == name or _number(p.name, name)]
-    if not found:
+    numbers = _numbered(name, base)
+    if not numbers:
         raise UserError(f"--resume: there is no run of {name!r} under {base}/; give --output")
-    return max(found, key=lambda p: _number(p.name, name) or 1)
+    return base / (name if max(numbers) == 1 else f"{name}-{max(numbers)}")
 
 
-def _number(folder: str, name: str) -> int | None:
-    suffix = folder.removeprefix(f"{name}-")
-    return int(suffix) if suffix.isdigit() else None
+def _numbered(name: str, base: Path) -> list[int]:
+    """The numbers of the runs of a name; the one without a number is 1."""
+    found = {path.name for path in base.iterdir()} if base.is_dir() else set()
+    suffixes = (f[len(name) + 1 :] for f in found if f.startswith(f"{name}-"))
+    return [1] * (name in found) + [int(s) for s in suffixes if s.isdecimal()]

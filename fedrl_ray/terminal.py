@@ -12,11 +12,11 @@ from rich.table import Table
 
 from .config import Experiment
 from .messages import RoundReport
-from .report_axis import grid_axis
+from .report_axis import finite, grid_axis
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
 """Results: standard output."""
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, markup=False)
 """Progress and remarks: standard error."""
 
 
@@ -43,19 +43,17 @@ class SilentView:
 class BarView:
     """A live bar on a terminal, a line per evaluation elsewhere."""
 
-    def __init__(self, experiment: Experiment, start: int) -> None:
+    def __init__(self, experiment: Experiment) -> None:
         self._experiment, self._figures = experiment, _Figures()
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("round {task.completed}/{task.total}"),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("round {task.completed}/{task.total}", markup=False),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
             console=notes,
         )
-        self._task = self._bar.add_task(
-            experiment.name, total=experiment.rounds, completed=start, figures=""
-        )
+        self._task = self._bar.add_task(experiment.name, total=experiment.rounds, figures="")
 
     def __enter__(self) -> BarView:
         if notes.is_terminal:
@@ -83,7 +81,7 @@ class _Figures:
         self._shown: dict[str, str] = {}
 
     def update(self, report: RoundReport) -> str:
-        if self._first is None:
+        if self._first is None or report.agent_steps < self._first:  # the latter: a rewind
             self._first, self._start = report.agent_steps, time.perf_counter() - report.seconds
         elapsed = max(time.perf_counter() - self._start, 1e-9)
         rate = (report.agent_steps - self._first) / elapsed
@@ -107,21 +105,25 @@ def print_failures(report: RoundReport) -> None:
 def print_evaluation(evaluation: dict[str, Any]) -> None:
     """Nominal, average and worst return, and a bar per test environment."""
     for name in ("nominal", "average", "worst"):
-        value = evaluation[name]
-        if value is not None and np.isfinite(value):
+        if (value := finite(evaluation[name])) is not None:
             console.print(f"{name:<8} {value:10.2f}")
     x, label = grid_axis(evaluation["dynamics"])
+    returns = [finite(value) for value in evaluation["returns"]]
     table = Table(box=None, padding=(0, 1))
     table.add_column(label, justify="right")
     table.add_column("return", justify="right")
     table.add_column("", no_wrap=True)
-    for position, value in zip(x, evaluation["returns"], strict=True):
-        table.add_row(f"{position:g}", f"{value:.1f}", _bar(value, evaluation["returns"]))
+    for position, value in zip(x, returns, strict=True):
+        table.add_row(f"{position:g}", "n/a" if value is None else f"{value:.1f}",
+                      _bar(value, returns))  # fmt: skip
     console.print(table)
 
 
-def _bar(value: float, values: list[float], width: int = 30) -> str:
+def _bar(value: float | None, values: list[float | None], width: int = 30) -> str:
     """A bar from the lesser of 0 and the smallest return to the greater of 0 and the largest."""
-    low, high = min(0.0, *values), max(0.0, *values)
+    if value is None:
+        return ""
+    seen = [v for v in values if v is not None]
+    low, high = min(0.0, *seen), max(0.0, *seen)
     share = (value - low) / (high - low) if high > low else 1.0
     return "█" * max(1, round(width * share))

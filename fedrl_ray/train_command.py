@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ class TrainOptions:
     any_profile: bool
     progress: bool
     as_json: bool
-    command: str
+    command: list[str]
+    """How it was called, for the hint that says how to go on."""
 
 
 class _Interrupt:
@@ -49,9 +51,11 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
         with _interruptible() as interrupt:
             _rounds(run, experiment, options, interrupt)
             summary = run.finish()
-    finally:
-        run.close()
-    if not options.as_json and experiment.evaluation.where != "none":
+    except BaseException:
+        run.close(at_once=True)
+        raise
+    run.close()
+    if not options.as_json:
         _write_report(directory)
     return _announce(summary, directory, options, interrupt)
 
@@ -90,10 +94,12 @@ def _introduce(run: Any, experiment: Experiment, directory: Path) -> None:
 
 
 def _rounds(run: Any, experiment: Experiment, options: TrainOptions, stop: _Interrupt) -> None:
-    view: ProgressView = BarView(experiment, 0) if options.progress else SilentView()
+    view: ProgressView = BarView(experiment) if options.progress else SilentView()
     with view:
         while not run.done and not stop.number:
-            view.show(run.advance())
+            report = run.advance()
+            if report is not None:
+                view.show(report)
 
 
 @contextmanager
@@ -129,7 +135,7 @@ def _announce(
         return 0
     console.print(
         f"stopped after round {summary['rounds']}; to go on: "
-        f"{options.command} --output {directory} --resume",
+        + shlex.join([*options.command, "--output", str(directory), "--resume"]),
         soft_wrap=True,
     )
     return 128 + interrupt.number

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from fedrl_ray.config import Experiment, from_dict
+from fedrl_ray.config import Experiment
+from fedrl_ray.experiments import from_dict
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)

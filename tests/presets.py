@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from fedrl_ray.config import Experiment, from_dict, load
+from fedrl_ray.config import Experiment
+from fedrl_ray.experiments import from_dict, load
 
 FOLDER = Path(__file__).parents[1] / "tune_configs"
 PRESETS = {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}

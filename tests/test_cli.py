@@ -130,7 +130,7 @@ def test_evaluate_takes_another_grid(fedrl, small_yaml, tmp_path):
     _, out, _ = fedrl("evaluate", run, "--set", "evaluation.perturb={gravity: 0.2}", "--json")
     assert min(json.loads(out)["dynamics"]["gravity"]) == pytest.approx(9.8 * 0.8)
     status, _, err = fedrl("evaluate", run, "--set", "learner.omega=0.1")
-    assert status == 2 and "learner cannot be overridden" in err
+    assert status == 2 and "only evaluation and environment.perturb can be set" in err
     assert fedrl("evaluate", tmp_path)[0] == 2
 
 
@@ -154,13 +154,13 @@ def test_describe_an_unknown_name_suggests_the_nearest(fedrl):
 
 def test_report_on_several_runs_is_one_offline_file(fedrl, small_yaml, tmp_path):
     for index, omega in enumerate((0.0, 0.3)):
-        path = small_yaml(name=f"<b>omega {omega}</b>", learner={"omega": omega})
-        fedrl("train", path, "--output", tmp_path / "runs" / f"run-{index}", "--quiet")
+        path = small_yaml(learner={"omega": omega})
+        fedrl("train", path, "--output", tmp_path / "runs" / f"run-{index}<b>", "--quiet")
     page = tmp_path / "report.html"
     assert fedrl("report", tmp_path / "runs", "--output", page)[0] == 0
     text = page.read_text()
     assert "run-0" in text and "run-1" in text and "Return over the test grid" in text
-    assert "<b>omega" not in text  # what users write is escaped
+    assert "run-0&lt;b&gt;" in text and "run-0<b>" not in text  # what users write is escaped
     assert 'src="http' not in text and "cdn.plot.ly" not in text.split("<script")[0]
 
 
@@ -175,3 +175,98 @@ def test_help_and_config_errors_import_no_torch_before_they_are_needed():
     code = "import sys, fedrl_ray.cli; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert Path(cli.__file__).exists()
+
+
+MORE_BAD_KEYS = [
+    ("name=../outside", "name"),
+    ("name=''", "name should match pattern"),
+    ("federation.agents_per_actor=two", "federation.agents_per_actor"),
+    ("learner.hidden_sizes=[a]", "learner.hidden_sizes.0 should be a valid integer"),
+    ("learner.name=null", "learner.name must be one of"),
+    ("learner.learning_starts=240", "learner.learning_starts must be below federation.steps"),
+    ("evaluation.perturb.pole_lenght=0.5", "evaluation.perturb.pole_lenght: no such parameter"),
+    ("evaluation.grid=1000000000000", "evaluation.grid should be less than or equal to"),
+    ("environment.perturb.pole_length={low: 2, high: 1}", "low must not exceed high"),
+    ("seed=true", "seed should be a valid integer"),
+    ("learner.omega='0.3'", "learner.omega should be a valid number"),
+    ("name=" + 2000 * "[", "--set name"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), MORE_BAD_KEYS)
+def test_more_bad_keys_are_one_line_and_status_2(fedrl, small_yaml, tmp_path, change, words):
+    status, out, err = fedrl("train", small_yaml(), "--set", change, "--output", tmp_path / "run")
+    assert status == 2 and words in err and err.count("\n") == 1 and not out
+    assert not (tmp_path / "run").exists()
+
+
+def test_merge_keys_and_anchors_share_no_object(fedrl, small_yaml, tmp_path):
+    path = small_yaml()
+    text = path.read_text().replace("learner:\n", "learner: &base\n")
+    path.write_text(text + "\n")
+    extra = "evaluation: {every: 80, grid: 3, episodes: 2, perturb: &p {pole_length: 0.5}}\n"
+    anchored = "base: &b {name: mean}\naggregator: {<<: *b}\n"
+    path.write_text(_without(text, "evaluation") + extra)
+    assert fedrl("train", path, "--output", tmp_path / "a", "--quiet")[0] == 0
+    path.write_text(text + anchored)
+    status, _, err = fedrl("train", path, "--output", tmp_path / "b")
+    assert status == 2 and "base: unknown key" in err  # the merge itself is understood
+
+
+def _without(text: str, section: str) -> str:
+    import yaml
+
+    data = yaml.safe_load(text)
+    del data[section]
+    return yaml.safe_dump(data)
+
+
+def test_markup_in_paths_is_printed_as_it_is(fedrl, small_yaml, tmp_path):
+    output = tmp_path / "a[b]c[/d]"
+    status, out, _ = fedrl("train", small_yaml(), "--output", output, "--quiet")
+    assert status == 0 and "a[b]c[/d]" in out
+
+
+def test_a_run_without_evaluations_has_a_report_all_the_same(fedrl, small_yaml, tmp_path):
+    path = small_yaml(evaluation={"where": "none"})
+    assert fedrl("train", path, "--output", tmp_path / "run", "--quiet")[0] == 0
+    assert "no evaluation yet" in (tmp_path / "run" / "report.html").read_text()
+
+
+CORRUPT = [
+    ("metrics.jsonl", "line 2 does not read as JSON"),
+    ("evaluations.jsonl", "line 2 does not read as JSON"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), CORRUPT)
+def test_a_corrupt_log_is_refused_and_left_as_it_is(fedrl, small_yaml, tmp_path, name, words):
+    run = tmp_path / "run"
+    fedrl("train", small_yaml(), "--output", run, "--quiet")
+    lines = (run / name).read_text().splitlines(keepends=True)
+    lines[1] = "{\n"
+    (run / name).write_text("".join(lines))
+    for command in (["report", run], ["train", small_yaml(), "--output", run, "--resume"]):
+        status, _, err = fedrl(*command)
+        assert status == 2 and words in err
+    assert (run / name).read_text() == "".join(lines)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "5", "{", '"x"'])
+def test_a_summary_that_is_none_is_refused(fedrl, small_yaml, tmp_path, text):
+    run = tmp_path / "run"
+    fedrl("train", small_yaml(), "--output", run, "--quiet")
+    (run / "summary.json").write_text(text)
+    status, _, err = fedrl("report", run, "--output", tmp_path / "report.html")
+    assert status == 2 and "summary.json" in err and err.count("\n") == 1
+
+
+def test_default_outputs_count_up(fedrl, small_yaml, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3):
+        assert fedrl("train", small_yaml(), "--quiet")[0] == 0
+    assert {p.name for p in (tmp_path / "runs").iterdir()} == {"small", "small-2", "small-3"}
+    longer = ["--set", "federation.steps=320"]
+    status, out, _ = fedrl("train", small_yaml(), *longer, "--resume", "--json")
+    assert status == 0 and json.loads(out)["rounds"] == 16
+    assert json.loads((tmp_path / "runs" / "small-3" / "summary.json").read_text())["rounds"] == 16

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fedrl_ray import config
+from fedrl_ray import experiments
 from fedrl_ray.run_directory import METRICS, read_rows
 
 from .conftest import SMALL, merged
@@ -29,7 +29,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(merged(SMALL, {"federation": LONG})))
-    experiment = config.load(path, ["federation.pool=in_process"])
+    experiment = experiments.load(path, ["federation.pool=in_process"])
     return path, digests(train(experiment, folder / "run"))
 
 

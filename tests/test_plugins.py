@@ -19,8 +19,8 @@ from stacks import CONFIGS
 
 from algorithms.settings import Settings
 from fedrl_ray import plugins
-from fedrl_ray.config import from_dict, load
 from fedrl_ray.environments.base import EnvFamily
+from fedrl_ray.experiments import from_dict, load
 from fedrl_ray.resume_rules import changed_keys
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fedrl_ray import cli
-from fedrl_ray.config import load
+from fedrl_ray.experiments import load
 from fedrl_ray.run_directory import METRICS, read_rows
 
 from .presets import PRESETS

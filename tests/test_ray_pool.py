@@ -81,7 +81,7 @@ def process_ids(driver: Driver) -> list[int]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, Any]:
     """The small experiment in one process: what every disturbed run must equal."""
-    from fedrl_ray.config import from_dict
+    from fedrl_ray.experiments import from_dict
 
     from .conftest import SMALL
 
