@@ -14,6 +14,7 @@ import numpy as np
 from .types import Array
 
 _WORDS_PER_COUNT = 4  # one Philox4x64 counter value yields four 64-bit words
+_MOST_NUMBERS = 2**20  # kept per agent, however wide a step is
 
 
 class Role(IntEnum):
@@ -58,7 +59,7 @@ class StepDraws:
         self, seed: int, role: Role, agent_ids: Sequence[int], *, width: int, block: int = 128
     ) -> None:
         self._seed, self._role, self._agent_ids = seed, role, tuple(agent_ids)
-        self._width, self._block = width, block
+        self._width, self._block = width, max(1, min(block, _MOST_NUMBERS // max(1, width)))
         self._counts = -(-width // _WORDS_PER_COUNT)
         self._first = -1
         self._numbers = np.empty((0, len(self._agent_ids), width))

@@ -24,6 +24,7 @@ class MeanPerAgent:
             self._counts[name] = 0
 
     def add(self, **values_N: Tensor) -> None:
+        """One value per agent of each metric, [N]."""
         for name, value in values_N.items():
             if name not in self._sums:
                 self.expect(name)

@@ -89,6 +89,7 @@ class StackedMLP:
             view.copy_(torch.from_numpy(np.array(named[name])))
 
     def zero_grad(self) -> None:
+        """Gradients to 0, in place."""
         assert self.flat.grad is not None
         self.flat.grad.zero_()
 

@@ -38,6 +38,7 @@ class OffPolicyLearner(ABC):
         self.num_agents = len(self.agent_ids)
         self.clock = 0
         self._last_reset = 0
+        self._steps_done = 0  # Adam's, before the update under way; set by `step`
         self.metrics = MeanPerAgent(self.num_agents)
         self.networks: dict[str, StackedMLP] = {}
         self.optimisers: dict[str, StackedAdam] = {}
@@ -56,7 +57,8 @@ class OffPolicyLearner(ABC):
         """One gradient step of the paper's algorithm on a minibatch [N, B, ...]."""
 
     @abstractmethod
-    def act(self, obs: Array) -> Array: ...
+    def act(self, obs: Array) -> Array:
+        """Greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
 
     def episodes_ended(self, finished_N: Array) -> None:  # noqa: B027 - an optional hook
         """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
@@ -140,12 +142,15 @@ class OffPolicyLearner(ABC):
             destination.copy_(source)
 
     def drain_metrics(self) -> dict[str, Array]:
+        """Means per agent since the last call, each [N]."""
         return self.metrics.drain()
 
     def shared(self) -> Params:
+        """What is averaged, every network by name: each [N, ...]."""
         return prefixes.join({name: _numpy(net.views()) for name, net in self.networks.items()})
 
     def load_shared(self, shared: Params) -> None:
+        """Take the broadcast (no agent axis) into all N agents; start afresh where configured."""
         for name, net in self.networks.items():
             net.load(prefixes.select(shared, name))
         if self.config.reset_on_sync:
@@ -162,11 +167,13 @@ class OffPolicyLearner(ABC):
             self.networks[name].flat.data.copy_(online.flat.data)
 
     def agent_state(self, row: int) -> AgentState:
+        """Everything of one agent: networks, optimisers and replay."""
         parts = {name: _numpy(net.views(), row) for name, net in self.networks.items()}
         parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimisers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
         for name, net in self.networks.items():
             for key, view in net.views().items():
                 view[row].copy_(torch.from_numpy(state[f"{name}/{key}"]))

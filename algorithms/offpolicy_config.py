@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from .schedules import Schedule
+from .schedules import LearningRate
 from .settings import Settings
 
 Omega = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+BatchSize = Annotated[int, Field(ge=1, le=10**6)]
+Capacity = Annotated[int, Field(ge=1, le=10**9)]
+Width = Annotated[int, Field(ge=1, le=2**16)]
+
+MAX_SAMPLES = 10**7
+"""Most transitions that one local step of an agent may sample."""
 
 
 class OffPolicyConfig(Settings):
@@ -23,26 +30,26 @@ class OffPolicyConfig(Settings):
     """Expectile level tau of the degree network; smaller is closer to the minimum."""
     discount: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Discount factor gamma."""
-    learning_rate: Positive | Schedule = 1e-3
+    learning_rate: LearningRate = 1e-3
     """Adam's step size of the Q network; a number or a schedule over local steps."""
-    degree_learning_rate: Positive | Schedule | None = None
+    degree_learning_rate: LearningRate | None = None
     """Adam's step size of the degree network; null: the same as `learning_rate`."""
     target_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Soft target update eta after every update; null: 0.005 (0.001 for fedrddpg), or hard copies
     where `target_period` is given."""
     target_period: Annotated[int, Field(ge=1)] | None = None
     """Copy the networks to their targets every so many updates, in place of `target_rate`."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: BatchSize = 16
     """Transitions per minibatch."""
-    replay_capacity: Annotated[int, Field(ge=1)] = 1000
+    replay_capacity: Capacity = 1000
     """Transitions that each agent keeps."""
     learning_starts: Annotated[int, Field(ge=0)] = 100
     """Local steps before the first update."""
-    updates_per_step: Positive = 1.0
+    updates_per_step: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Updates per local step; 0.25 is one every four steps."""
     max_grad_norm: Positive | None = None
     """Clip the gradient of each agent and network to this norm; null: no clipping."""
-    hidden_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (128,)
+    hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (128,)
     """Widths of the hidden layers of every network."""
     reset_on_sync: bool = False
     """Rebuild replay, optimiser and targets after every averaging (Jin et al. 2022)."""
@@ -61,6 +68,15 @@ class OffPolicyConfig(Settings):
     def _one_target_rule(self) -> Self:
         if self.target_rate is not None and self.target_period is not None:
             raise ValueError("give target_rate (soft) or target_period (hard), not both")
+        return self
+
+    @model_validator(mode="after")
+    def _samples_per_step(self) -> Self:
+        samples = math.ceil(self.updates_per_step) * self.batch_size
+        if samples > MAX_SAMPLES:
+            raise ValueError(
+                f"updates_per_step * batch_size must be at most {MAX_SAMPLES}, got {samples}"
+            )
         return self
 
 

@@ -40,6 +40,7 @@ class StackedAdam:
         self._adam.step()
 
     def agent_state(self, row: int) -> AgentState:
+        """The moments of one agent, by network and parameter."""
         return {
             f"{index}.{moment}.{name}": view[row].numpy().copy()
             for index, network in enumerate(self._networks)
@@ -48,6 +49,7 @@ class StackedAdam:
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
         for index, network in enumerate(self._networks):
             for moment in ("exp_avg", "exp_avg_sq"):
                 views = network.views(self._adam.state[network.flat][moment])

@@ -26,6 +26,7 @@ class Replay:
         self._added_N = np.zeros(num_agents, dtype=np.int64)
 
     def clear(self) -> None:
+        """Forget everything stored."""
         self._added_N[:] = 0
 
     def add(self, t: Transition) -> None:
@@ -54,6 +55,7 @@ class Replay:
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave, into a buffer of the same capacity."""
         stored = state["rows"]
         self._rows[row, : len(stored)] = torch.from_numpy(np.array(stored))
         self._added_N[row] = int(state["added"])

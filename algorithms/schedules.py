@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from .settings import Settings
 
@@ -33,6 +33,27 @@ class Schedule(Settings):
         if self.shape == "exponential":
             return float(self.start * (self.end / self.start) ** share)
         return self.start + share * (self.end - self.start)
+
+
+def _within_one(schedule: Schedule) -> Schedule:
+    if max(schedule.start, schedule.end) > 1:
+        raise ValueError("must stay within [0, 1], as a probability does")
+    return schedule
+
+
+def _starts_above_zero(schedule: Schedule) -> Schedule:
+    if schedule.start <= 0:
+        raise ValueError("must start above 0, or nothing is learnt")
+    return schedule
+
+
+Probability = Annotated[float, Field(ge=0, le=1)] | Annotated[Schedule, AfterValidator(_within_one)]
+"""A probability, or a schedule that never leaves [0, 1]."""
+
+LearningRate = (
+    Annotated[float, Field(gt=0)] | Annotated[Schedule, AfterValidator(_starts_above_zero)]
+)
+"""A learning rate, or a schedule that starts above 0; it may end there."""
 
 
 def value_at(value: float | Schedule, step: int) -> float:

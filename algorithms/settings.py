@@ -2,16 +2,64 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Callable
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Settings(BaseModel):
-    """A group of keys of the experiment file. A field's docstring is what `describe` prints."""
+    """A group of keys of the experiment file. A field's docstring is what `describe` prints.
+
+    Types are strict, so that neither `true` nor `'7'` counts as a number. Two things that YAML
+    cannot say are still understood: a list where a tuple is meant, and 5e4 as a whole number.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        strict=True,
         use_attribute_docstrings=True,
         allow_inf_nan=False,
         validate_default=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_yaml_says_it(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        fields = cls.model_fields
+        return {k: _read(v, fields[k].annotation) if k in fields else v for k, v in data.items()}
+
+
+def _read(value: Any, annotation: Any) -> Any:
+    types = _types_in(annotation)
+    if tuple in types:
+        value = _mapped(_as_tuple, value)
+    if int in types and float not in types:
+        value = _mapped(_as_int, value)
+    return value
+
+
+def _types_in(annotation: Any) -> list[Any]:
+    """The types that an annotation is made of."""
+    inner = [t for argument in get_args(annotation) for t in _types_in(argument)]
+    return [get_origin(annotation) or annotation, *inner]
+
+
+def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
+    """The function of a value, after that of each value in a tuple or in a plain mapping."""
+    if isinstance(value, dict):
+        return {key: _mapped(function, inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_mapped(function, inner) for inner in value)
+    return function(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _as_int(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -17,6 +17,7 @@ r(s,a,x) counts as r(s,a) = sum_x Pbar(x|s,a) r(s,a,x): the adversary moves the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -149,3 +150,24 @@ def exact_backup(
     v_worst_NS1 = worst_value(v_NX, neighbours_NSX)[..., None]
     omega_N11 = omega_N[:, None, None]
     return robust_backup(reward_NSA, v_next_NSA, v_worst_NS1, discount=discount, omega=omega_N11)
+
+
+class KnownKernels(NamedTuple):
+    """What an exact learner knows of N environments."""
+
+    kernel_NSAX: Array
+    reward_NSA: Array
+    neighbours_NSX: Array
+    terminal_S: Array
+
+    @classmethod
+    def of(cls, env: Any) -> KnownKernels:
+        """Read from an environment. Raises TypeError where it does not expose its kernels."""
+        try:
+            kernel, reward, terminal = env.kernel_NSAX, env.reward_SAX, env.terminal_S
+        except AttributeError:
+            raise TypeError(
+                "learner.mode exact needs an environment with known kernels (kernel_NSAX, "
+                f"reward_SAX, terminal_S), which {type(env).__name__} has not; use mode sampled"
+            ) from None
+        return cls(kernel, expected_reward(reward, kernel), neighbours(kernel), terminal)

@@ -36,7 +36,7 @@ Params = dict[str, Array]
 """Named parameters: [N, ...] in a learner, [...] on the server."""
 
 AgentState = dict[str, Array]
-"""All that one local agent remembers, besides the shared parameters' names: no agent axis."""
+"""All that one local agent remembers, the shared parameters included: no agent axis."""
 
 Dynamics = dict[str, Array]
 """Physical parameters by name, one value per environment: shape [M]."""
@@ -75,6 +75,7 @@ class Spec:
 
     @property
     def kind(self) -> Literal["tabular", "discrete", "continuous"]:
+        """What a learner must be made for."""
         if self.num_states:
             return "tabular"
         return "continuous" if self.action_low else "discrete"
@@ -97,9 +98,11 @@ class StackedEnv(Protocol):
     def drain_episodes(self) -> tuple[Array, Array]:
         """Sum of returns and number of the episodes finished since the last call: [N], [N]."""
 
-    def agent_state(self, row: int) -> AgentState: ...
+    def agent_state(self, row: int) -> AgentState:
+        """Everything of one environment: episode, physics, generators."""
 
-    def load_agent_state(self, row: int, state: AgentState) -> None: ...
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
 
 
 class Learner(Protocol):
@@ -136,7 +139,8 @@ class Learner(Protocol):
     def agent_state(self, row: int) -> AgentState:
         """Everything of one agent, the shared parameters included."""
 
-    def load_agent_state(self, row: int, state: AgentState) -> None: ...
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
 
 
 class Partial(NamedTuple):

@@ -42,6 +42,14 @@ def test_a_resumed_stream_goes_on_with_the_same_numbers() -> None:
     assert np.array_equal(numbers(there_and_back, block=16), every[there_and_back])
 
 
+def test_a_wide_step_keeps_few_numbers() -> None:
+    draws = StepDraws(0, Role.REPLAY, [0], width=2**18)
+    every = draws.at(0)
+    assert draws._numbers.nbytes <= 2**23 and every.shape == (1, 2**18)
+    plain = StepDraws(0, Role.REPLAY, [0], width=2**18, block=1)
+    assert np.array_equal(plain.at(5), draws.at(5))
+
+
 def test_no_two_streams_share_a_number() -> None:
     """Over seeds, roles, agents and steps."""
     streams = [

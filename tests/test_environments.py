@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from federations import same_bits
@@ -106,3 +108,21 @@ def test_a_retired_row_keeps_its_first_return(name: str) -> None:
     np.testing.assert_allclose(stack.finished_return, returns, rtol=1e-6)
     total, count = stack.drain_episodes()
     assert np.array_equal(count, np.ones(3)) and np.array_equal(total, stack.finished_return)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stack_may_be_closed_twice(name: str) -> None:
+    stack = stack_of(family_of(name, 30), varied(name, 2), range(2))
+    run(stack, actions_for(stack.spec, 3, 2))
+    stack.close()
+    stack.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_family_knows_the_memory_of_its_environments(name: str) -> None:
+    family = family_of(name)
+    known = family.bytes_per_environment()
+    assert 2**12 <= known < 2**22
+    if family.spec.kind == "tabular":
+        stack: Any = stack_of(family, varied(name, 2), range(2))
+        assert known >= 2 * stack.kernel_NSAX[0].nbytes + stack.reward_SAX.nbytes

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from federations import same_bits
 
+from algorithms.draws import Role, philox
 from algorithms.tabular import FederatedMDP, assumption1_violations, heterogeneity
 from algorithms.types import Array, Spec
 from fedrl_ray.environments.base import EpisodeSeeds, Range
@@ -117,6 +118,32 @@ def test_a_saved_row_goes_on_exactly(cls: Any) -> None:
     assert all(same_bits(env.agent_state(row), other.agent_state(row)) for row in range(2))
 
 
+def test_long_episodes_draw_the_same_numbers_a_block_at_a_time() -> None:
+    """2500 steps are three blocks; saved and loaded on either side of a border."""
+    family = family_of(RandomMDP, max_episode_steps=2500)
+    dynamics = family.draw({}, seed=0, agent_ids=range(2))
+    seeds = EpisodeSeeds.of_agents(0, range(2))
+    env, other = (family.make(dynamics, seeds, retire=False) for _ in range(2))
+    uniform_NT = [philox(seeds.seed(row, 0), Role.TRANSITION, 0).random(2501) for row in range(2)]
+    for step, action in enumerate(random_actions(env, 2500), start=1):
+        cumulative_NX = env.kernel_NSAX[[0, 1], env.obs, action].cumsum(-1)
+        below_NX = cumulative_NX / cumulative_NX[:, -1:] <= np.array(uniform_NT)[:, [step]]
+        found = env.step(action).next_obs
+        assert found.tolist() == below_NX.sum(-1).tolist()
+        assert step < 1020 or np.array_equal(found, other.step(action).next_obs)
+        if step in (1019, 1022, 1023, 1024, 2047):
+            for row in range(2):
+                other.load_agent_state(row, env.agent_state(row))
+
+
+def test_the_longest_episodes_take_no_memory() -> None:
+    family = family_of(WindyCliff, max_episode_steps=10**7)
+    stack = family.make(
+        {"wind": np.full(200, 0.5)}, EpisodeSeeds.of_agents(0, range(200)), retire=False
+    )
+    assert stack._uniform_NT.nbytes < 2**21
+
+
 def test_a_continuing_task_is_truncated_and_not_terminated() -> None:
     family = family_of(RandomMDP, max_episode_steps=5)
     dynamics = family.draw({}, seed=0, agent_ids=range(3))
@@ -166,8 +193,12 @@ def test_random_mdps_obey_their_perturbation() -> None:
     dynamics = family.draw(perturb, seed=0, agent_ids=[2, 0])
     assert dynamics["kernel"].tolist() == [9, 7]
     assert ((dynamics["heterogeneity"] >= 0.2) & (dynamics["heterogeneity"] <= 0.4)).all()
-    points = family.grid(perturb, size=3, seed=0)
+    points = family.grid({"heterogeneity": perturb["heterogeneity"]}, size=3, seed=0)
     np.testing.assert_allclose(points["heterogeneity"], [0.2, 0.3, 0.4])
+    assert not np.isin(points["kernel"], (7, 9)).any()
+    listed = family.grid(perturb, size=11, seed=0, key="evaluation.perturb")
+    assert listed["kernel"].tolist() == [7, 9]
+    np.testing.assert_allclose(listed["heterogeneity"], [0.2, 0.4])
     for wrong in (0.5, (0.5, 1.0)):
         with pytest.raises(UserError, match=r"perturb\.kernel must list one whole number"):
             family.draw({"kernel": wrong}, seed=0, agent_ids=[0])

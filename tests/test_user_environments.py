@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from federations import same_bits
 from pydantic import ValidationError
 from stacks import actions_for, bits, run, stack_of
+from user_envs import CountedSpring
 
+from fedrl_ray.config_errors import one_line
 from fedrl_ray.environments import gymnasium as gymnasium_family
 from fedrl_ray.environments.gymnasium import Gymnasium
 from fedrl_ray.errors import UserError
@@ -151,6 +155,65 @@ def test_the_trial_runs_once_per_configuration(monkeypatch: pytest.MonkeyPatch) 
     family_of(max_episode_steps=33)
     monkeypatch.setattr(Gymnasium, "check", lambda self: pytest.fail("tried again"))
     family_of(max_episode_steps=33)
+
+
+def test_the_checks_close_what_they_open() -> None:
+    CountedSpring.made = CountedSpring.open = 0
+    family_of("CountedSpring", parameters=MASS, perturb={"mass": 0.5})
+    assert CountedSpring.made >= 6 and CountedSpring.open == 0
+
+
+@pytest.mark.parametrize("fault", ["step", "second"])
+def test_the_checks_close_what_they_open_when_the_environment_fails(fault: str) -> None:
+    CountedSpring.made = CountedSpring.open = 0
+    with pytest.raises(ZeroDivisionError):
+        family_of("CountedSpring", kwargs={"fault": fault})
+    assert CountedSpring.made > 0 and CountedSpring.open == 0
+
+
+def test_refused_environments_are_closed() -> None:
+    CountedSpring.made = CountedSpring.open = 0
+    refusal("CountedSpring", parameters={"k": {"target": "unwrapped.stifness"}})
+    assert (CountedSpring.made, CountedSpring.open) == (1, 0)
+
+
+def test_a_stack_closes_its_environments_once() -> None:
+    family = family_of("CountedSpring")
+    CountedSpring.open = 0
+    stack = stack_of(family, {}, [0, 1, 2])
+    assert CountedSpring.open == 3
+    for _ in range(2):
+        stack.close()
+        assert CountedSpring.open == 0
+
+
+def test_a_stack_that_does_not_come_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = family_of("CountedSpring", max_episode_steps=35)
+    CountedSpring.open = 0
+    monkeypatch.setattr(CountedSpring, "observe", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        stack_of(family, {}, [0, 1])
+    assert CountedSpring.open == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("inf"), {1: "a"}, datetime.date(2026, 1, 1), b"a", {"deep": [1.0, float("nan")]}, {1}],
+)
+def test_arguments_that_would_not_reach_an_actor_are_refused(value: Any) -> None:
+    keys = {"factory": "user_envs:Spring", "kwargs": {"mass": value}}
+    with pytest.raises(ValidationError) as caught:
+        Gymnasium.Config(**keys)
+    message = one_line(caught.value, Gymnasium.Config, prefix="environment")
+    assert message.startswith("environment.kwargs.mass must be made of null, true, false, finite")
+    assert message.endswith(f"got {value!r}")
+
+
+def test_arguments_that_reach_an_actor_are_as_they_were() -> None:
+    value = {"a": [1, 2.5, None, True, "x", {"b": []}], "c": 1e300, "d": -(10**30)}
+    config = Gymnasium.Config(factory="user_envs:Spring", kwargs={"mass": value})
+    sent = yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))
+    assert Gymnasium.Config(**sent).kwargs["mass"] == config.kwargs["mass"] == value
 
 
 def test_a_parameter_that_changes_nothing_is_refused() -> None:

@@ -87,6 +87,30 @@ class PushedSpring(Spring):
         self.action_space = spaces.Box(-1.0, np.array([[1.0], [2.0]]), dtype=np.float64)
 
 
+class CountedSpring(SavingSpring):
+    """Counts how many there are, and how many are still open."""
+
+    made = 0
+    open = 0
+
+    def __init__(self, mass: float = 1.0, fault: str = "") -> None:
+        super().__init__(mass)
+        self.fault = fault
+        CountedSpring.made += 1
+        CountedSpring.open += 1
+        if fault == "second" and CountedSpring.made % 2 == 0:
+            CountedSpring.open -= 1
+            raise ZeroDivisionError("a bug of the user's own")
+
+    def step(self, action: Any) -> Any:
+        if self.fault == "step":
+            raise ZeroDivisionError("a bug of the user's own")
+        return super().step(action)
+
+    def close(self) -> None:
+        CountedSpring.open -= 1
+
+
 class FaultySpring(Spring):
     """Does one thing wrong."""
 

@@ -25,9 +25,9 @@ from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
 from ..offpolicy import as_tensor
-from ..offpolicy_config import OffPolicyConfig, Positive
+from ..offpolicy_config import BatchSize, Capacity, OffPolicyConfig, Width
 from ..optimiser import StackedAdam
-from ..schedules import Schedule, value_at
+from ..schedules import LearningRate, Schedule, value_at
 from ..types import AgentState, Array, Spec, Transition
 
 _POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
@@ -46,20 +46,17 @@ class FedRDDPG(RobustCriticLearner):
     class Config(OffPolicyConfig):
         """Keys of `learner: {name: fedrddpg}`."""
 
-        learning_rate: Positive | Schedule = 1e-4
+        learning_rate: LearningRate = 1e-4
         """Adam's step size of the Q network; a number or a schedule over local steps."""
-        actor_learning_rate: Positive | Schedule = 1e-4
+        actor_learning_rate: LearningRate = 1e-4
         """Adam's step size of the policy; a number or a schedule over local steps."""
-        batch_size: Annotated[int, Field(ge=1)] = 64
+        batch_size: BatchSize = 64
         """Transitions per minibatch."""
-        replay_capacity: Annotated[int, Field(ge=1)] = 100_000
+        replay_capacity: Capacity = 100_000
         """Transitions that each agent keeps."""
         learning_starts: Annotated[int, Field(ge=0)] = 1000
         """Local steps before the first update."""
-        hidden_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (
-            400,
-            300,
-        )
+        hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (400, 300)
         """Widths of the hidden layers of every network."""
         noise_theta: Annotated[float, Field(gt=0, le=1)] = 0.15
         """Pull of the Ornstein-Uhlenbeck noise towards 0, per step; 1 is independent Gaussian
@@ -148,5 +145,6 @@ class FedRDDPG(RobustCriticLearner):
         return super().agent_state(row) | {"noise": self._noise.x_NA[row].copy()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """What `agent_state` gave, its noise included."""
         super().load_agent_state(row, state)
         self._noise.x_NA[row] = state["noise"]

@@ -9,11 +9,10 @@ optimiser state and exploration stay with the agent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from ..critics import RobustCriticLearner
@@ -21,7 +20,7 @@ from ..draws import Role, StepDraws
 from ..offpolicy import as_tensor
 from ..offpolicy_config import OffPolicyConfig
 from ..replay import action_rows
-from ..schedules import Schedule, value_at
+from ..schedules import Probability, Schedule, value_at
 from ..types import Array, Spec, Transition
 
 
@@ -36,9 +35,7 @@ class FedRDQN(RobustCriticLearner):
     class Config(OffPolicyConfig):
         """Keys of `learner: {name: fedrdqn}`."""
 
-        epsilon: Annotated[float, Field(ge=0, le=1)] | Schedule = Schedule(
-            start=1.0, end=0.05, steps=5000
-        )
+        epsilon: Probability = Schedule(start=1.0, end=0.05, steps=5000)
         """Probability of a random action: a number or a schedule over local steps."""
 
     config: Config

@@ -10,11 +10,10 @@ n the agent's own visits of (s,a) converges to Q*. A slower decay, or a clock th
 weighs each agent by how often it visits: see `tabular_solver.visit_weights`.
 """
 
-# ruff: noqa: N815 (shape suffixes are capitals)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -23,13 +22,12 @@ from pydantic import Field, model_validator
 from ..draws import Role, StepDraws
 from ..metrics import MeanPerAgent
 from ..offpolicy_config import Omega, omega_of
-from ..schedules import Schedule, value_at
+from ..schedules import Probability, Schedule, value_at
 from ..settings import Settings
 from ..step_sizes import Constant, Decaying, Power
 from ..tabular import (
+    KnownKernels,
     exact_backup,
-    expected_reward,
-    neighbours,
     robust_backup,
     state_values,
     worst_value,
@@ -63,7 +61,7 @@ class FedRQ:
         """Step size lambda: {kind: constant, value}, {kind: decaying, c, count} with
         lambda = c / (c + n), c >= 1 / (1 - discount), or {kind: power, exponent, count} with
         lambda = (1 + n)^-exponent. count: visits, the agent's own of (s,a), or steps, of all."""
-        epsilon: Annotated[float, Field(ge=0, le=1)] | Schedule | None = None
+        epsilon: Probability | None = None
         """Probability of a random action: a number or a schedule over local steps; null: from 1
         to 0.2 over 5000 steps. Must stay above 0 for convergence. Mode exact takes none."""
         initial_value: float = 0.0
@@ -97,7 +95,7 @@ class FedRQ:
         self.metrics = MeanPerAgent(n)
         self._rows = np.arange(n)
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
-        self._kernels: tuple[StackedEnv, _Kernels] | None = None
+        self._kernels: tuple[StackedEnv, KnownKernels] | None = None
 
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents.
@@ -138,7 +136,7 @@ class FedRQ:
         self.visits_NSA[rows, s, a] += 1
         self._log(td_loss=td_N**2, step_size=step_N)
 
-    def sweep(self, kernels: _Kernels) -> None:
+    def sweep(self, kernels: KnownKernels) -> None:
         """One synchronous update of every (s,a); a terminal state's target is 0."""
         target_NSA = exact_backup(
             kernels.kernel_NSAX,
@@ -159,19 +157,24 @@ class FedRQ:
         return np.asarray(self.q_NSA[self._rows[:, None], obs].argmax(-1))
 
     def drain_metrics(self) -> dict[str, Array]:
+        """Means per agent since the last call, each [N]."""
         return self.metrics.drain()
 
     def shared(self) -> Params:
+        """What is averaged, the tables Q: [N, S, A]."""
         return {"q": self.q_NSA.copy()}
 
     def load_shared(self, shared: Params) -> None:
+        """Take the averaged table [S, A] into all N agents."""
         self.q_NSA[:] = shared["q"]
 
     def agent_state(self, row: int) -> AgentState:
+        """Everything of one agent: table, visits and neighbours."""
         tables = {"q": self.q_NSA, "visits": self.visits_NSA, "neighbours": self.neighbours_NSX}
         return {name: table[row].copy() for name, table in tables.items()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
         self.q_NSA[row], self.visits_NSA[row] = state["q"], state["visits"]
         self.neighbours_NSX[row] = state["neighbours"]
 
@@ -187,27 +190,7 @@ class FedRQ:
     def _log(self, **values_N: Array) -> None:
         self.metrics.add(**{name: torch.from_numpy(value) for name, value in values_N.items()})
 
-    def _kernels_of(self, env: StackedEnv) -> _Kernels:
+    def _kernels_of(self, env: StackedEnv) -> KnownKernels:
         if self._kernels is None or self._kernels[0] is not env:
-            self._kernels = env, _Kernels.of(env)
+            self._kernels = env, KnownKernels.of(env)
         return self._kernels[1]
-
-
-class _Kernels(NamedTuple):
-    """What mode exact knows of N environments."""
-
-    kernel_NSAX: Array
-    reward_NSA: Array
-    neighbours_NSX: Array
-    terminal_S: Array
-
-    @classmethod
-    def of(cls, env: Any) -> _Kernels:
-        try:
-            kernel, reward, terminal = env.kernel_NSAX, env.reward_SAX, env.terminal_S
-        except AttributeError:
-            raise TypeError(
-                "learner.mode exact needs an environment with known kernels (kernel_NSAX, "
-                f"reward_SAX, terminal_S), which {type(env).__name__} has not; use mode sampled"
-            ) from None
-        return cls(kernel, expected_reward(reward, kernel), neighbours(kernel), terminal)

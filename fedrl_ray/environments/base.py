@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from algorithms.draws import Role, episode_seed, philox
 from algorithms.settings import Settings
 from algorithms.types import AgentState, Array, Dynamics, Spec, Transition
 
 from ..errors import UserError
-from .grids import test_grid
+from .grids import grid_points
 
 
 class Parameter(NamedTuple):
@@ -39,9 +39,21 @@ class Range(Settings):
     high: float
     """Largest value."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low must not exceed high")
+        return self
+
 
 Perturbation = Annotated[float, Field(gt=0)] | Range | tuple[float, ...]
 """A half-width relative to nominal, a range, or one value per agent."""
+
+EpisodeSteps = Annotated[int, Field(ge=1, le=10**7)]
+"""A time limit."""
+
+TRAINING = "environment.perturb"
+"""The key of what differs between local agents; that of the test grid may be another."""
 
 
 class EnvironmentConfig(Settings):
@@ -76,6 +88,7 @@ class EpisodeSeeds:
         return len(self._index)
 
     def seed(self, row: int, episode: int) -> int:
+        """The seed of one episode of one row."""
         return episode_seed(self._seed, self._role, self._index[row], episode)
 
 
@@ -109,6 +122,7 @@ class EpisodeStack(ABC):
 
     @property
     def obs(self) -> Array:
+        """What to act on next, after any reset: [N, S] float32 ([N] int64 when tabular)."""
         return self._obs
 
     @abstractmethod
@@ -128,7 +142,11 @@ class EpisodeStack(ABC):
         """What `advance` needs to go on exactly, besides seed and elapsed steps."""
 
     @abstractmethod
-    def load_physics_state(self, row: int, state: AgentState) -> None: ...
+    def load_physics_state(self, row: int, state: AgentState) -> None:
+        """Take back what `physics_state` gave."""
+
+    def close(self) -> None:  # noqa: B027 - most environments hold nothing
+        """Release what the environments hold; a second call does nothing."""
 
     def step(self, action: Array) -> Transition:
         """Step all N rows. See `Transition` for shapes."""
@@ -147,11 +165,13 @@ class EpisodeStack(ABC):
                           terminated.astype(np.float32))  # fmt: skip
 
     def drain_episodes(self) -> tuple[Array, Array]:
+        """Sum of returns and number of the episodes finished since the last call: [N], [N]."""
         drained = self._sum, self._count
         self._sum, self._count = np.zeros_like(self._sum), np.zeros_like(self._count)
         return drained
 
     def agent_state(self, row: int) -> AgentState:
+        """Everything of one row: its episode so far and its physics."""
         counters = {
             "episode": self._episode[row],
             "elapsed": self._elapsed[row],
@@ -162,6 +182,7 @@ class EpisodeStack(ABC):
         return state | {f"physics/{k}": v for k, v in self.physics_state(row).items()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
         self._episode[row], self._elapsed[row] = state["episode"], state["elapsed"]
         self._return[row] = state["return"]
         self._obs = self._obs.copy()
@@ -205,15 +226,26 @@ class EnvFamily(ABC):
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodeStack:
         """A stack of environments, row i with dynamics[name][i]; every parameter is present."""
 
+    def bytes_per_environment(self) -> int:
+        """Memory of one environment of a stack, roughly and rather too much than too little."""
+        return 2**14
+
     def nominal(self) -> Dynamics:
         """The unperturbed environment: each parameter [1]."""
         return {name: np.array([p.nominal]) for name, p in self.parameters.items()}
 
-    def draw(self, perturb: Mapping[str, Any], *, seed: int, agent_ids: Sequence[int]) -> Dynamics:
+    def draw(
+        self,
+        perturb: Mapping[str, Any],
+        *,
+        seed: int,
+        agent_ids: Sequence[int],
+        key: str = TRAINING,
+    ) -> Dynamics:
         """Dynamics of some agents: each parameter [N]. A perturbed parameter is uniform in its
         range and keyed by (seed, agent, parameter), so no other parameter or agent changes it."""
         dynamics = {n: np.repeat(v, len(agent_ids)) for n, v in self.nominal().items()}
-        ranges = self.ranges(perturb)
+        ranges = self.ranges(perturb, key=key)
         for index, name in enumerate(self.parameters):
             if name not in perturb:
                 continue
@@ -227,28 +259,32 @@ class EnvFamily(ABC):
             )
         return dynamics
 
-    def grid(self, perturb: Mapping[str, Any], *, size: int, seed: int) -> Dynamics:
-        """The test grid over a perturbation: each parameter [M]. See `grids.test_grid`."""
-        points = test_grid(self.ranges(perturb), self.nominal(), size=size, seed=seed)
+    def grid(
+        self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
+    ) -> Dynamics:
+        """The test grid over a perturbation: each parameter [M]. See `grids.grid_points`."""
+        ranges = self.ranges(perturb, key=key)
+        points = grid_points(ranges, self.nominal(), size=size, seed=seed)
         m = len(next(iter(points.values()))) if points else 1
         return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
 
-    def ranges(self, perturb: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    def ranges(
+        self, perturb: Mapping[str, Any], *, key: str = TRAINING
+    ) -> dict[str, tuple[float, float]]:
         """Low and high of each perturbed parameter, in the order of `parameters`.
 
-        Raises UserError for a parameter that does not exist or a value outside its legal range.
+        Raises UserError for a parameter that does not exist or a value outside its legal range;
+        `key` is the configuration key to blame.
         """
         for name in perturb:
-            self._require_parameter(name)
-        return {n: self._range(n, perturb[n]) for n in self.parameters if n in perturb}
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise UserError(f"{key}.{name}: no such parameter; known: {known}")
+        present = [name for name in self.parameters if name in perturb]
+        return {name: self._range(name, perturb[name], f"{key}.{name}") for name in present}
 
-    def _require_parameter(self, name: str) -> None:
-        if name not in self.parameters:
-            known = ", ".join(self.parameters) or "none"
-            raise UserError(f"environment.perturb.{name}: no such parameter; known: {known}")
-
-    def _range(self, name: str, value: Any) -> tuple[float, float]:
-        p, key = self.parameters[name], f"environment.perturb.{name}"
+    def _range(self, name: str, value: Any, key: str) -> tuple[float, float]:
+        p = self.parameters[name]
         if isinstance(value, Range):
             low, high = value.low, value.high
         elif isinstance(value, tuple):

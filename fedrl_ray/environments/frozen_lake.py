@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 import gymnasium
@@ -33,17 +34,22 @@ class FrozenLake(TabularFamily):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         env = self._gymnasium(self.parameters["success_rate"].nominal)
-        states, actions = int(env.observation_space.n), int(env.action_space.n)
         self.spec = Spec(
             obs_size=1,
-            num_states=states,
-            num_actions=actions,
+            num_states=int(env.observation_space.n),
+            num_actions=int(env.action_space.n),
             max_episode_steps=gymnasium.spec(_REGISTERED[config.map_name]).max_episode_steps or 0,
         )
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Rewards and terminal states are the same at every success rate."""
+        env = self._gymnasium(self.parameters["success_rate"].nominal)
+        states, actions = self.spec.num_states, self.spec.num_actions
         reward_SAX, terminal_S = np.zeros((states, actions, states)), np.zeros(states, dtype=bool)
         for s, a, _, x, reward, terminated in _outcomes(env):
             reward_SAX[s, a, x], terminal_S[x] = reward, terminal_S[x] or terminated
-        self.tables = Tables(
+        return Tables(
             reward_SAX=reward_SAX, terminal_S=terminal_S, start_S=env.initial_state_distrib
         )
 

@@ -12,7 +12,7 @@ from algorithms.types import Array, Dynamics
 from ..errors import UserError
 
 
-def test_grid(
+def grid_points(
     ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
 ) -> Dynamics:
     """Points of a box: each parameter [M].

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -39,24 +40,26 @@ class Gymnasium(EnvFamily):
         super().__init__(config)
         self._source = find_source(config)
         env, limit = create(self._source)
-        check_reset(env, self._source.key)
-        self.parameters = read_parameters(config.parameters, self._source, env)
         limit = limit if config.max_episode_steps is None else config.max_episode_steps
-        self.spec = spec_of(env, limit, self._source.key)
+        with closing(env):
+            check_reset(env, self._source.key)
+            self.parameters = read_parameters(config.parameters, self._source, env)
+            self.spec = spec_of(env, limit, self._source.key)
         self._resume = _trial(self)
         if self._resume is None:
             self.exemptions = {"resume": _INEXACT}
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserStack:
         rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
-        return UserStack(
-            self.spec,
-            [self.build(values) for values in rows],
-            seeds,
-            retire=retire,
-            resume=self._resume or "replay",
-            on_mismatch=_warn_once,
-        )
+        with self._all_or_none(rows) as envs:
+            return UserStack(
+                self.spec,
+                envs,
+                seeds,
+                retire=retire,
+                resume=self._resume or "replay",
+                on_mismatch=_warn_once,
+            )
 
     def build(self, values: Mapping[str, float]) -> UserEnv:
         """One environment with the given parameters."""
@@ -65,28 +68,39 @@ class Gymnasium(EnvFamily):
         env, _ = create(self._source, arguments)
         return UserEnv(env, {t: v for t, v in targets.items() if is_attribute(t)})
 
+    @contextmanager
+    def _all_or_none(self, rows: Iterable[Mapping[str, float]]) -> Iterator[list[UserEnv]]:
+        """Environments that are closed again where one of them, or their stack, fails."""
+        with ExitStack() as opened:
+            yield [opened.enter_context(closing(self.build(values))) for values in rows]
+            opened.pop_all()
+
     def trial_stack(self, spec: Spec, resume: Resume) -> UserStack:
         """One nominal environment, to find out whether it resumes."""
-        return UserStack(
-            spec,
-            [self.build(self._nominal_values())],
-            EpisodeSeeds.of_agents(0, [0]),
-            retire=False,
-            resume=resume,
-            on_mismatch=lambda: None,
-        )
+        with self._all_or_none([self._nominal_values()]) as envs:
+            return UserStack(
+                spec,
+                envs,
+                EpisodeSeeds.of_agents(0, [0]),
+                retire=False,
+                resume=resume,
+                on_mismatch=lambda: None,
+            )
 
     def check(self) -> Resume | None:
         """Run the trial. Raises UserError; returns how the environment can be resumed."""
         nominal = self._nominal_values()
-        env = self.build(nominal)
-        steps = check_steps(env, self.spec, self._source.key)
+        with closing(self.build(nominal)) as env:
+            steps = check_steps(env, self.spec, self._source.key)
+            self._check_effects(nominal, steps)
+            return find_resume(self.trial_stack, env, self.spec, steps)
+
+    def _check_effects(self, nominal: Mapping[str, float], steps: int) -> None:
         for name, ends in self.ranges(self.config.perturb).items():
             values = dict.fromkeys((nominal[name], *ends))
             if len(values) > 1 and self.config.parameters[name].verify:
-                builds = {v: partial(self.build, nominal | {name: v}) for v in values}
+                builds = {v: partial(self.build, {**nominal, name: v}) for v in values}
                 check_effect(name, builds, self.spec, steps)
-        return find_resume(self.trial_stack, env, self.spec, steps)
 
     def _nominal_values(self) -> dict[str, float]:
         return {name: p.nominal for name, p in self.parameters.items()}

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from algorithms.types import Spec
 
-from algorithms.types import Dynamics, Spec
-
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds
-from .mujoco import PARAMETERS, MujocoStack, Robot, require_mujoco
-
-_ROBOT = Robot(
-    env="gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv",
-    limbs=("bshin", "fshin"),
-    reach=0.18,
-)
+from .mujoco import MujocoFamily, Robot
 
 
-class HalfCheetah(EnvFamily):
+class HalfCheetah(MujocoFamily):
     """Run forward (HalfCheetah-v5): 1000 steps.
 
     `limb_length` scales both shins, from knee to ankle (0.31 m behind, 0.22 m in front): the
@@ -24,18 +15,14 @@ class HalfCheetah(EnvFamily):
     feet. The torso starts higher by what the front shin gains in reach (0.18 m of its length).
     """
 
-    Config = EnvironmentConfig
-    parameters = PARAMETERS
+    robot = Robot(
+        env="gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv",
+        limbs=("bshin", "fshin"),
+        reach=0.18,
+    )
     spec = Spec(
         obs_size=17,
         action_low=(-1.0,) * 6,
         action_high=(1.0,) * 6,
         max_episode_steps=1000,
     )
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        require_mujoco("half_cheetah")
-
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
-        return MujocoStack(self.spec, _ROBOT, dynamics, seeds, retire=retire)

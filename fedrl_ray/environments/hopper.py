@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from algorithms.types import Spec
 
-from algorithms.types import Dynamics, Spec
-
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds
-from .mujoco import PARAMETERS, MujocoStack, Robot, require_mujoco
-
-_ROBOT = Robot(
-    env="gymnasium.envs.mujoco.hopper_v5:HopperEnv",
-    limbs=("leg_geom",),
-    reach=0.5,
-)
+from .mujoco import MujocoFamily, Robot
 
 
-class Hopper(EnvFamily):
+class Hopper(MujocoFamily):
     """Hop forward on one leg (Hopper-v5): 1000 steps at most, fewer after a fall.
 
     `limb_length` scales the lower leg, from knee to ankle (0.5 m): its capsule's length at equal
@@ -24,18 +15,14 @@ class Hopper(EnvFamily):
     higher; what counts as a fall stays Gymnasium's.
     """
 
-    Config = EnvironmentConfig
-    parameters = PARAMETERS
+    robot = Robot(
+        env="gymnasium.envs.mujoco.hopper_v5:HopperEnv",
+        limbs=("leg_geom",),
+        reach=0.5,
+    )
     spec = Spec(
         obs_size=11,
         action_low=(-1.0,) * 3,
         action_high=(1.0,) * 3,
         max_episode_steps=1000,
     )
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        require_mujoco("hopper")
-
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
-        return MujocoStack(self.spec, _ROBOT, dynamics, seeds, retire=retire)

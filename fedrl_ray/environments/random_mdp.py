@@ -7,19 +7,21 @@ P_j = (1 - heterogeneity) P0 + heterogeneity U_j; all rows are U(0,1) entries, n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from algorithms.types import Array, Dynamics, Spec
 
 from ..errors import UserError
-from .base import EnvironmentConfig, Parameter
+from .base import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
 from .tabular import Tables, TabularFamily
 
 _CENTRE = -1
 _FIRST_UNSEEN = 100_000  # kernels of the test grid, beyond those of any agent
+_MOST_ENTRIES = 2**28  # of a kernel: 2 GiB
 _SUPPORT = 0.2  # share of successors that Jin's masks keep
 _REWARDS, _CENTRE_ROWS, _ROWS, _MASKS = range(4)  # streams of random numbers
 
@@ -28,7 +30,8 @@ class RandomMDP(TabularFamily):
     """Random kernels, rewards U(0,1) of (s,a) that all agents share, uniform first states.
 
     Agent k has kernel k unless `perturb.kernel` lists others, the test grid has kernels that no
-    agent has, and nominal is the centre P0. `perturb.heterogeneity` varies the dial as well.
+    agent has unless the perturbation it follows lists some, and nominal is the centre P0.
+    `perturb.heterogeneity` varies the dial as well.
     """
 
     class Config(EnvironmentConfig):
@@ -45,8 +48,18 @@ class RandomMDP(TabularFamily):
         probability 0.2 (at least one), per kernel, as Jin's RandomMDP: Assumption 1 is broken."""
         kernel_seed: Annotated[int, Field(ge=0)] = 0
         """Seed of kernels and rewards, apart from the seed of the experiment."""
-        max_episode_steps: Annotated[int, Field(ge=1)] = 100
+        max_episode_steps: EpisodeSteps = 100
         """Steps after which an episode is truncated; no state is terminal."""
+
+        @model_validator(mode="after")
+        def _kernel_has_a_size(self) -> Self:
+            entries = self.num_states**2 * self.num_actions
+            if entries >= _MOST_ENTRIES:
+                raise ValueError(
+                    f"num_states * num_states * num_actions must stay below {_MOST_ENTRIES}, "
+                    f"or a kernel takes 2 GiB; got {entries}"
+                )
+            return self
 
     config: Config
 
@@ -62,54 +75,71 @@ class RandomMDP(TabularFamily):
             num_actions=config.num_actions,
             max_episode_steps=config.max_episode_steps,
         )
-        shape = config.num_states, config.num_actions
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Rewards of (s,a), no terminal state, uniform first states."""
+        states, shape = self.spec.num_states, (self.spec.num_states, self.spec.num_actions)
         reward_SA1 = self._generator(_REWARDS).random(shape)[..., None]
-        self.tables = Tables(
-            reward_SAX=np.broadcast_to(reward_SA1, (*shape, config.num_states)),
-            terminal_S=np.zeros(config.num_states, dtype=bool),
-            start_S=np.full(config.num_states, 1 / config.num_states),
+        return Tables(
+            reward_SAX=np.broadcast_to(reward_SA1, (*shape, states)),
+            terminal_S=np.zeros(states, dtype=bool),
+            start_S=np.full(states, 1 / states),
         )
-        self._centre_SAX = self._rows(self._generator(_CENTRE_ROWS))
+
+    @cached_property
+    def _centre(self) -> Array:
+        return self._rows(self._generator(_CENTRE_ROWS))
 
     def kernel(self, values: Mapping[str, float]) -> Array:
         """(1 - h) P0 + h U_j, masked and normalised where supports differ: [S, A, X]."""
         number, share = int(values["kernel"]), values["heterogeneity"]
         if number == _CENTRE:
-            return self._centre_SAX
+            return self._centre
         own_SAX = self._rows(self._generator(_ROWS, number))
-        blend_SAX = (1.0 - share) * self._centre_SAX + share * own_SAX
+        blend_SAX = (1.0 - share) * self._centre + share * own_SAX
         if self.config.shared_support:
             return blend_SAX
         return _normalised(blend_SAX * self._mask(number))
 
-    def draw(self, perturb: Mapping[str, Any], *, seed: int, agent_ids: Sequence[int]) -> Dynamics:
+    def draw(
+        self,
+        perturb: Mapping[str, Any],
+        *,
+        seed: int,
+        agent_ids: Sequence[int],
+        key: str = TRAINING,
+    ) -> Dynamics:
         """Agent k has kernel k, or the one that `perturb.kernel` lists for it: each [N]."""
-        ranges = self.ranges(perturb)
-        others = {name: perturb[name] for name in ranges}
-        dynamics = super().draw(others, seed=seed, agent_ids=agent_ids)
+        others = {name: perturb[name] for name in self.ranges(perturb, key=key)}
+        dynamics = super().draw(others, seed=seed, agent_ids=agent_ids, key=key)
         listed = perturb.get("kernel")
         numbers = agent_ids if listed is None else [listed[agent] for agent in agent_ids]
         return dynamics | {"kernel": np.array(numbers, dtype=np.float64)}
 
-    def grid(self, perturb: Mapping[str, Any], *, size: int, seed: int) -> Dynamics:
-        """`size` kernels that no agent has, the dial spread evenly over its range: each [M]."""
-        low, high = self.ranges(perturb).get("heterogeneity", (self.config.heterogeneity,) * 2)
-        return {
-            "kernel": _FIRST_UNSEEN + np.arange(size, dtype=np.float64),
-            "heterogeneity": np.linspace(low, high, size),
-        }
+    def grid(
+        self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
+    ) -> Dynamics:
+        """`size` kernels that no agent has, or the kernels that `perturb.kernel` lists, however
+        many; the dial spread evenly over its range: each [M]."""
+        ranges = self.ranges(perturb, key=key)
+        low, high = ranges.get("heterogeneity", (self.config.heterogeneity,) * 2)
+        unseen = _FIRST_UNSEEN + np.arange(size, dtype=np.float64)
+        listed = dict.fromkeys(perturb.get("kernel", ()))
+        kernel = np.array(list(listed), dtype=np.float64) if listed else unseen
+        return {"kernel": kernel, "heterogeneity": np.linspace(low, high, len(kernel))}
 
-    def ranges(self, perturb: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    def ranges(
+        self, perturb: Mapping[str, Any], *, key: str = TRAINING
+    ) -> dict[str, tuple[float, float]]:
         """As for every family, without `kernel`, which is a number and has no range.
 
         Raises UserError where `perturb.kernel` is not a list of whole numbers.
         """
         listed = perturb.get("kernel", ())
         if not isinstance(listed, tuple) or any(value != int(value) for value in listed):
-            raise UserError(
-                f"environment.perturb.kernel must list one whole number per agent, got {listed}"
-            )
-        ranges = super().ranges(perturb)
+            raise UserError(f"{key}.kernel must list one whole number per agent, got {listed}")
+        ranges = super().ranges(perturb, key=key)
         ranges.pop("kernel", None)
         return ranges
 

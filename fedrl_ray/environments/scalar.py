@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class ScalarStack(EpisodeStack):
     ) -> None:
         super().__init__(spec, seeds, retire=retire)
         self._envs, self._state_names = list(envs), tuple(state_names)
+        self._closed = False
         self.start()
 
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
@@ -49,6 +51,15 @@ class ScalarStack(EpisodeStack):
     def load_physics_state(self, row: int, state: AgentState) -> None:
         for name in self._state_names:
             setattr(self._envs[row], name, np.array(state[name]))
+
+    def close(self) -> None:
+        """Close every environment, once, whatever one of them raises."""
+        if self._closed:
+            return
+        self._closed = True
+        with ExitStack() as closing:
+            for env in self._envs:
+                closing.callback(env.close)
 
 
 def with_attributes(

@@ -15,6 +15,9 @@ from algorithms.types import AgentState, Array, Dynamics, Spec
 
 from .base import EnvFamily, EpisodeSeeds, EpisodeStack
 
+_BLOCK = 1024
+"""Steps whose uniforms are kept at a time; a multiple of the 4 numbers of a Philox count."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
@@ -40,8 +43,8 @@ class TabularStack(EpisodeStack):
     kernel_USAX: the distinct kernels; row i follows kernel_USAX[kernel_of_row[i]]. Exact learners
     read `kernel_NSAX`, `reward_SAX` and `terminal_S`.
 
-    All uniforms of an episode are drawn at its reset, one for the first state and one per step,
-    so a step depends on (episode seed, elapsed steps) alone and there is nothing more to save.
+    An episode has one uniform for its first state and one per step, a function of the episode's
+    seed and the elapsed steps alone: they are drawn in blocks, and there is nothing to save.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class TabularStack(EpisodeStack):
         self._kernel_of_row = np.arange(n) if kernel_of_row is None else kernel_of_row
         self._cumulative_USAX = _cumulative(kernel_USAX)
         self._cumulative_start_S = _cumulative(tables.start_S)
-        self._uniform_NT = np.zeros((n, spec.max_episode_steps + 1))
+        self._uniform_NT = np.zeros((n, min(_BLOCK, spec.max_episode_steps + 1)))
         self._rows = np.arange(n)
         self._never = np.zeros(n, dtype=bool)
         self.start()
@@ -83,30 +86,46 @@ class TabularStack(EpisodeStack):
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
         # Rows that have retired keep counting; any number will do for them.
         step_N = np.minimum(self._elapsed + 1, self.spec.max_episode_steps)
-        uniform_N1 = self._uniform_NT[self._rows, step_N][:, None]
+        self._draw_blocks(step_N)
+        uniform_N1 = self._uniform_NT[self._rows, step_N % _BLOCK][:, None]
         cumulative_NX = self._cumulative_USAX[self._kernel_of_row, self._obs, action]
         next_obs = (cumulative_NX <= uniform_N1).sum(-1)
         reward = self._tables.reward_SAX[self._obs, action, next_obs]
         return next_obs, reward, self._tables.terminal_S[next_obs], self._never
 
     def reset_row(self, row: int, seed: int) -> Array:
-        self._uniform_NT[row] = self._uniforms(seed)
+        self._uniform_NT[row] = self._uniforms(seed, 0)
         return np.asarray((self._cumulative_start_S <= self._uniform_NT[row, 0]).sum())
 
     def physics_state(self, row: int) -> AgentState:
         return {}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
-        self._uniform_NT[row] = self._uniforms(self.seeds.seed(row, int(self._episode[row])))
+        self._draw_block(row, int(self._elapsed[row]) // _BLOCK)
 
-    def _uniforms(self, seed: int) -> Array:
-        return philox(seed, Role.TRANSITION, 0).random(self.spec.max_episode_steps + 1)
+    def _draw_blocks(self, step_N: Array) -> None:
+        """The next block of the rows that have used theirs up."""
+        if self.spec.max_episode_steps < _BLOCK:
+            return
+        for row in np.flatnonzero((step_N % _BLOCK == 0) & self.alive):
+            self._draw_block(int(row), int(step_N[row]) // _BLOCK)
+
+    def _draw_block(self, row: int, block: int) -> None:
+        seed = self.seeds.seed(row, int(self._episode[row]))
+        self._uniform_NT[row] = self._uniforms(seed, block)
+
+    def _uniforms(self, seed: int, block: int) -> Array:
+        first_count = block * _BLOCK // 4
+        return philox(seed, Role.TRANSITION, 0, first_count).random(self._uniform_NT.shape[1])
 
 
 class TabularFamily(EnvFamily):
-    """A family with known kernels: subclasses set `spec` and `tables` and supply `kernel`."""
+    """A family with known kernels: subclasses set `spec` and supply `tables` and `kernel`."""
 
-    tables: Tables
+    @property
+    @abstractmethod
+    def tables(self) -> Tables:
+        """What its environments have in common. Made on first use: it may be large."""
 
     @abstractmethod
     def kernel(self, values: Mapping[str, float]) -> Array:
@@ -116,6 +135,11 @@ class TabularFamily(EnvFamily):
         """P_k(x|s,a) of some environments: [N, S, A, X]."""
         rows = np.stack([dynamics[name] for name in self.parameters], axis=1)
         return np.stack([self.kernel(dict(zip(self.parameters, row, strict=True))) for row in rows])
+
+    def bytes_per_environment(self) -> int:
+        """A kernel, its cumulative sums and a working copy, the rewards, a block of uniforms."""
+        s, a = self.spec.num_states, self.spec.num_actions
+        return super().bytes_per_environment() + 8 * (4 * s * a * s + _BLOCK)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> TabularStack:
         points = np.stack([dynamics[name] for name in self.parameters])

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from algorithms.types import Spec
 
-from algorithms.types import Dynamics, Spec
-
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds
-from .mujoco import PARAMETERS, MujocoStack, Robot, require_mujoco
-
-_ROBOT = Robot(
-    env="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
-    limbs=("leg_geom", "leg_left_geom"),
-    reach=0.5,
-)
+from .mujoco import MujocoFamily, Robot
 
 
-class Walker2d(EnvFamily):
+class Walker2d(MujocoFamily):
     """Walk forward on two legs (Walker2d-v5): 1000 steps at most, fewer after a fall.
 
     `limb_length` scales both lower legs, from knee to ankle (0.5 m): the length of their capsules
@@ -24,18 +15,14 @@ class Walker2d(EnvFamily):
     as much higher; what counts as a fall stays Gymnasium's.
     """
 
-    Config = EnvironmentConfig
-    parameters = PARAMETERS
+    robot = Robot(
+        env="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
+        limbs=("leg_geom", "leg_left_geom"),
+        reach=0.5,
+    )
     spec = Spec(
         obs_size=17,
         action_low=(-1.0,) * 6,
         action_high=(1.0,) * 6,
         max_episode_steps=1000,
     )
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        require_mujoco("walker2d")
-
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
-        return MujocoStack(self.spec, _ROBOT, dynamics, seeds, retire=retire)

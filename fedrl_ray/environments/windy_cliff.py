@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from functools import cached_property
 
 import numpy as np
-from pydantic import Field
 
 from algorithms.types import Array, Spec
 
-from .base import EnvironmentConfig, Parameter
+from .base import EnvironmentConfig, EpisodeSteps, Parameter
 from .tabular import Tables, TabularFamily
 
 _SIZE = 4
@@ -30,7 +29,7 @@ class WindyCliff(TabularFamily):
     class Config(EnvironmentConfig):
         """Keys of `environment: {name: windy_cliff}`."""
 
-        max_episode_steps: Annotated[int, Field(ge=1)] = 100
+        max_episode_steps: EpisodeSteps = 100
         """Steps after which an episode is truncated; no state is terminal."""
 
     parameters: Mapping[str, Parameter] = {
@@ -39,16 +38,20 @@ class WindyCliff(TabularFamily):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        states, actions = _SIZE * _SIZE, len(_MOVES)
         self.spec = Spec(
             obs_size=1,
-            num_states=states,
-            num_actions=actions,
+            num_states=_SIZE * _SIZE,
+            num_actions=len(_MOVES),
             max_episode_steps=config.max_episode_steps,
         )
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The reward is that of the current state."""
+        states, actions = self.spec.num_states, self.spec.num_actions
         reward_S = np.full(states, -1.0)
         reward_S[list(_CLIFF)], reward_S[_GOAL] = -100.0, 100.0
-        self.tables = Tables(
+        return Tables(
             reward_SAX=np.broadcast_to(reward_S[:, None, None], (states, actions, states)),
             terminal_S=np.zeros(states, dtype=bool),
             start_S=np.eye(states)[0],

@@ -26,12 +26,14 @@ class UserEnv:
         self._apply()
 
     def reset(self, *, seed: int) -> tuple[Array, Any]:
+        """Start an episode from a seed: flat observation and info."""
         obs, info = self.env.reset(seed=seed)
         self._apply()
         self.actions = []
         return _flat(obs), info
 
     def step(self, action: Array) -> tuple[Any, ...]:
+        """One step with an action of ours: Gymnasium's five values, the observation flat."""
         self.actions.append(np.array(action))
         obs, reward, terminated, truncated, info = self.env.step(self.decode(action))
         return _flat(obs), reward, terminated, truncated, info
@@ -42,6 +44,10 @@ class UserEnv:
         if isinstance(space, spaces.Discrete):
             return space.start + action
         return action.reshape(space.shape).astype(space.dtype)
+
+    def close(self) -> None:
+        """Close the user's environment."""
+        self.env.close()
 
     def _apply(self) -> None:
         for path, value in self._attributes.items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +70,7 @@ def check_effect(
     name: str, values: Mapping[float, Callable[[], UserEnv]], spec: Spec, steps: int
 ) -> None:
     """A perturbed parameter must change something; `values` starts with the nominal one."""
-    nominal, *others = (_trajectory(build(), spec, steps) for build in values.values())
+    nominal, *others = (_trajectory(build, spec, steps) for build in values.values())
     if all(np.array_equal(nominal, other, equal_nan=True) for other in others):
         raise UserError(
             f"environment.parameters.{name}: changes nothing, the same {steps} steps at "
@@ -88,8 +89,9 @@ def find_resume(
     short = replace(spec, max_episode_steps=min(spec.max_episode_steps, steps // 8 + 1))
     ways: tuple[Resume, ...] = ("state", "replay") if _saves_itself(env) else ("replay",)
     for way in ways:
-        if _resumes(make(short, way), make(short, way), short, steps):
-            return way
+        with closing(make(short, way)) as first, closing(make(short, way)) as second:
+            if _resumes(first, second, short, steps):
+                return way
     return None
 
 
@@ -120,15 +122,16 @@ def _saves_itself(env: UserEnv) -> bool:
     return True
 
 
-def _trajectory(env: UserEnv, spec: Spec, steps: int) -> Array:
+def _trajectory(build: Callable[[], UserEnv], spec: Spec, steps: int) -> Array:
     """Observations, rewards and terminations of the trial: [steps, S + 2]."""
-    rows = [np.append(env.reset(seed=0)[0], (0.0, 0.0))]
-    for step, action in enumerate(trial_actions(spec, steps), start=1):
-        obs, reward, terminated, truncated, _ = env.step(action)
-        rows.append(np.append(obs.astype(np.float64), (reward, terminated)))
-        if terminated or truncated:
-            env.reset(seed=step)
-    return np.array(rows)
+    with closing(build()) as env:
+        rows = [np.append(env.reset(seed=0)[0], (0.0, 0.0))]
+        for step, action in enumerate(trial_actions(spec, steps), start=1):
+            obs, reward, terminated, truncated, _ = env.step(action)
+            rows.append(np.append(obs.astype(np.float64), (reward, terminated)))
+            if terminated or truncated:
+                env.reset(seed=step)
+        return np.array(rows)
 
 
 def _check_step(result: Any, space: Any, where: str) -> None:

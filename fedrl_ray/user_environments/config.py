@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from algorithms.settings import Settings
 
-from ..environments.base import EnvironmentConfig
+from ..environments.base import EnvironmentConfig, EpisodeSteps
+
+
+def _plain(value: Any) -> Any:
+    """Experiments travel to their actors, and to config.yaml, as JSON."""
+    try:
+        same = json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    if not same:
+        raise ValueError(
+            "must be made of null, true, false, finite numbers, text, lists and mappings with "
+            "text keys"
+        )
+    return value
 
 
 class UserParameter(Settings):
@@ -38,11 +53,11 @@ class GymnasiumConfig(EnvironmentConfig):
     """Registered id, `CartPole-v1` or `package.module:MyEnv-v0` (imports the module first)."""
     factory: str | None = None
     """`package.module:callable` that returns an environment; instead of `id`."""
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Annotated[Any, AfterValidator(_plain)]] = {}
     """Arguments of the constructor or factory."""
     parameters: dict[str, UserParameter] = {}
     """Physical parameters by the names that `perturb` uses."""
-    max_episode_steps: Annotated[int, Field(ge=1)] | None = None
+    max_episode_steps: EpisodeSteps | None = None
     """Time limit; null: as registered."""
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ class UserStack(ScalarStack):
         super().__init__(spec, envs, seeds, retire=retire)
 
     def physics_state(self, row: int) -> AgentState:
+        """What the environment's `get_state` gives, or the actions since the last reset."""
         if self._resume == "state":
             state = own_state(self._envs[row])
             assert state is not None, "the family asked before"
@@ -42,6 +43,7 @@ class UserStack(ScalarStack):
         return {"actions": np.array(actions) if actions else np.empty((0, *self._action_shape))}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
+        """By the environment's `set_state`, or by a reset and the same actions again."""
         if self._resume == "state":
             # 0-d arrays go back as scalars of the same type
             self._envs[row].env.unwrapped.set_state({k: np.array(v)[()] for k, v in state.items()})
