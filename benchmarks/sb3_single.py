@@ -24,8 +24,8 @@ from stable_baselines3.common.noise import NormalActionNoise
 from fedrl_ray import experiments
 from fedrl_ray.config import Experiment
 from fedrl_ray.config_checks import build_family
-from fedrl_ray.environments.base import EpisodeSeeds
 from fedrl_ray.evaluation import GridEvaluator
+from fedrl_ray.stacks.episodes import EpisodeSeeds
 
 ENVIRONMENTS = {"acrobot": "Acrobot-v1", "pendulum": "Pendulum-v1"}
 

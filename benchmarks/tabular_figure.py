@@ -40,9 +40,9 @@ from algorithms.tabular_solver import (
     visit_weights,
 )
 from algorithms.types import Array
-from fedrl_ray.environments.base import Range
-from fedrl_ray.environments.tabular import TabularStack
 from fedrl_ray.environments.windy_cliff import WindyCliff
+from fedrl_ray.stacks.parameters import Range
+from fedrl_ray.stacks.tabular import TabularStack
 
 SEEDS = (0, 1, 2)
 EXACT_STEPS, SAMPLED_STEPS, PROBE_STEPS = 20_000, 100_000, 100_000

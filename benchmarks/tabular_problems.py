@@ -11,9 +11,9 @@ from algorithms.aggregators.mean import Mean
 from algorithms.learners.fedrq import FedRQ
 from algorithms.tabular import FederatedMDP
 from algorithms.types import Array, ServerState, Spec
-from fedrl_ray.environments.base import EpisodeSeeds
 from fedrl_ray.environments.random_mdp import RandomMDP
-from fedrl_ray.environments.tabular import Tables, TabularFamily, TabularStack
+from fedrl_ray.stacks.episodes import EpisodeSeeds
+from fedrl_ray.stacks.tabular import Tables, TabularFamily, TabularStack
 
 NUM_AGENTS, DISCOUNT, OMEGA = 4, 0.9, 0.3
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from algorithms.settings import Settings
 
-from .environments.base import Perturbation
+from .stacks.parameters import Perturbation
 
 Count = Annotated[int, Field(ge=1)]
 

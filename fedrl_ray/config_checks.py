@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import plugins
-from .environments.base import EnvFamily
 from .errors import UserError
+from .stacks.family import EnvFamily
 
 if TYPE_CHECKING:
     from .config import Experiment

@@ -10,8 +10,9 @@ from algorithms.types import Array, Dynamics, Params
 
 from . import plugins
 from .config import Experiment
-from .environments.base import EnvFamily, EpisodeSeeds
 from .messages import Evaluation
+from .stacks.episodes import EpisodeSeeds
+from .stacks.family import EnvFamily
 
 NOMINAL_INDEX = 1_000_000
 """Episode seeds of the nominal environment, kept apart from those of the grid."""

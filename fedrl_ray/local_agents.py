@@ -19,11 +19,11 @@ from algorithms.types import AgentState, Array, Params
 from . import experiments, plugins
 from .agent_shards import read_states, write_shard
 from .config_checks import build_family
-from .environments.base import EpisodeSeeds
 from .errors import RunError
 from .evaluation import PolicyScorer
 from .messages import RoundOrder, RoundReply, Shard
 from .profile import single_thread
+from .stacks.episodes import EpisodeSeeds
 
 
 class LocalAgents:

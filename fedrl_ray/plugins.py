@@ -19,16 +19,12 @@ FOLDERS = {
 }
 """Kind of plug-in -> the package that holds one file per plug-in."""
 
-_SHARED = {"base", "grids", "scalar", "tabular", "mujoco"}
-"""Files in environments/ that families share; they are not families."""
-
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """The plug-ins of a kind, sorted."""
     package = importlib.import_module(FOLDERS[kind])
-    found = {m.name for m in pkgutil.iter_modules(package.__path__)}
-    return tuple(sorted(found - (_SHARED if kind == "environments" else set())))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
 
 
 def load(kind: str, name: str, *, key: str = "name") -> type[Any]:

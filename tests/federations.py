@@ -9,8 +9,8 @@ import numpy as np
 from probes import PointMassStack
 
 from algorithms.types import Array, Params
-from fedrl_ray.environments.base import EpisodeSeeds
 from fedrl_ray.environments.cartpole import CartPole, CartPoleStack
+from fedrl_ray.stacks.episodes import EpisodeSeeds
 
 POLE_LENGTHS = (0.5, 1.0, 1.5, 0.75, 1.25)
 MASSES = (0.5, 1.0, 2.0, 1.5, 0.7)

@@ -12,7 +12,7 @@ import numpy as np
 
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Spec
-from fedrl_ray.environments.base import EpisodeSeeds, EpisodeStack
+from fedrl_ray.stacks.episodes import EpisodeSeeds, EpisodeStack
 
 Move = Callable[[int, float, float, float], tuple[int, float, bool]]
 """(state, action, uniform number, the row's own parameter) -> next state, reward, terminated."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from algorithms.types import Array, Dynamics, Spec, Transition
 from fedrl_ray import plugins
-from fedrl_ray.environments.base import EnvFamily, EpisodeSeeds, EpisodeStack
+from fedrl_ray.stacks.episodes import EpisodeSeeds, EpisodeStack
+from fedrl_ray.stacks.family import EnvFamily
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "gymnasium": {

@@ -11,7 +11,7 @@ from stacks import actions_for, bits, family_of, perturbed_value, run, stack_of,
 
 from algorithms.types import Dynamics
 from fedrl_ray import plugins
-from fedrl_ray.environments.base import EpisodeSeeds
+from fedrl_ray.stacks.episodes import EpisodeSeeds
 
 NAMES = plugins.names("environments")
 PARAMETERS = [(name, parameter) for name in NAMES for parameter in family_of(name).parameters]

@@ -14,9 +14,9 @@ from tabular_federations import distance, random_federation
 
 from algorithms.learners.fedrq import FedRQ
 from algorithms.types import Array, Spec, Transition
-from fedrl_ray.environments.base import EpisodeSeeds
-from fedrl_ray.environments.tabular import TabularStack
 from fedrl_ray.environments.windy_cliff import WindyCliff
+from fedrl_ray.stacks.episodes import EpisodeSeeds
+from fedrl_ray.stacks.tabular import TabularStack
 
 THREE_STATES = Spec(obs_size=1, num_states=3, num_actions=2, max_episode_steps=10)
 DISCOUNT = 0.9

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from stacks import family_of
 
-from fedrl_ray.environments.base import Range
 from fedrl_ray.errors import UserError
+from fedrl_ray.stacks.parameters import Range
 
 
 def test_one_parameter_is_gridded_evenly_with_both_ends() -> None:

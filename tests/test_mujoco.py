@@ -12,10 +12,10 @@ from federations import same_bits
 from stacks import actions_for, bits, family_of, run, stack_of
 
 from algorithms.types import Array
-from fedrl_ray.environments.base import EnvironmentConfig
 from fedrl_ray.environments.hopper import Hopper
-from fedrl_ray.environments.mujoco import MujocoStack
 from fedrl_ray.errors import UserError
+from fedrl_ray.stacks.mujoco import MujocoStack
+from fedrl_ray.stacks.parameters import EnvironmentConfig
 
 mujoco: Any = pytest.importorskip("mujoco")
 

@@ -10,7 +10,7 @@ import pytest
 from stacks import actions_for, family_of, stack_of
 
 from algorithms.types import Transition
-from fedrl_ray.environments.base import EpisodeStack
+from fedrl_ray.stacks.episodes import EpisodeStack
 
 ATTRIBUTES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "cartpole": (

@@ -19,11 +19,11 @@ from stacks import CONFIGS
 
 from algorithms.settings import Settings
 from fedrl_ray import plugins
-from fedrl_ray.environments.base import EnvFamily
 from fedrl_ray.experiments import from_dict, load
 from fedrl_ray.resume_rules import changed_keys
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
+from fedrl_ray.stacks.family import EnvFamily
 
 from .presets import AGENTS, OWN_ENVIRONMENTS, PRESETS, ROUNDS, small, unscored
 from .runs import digests, train

@@ -13,12 +13,13 @@ from federations import same_bits
 from algorithms.draws import Role, philox
 from algorithms.tabular import FederatedMDP, assumption1_violations, heterogeneity
 from algorithms.types import Array, Spec
-from fedrl_ray.environments.base import EpisodeSeeds, Range
 from fedrl_ray.environments.frozen_lake import FrozenLake
 from fedrl_ray.environments.random_mdp import RandomMDP
-from fedrl_ray.environments.tabular import Tables, TabularFamily, TabularStack
 from fedrl_ray.environments.windy_cliff import WindyCliff
 from fedrl_ray.errors import UserError
+from fedrl_ray.stacks.episodes import EpisodeSeeds
+from fedrl_ray.stacks.parameters import Range
+from fedrl_ray.stacks.tabular import Tables, TabularFamily, TabularStack
 
 FAMILIES = [RandomMDP, WindyCliff, FrozenLake]
 

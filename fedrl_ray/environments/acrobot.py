@@ -8,8 +8,10 @@ from gymnasium.envs.classic_control.acrobot import AcrobotEnv
 
 from algorithms.types import Dynamics, Spec
 
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
-from .scalar import ScalarStack
+from ..stacks.episodes import EpisodeSeeds
+from ..stacks.family import EnvFamily
+from ..stacks.parameters import EnvironmentConfig, Parameter
+from ..stacks.scalar import ScalarStack
 
 
 class Acrobot(EnvFamily):

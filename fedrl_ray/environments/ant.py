@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from algorithms.types import Spec
 
-from .mujoco import MujocoFamily, Robot
+from ..stacks.mujoco import MujocoFamily
+from ..stacks.mujoco_model import Robot
 
 
 class Ant(MujocoFamily):

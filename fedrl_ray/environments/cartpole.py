@@ -11,7 +11,9 @@ from gymnasium.utils.seeding import np_random
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, EpisodeStack, Parameter
+from ..stacks.episodes import EpisodeSeeds, EpisodeStack
+from ..stacks.family import EnvFamily
+from ..stacks.parameters import EnvironmentConfig, Parameter
 
 
 class CartPoleStack(EpisodeStack):

@@ -11,8 +11,8 @@ import numpy as np
 
 from algorithms.types import Array, Spec
 
-from .base import EnvironmentConfig, Parameter
-from .tabular import Tables, TabularFamily
+from ..stacks.parameters import EnvironmentConfig, Parameter
+from ..stacks.tabular import Tables, TabularFamily
 
 _REGISTERED = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from algorithms.types import Dynamics, Spec
 
-from ..user_environments.adapter import UserEnv, spec_of
-from ..user_environments.checks import check_effect, check_reset, check_steps, find_resume
-from ..user_environments.config import GymnasiumConfig
-from ..user_environments.source import create, find_source, is_attribute
-from ..user_environments.stack import Resume, UserStack
-from ..user_environments.targets import read_parameters
-from .base import EnvFamily, EpisodeSeeds
+from ..stacks.episodes import EpisodeSeeds
+from ..stacks.family import EnvFamily
+from ..stacks.user.adapter import UserEnv, spec_of
+from ..stacks.user.checks import check_effect, check_reset, check_steps, find_resume
+from ..stacks.user.config import GymnasiumConfig
+from ..stacks.user.source import create, find_source, is_attribute
+from ..stacks.user.stack import Resume, UserStack
+from ..stacks.user.targets import read_parameters
 
 _LOG = logging.getLogger(__name__)
 _INEXACT = (
@@ -29,7 +30,7 @@ _INEXACT = (
 class Gymnasium(EnvFamily):
     """Any environment with Box observations and Discrete or bounded Box actions.
 
-    Tried out once per process before anything starts: see `user_environments.checks`. For exact
+    Tried out once per process before anything starts: see `stacks.user.checks`. For exact
     resuming give it `get_state() -> dict of arrays or numbers` and `set_state(dict)`; without
     them the actions since the last seeded reset are replayed.
     """

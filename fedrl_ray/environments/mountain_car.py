@@ -8,8 +8,10 @@ from gymnasium.envs.classic_control.mountain_car import MountainCarEnv
 
 from algorithms.types import Dynamics, Spec
 
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
-from .scalar import ScalarStack, with_attributes
+from ..stacks.episodes import EpisodeSeeds
+from ..stacks.family import EnvFamily
+from ..stacks.parameters import EnvironmentConfig, Parameter
+from ..stacks.scalar import ScalarStack, with_attributes
 
 _ATTRIBUTES = {"gravity": "gravity", "force": "force", "max_speed": "max_speed"}
 

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 from algorithms.types import Array, Dynamics, Spec
 
 from ..errors import UserError
-from .base import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
-from .tabular import Tables, TabularFamily
+from ..stacks.parameters import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
+from ..stacks.tabular import Tables, TabularFamily
 
 _CENTRE = -1
 _FIRST_UNSEEN = 100_000  # kernels of the test grid, beyond those of any agent

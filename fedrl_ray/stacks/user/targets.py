@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..environments.base import Parameter
-from ..errors import UserError
-from ..plugins import nearest
+from ...errors import UserError
+from ...plugins import nearest
+from ..parameters import Parameter
 from .config import UserParameter
 from .source import Source, arguments, is_attribute
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Spec
 
-from ..environments.base import EpisodeSeeds
-from ..environments.scalar import ScalarStack
+from ..episodes import EpisodeSeeds
+from ..scalar import ScalarStack
 from .adapter import UserEnv
 
 Resume = Literal["state", "replay"]

@@ -13,7 +13,8 @@ import numpy as np
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from .base import EnvFamily, EpisodeSeeds, EpisodeStack
+from .episodes import EpisodeSeeds, EpisodeStack
+from .family import EnvFamily
 
 _BLOCK = 1024
 """Steps whose uniforms are kept at a time; a multiple of the 4 numbers of a Philox count."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from .base import EpisodeSeeds, EpisodeStack
+from .episodes import EpisodeSeeds, EpisodeStack
 
 
 class ScalarStack(EpisodeStack):

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from algorithms.types import Array, Spec
 
-from ..errors import UserError
+from ...errors import UserError
 from .targets import missing_part, read, write
 
 

@@ -1,29 +1,21 @@
-"""What the MuJoCo robots share: their parameters, the perturbed model, and exact saving.
+"""The perturbed model of a MuJoCo robot.
 
 A parameter changes the source of the model (MjSpec), which is then compiled again, so that
-inertias and every derived constant follow. The robots themselves are Gymnasium's.
+inertias and every derived constant follow.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-import gymnasium
 import numpy as np
 
-from algorithms.types import AgentState, Dynamics, Spec
+from .parameters import Parameter
 
-from ..errors import UserError
-from .base import EnvFamily, EnvironmentConfig, EpisodeSeeds, Parameter
-from .scalar import ScalarStack
-
-_LOG = logging.getLogger(__name__)
 _RATIO = "x nominal"
 
 PARAMETERS: Mapping[str, Parameter] = {
@@ -48,85 +40,6 @@ class Robot(NamedTuple):
     """Geoms of the bodies that `limb_length` scales."""
     reach: float
     """How far down such a limb reaches in the start pose, in m."""
-
-
-class MujocoStack(ScalarStack):
-    """N robots. Rows with the same dynamics share one compiled model, which nothing writes to."""
-
-    def __init__(
-        self, spec: Spec, robot: Robot, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
-    ) -> None:
-        values = zip(*(dynamics[name].tolist() for name in PARAMETERS), strict=True)
-        envs = [_robot_env(robot, row) for row in values]
-        super().__init__(spec, envs, seeds, retire=retire)
-
-    def physics_state(self, row: int) -> AgentState:
-        """The integrator's state, and the body positions: they lag one simulation step behind
-        and Ant reads them before it moves, so they cannot be computed again."""
-        import mujoco
-
-        model, data = self._envs[row].model, self._envs[row].data
-        state = np.empty(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
-        mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
-        return {"integration": state, "body_positions": data.xpos.copy()}
-
-    def load_physics_state(self, row: int, state: AgentState) -> None:
-        """Both go back as they were."""
-        import mujoco
-
-        model, data = self._envs[row].model, self._envs[row].data
-        integration = np.ascontiguousarray(state["integration"])
-        mujoco.mj_setState(model, data, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
-        data.xpos[:] = state["body_positions"]
-
-
-class MujocoFamily(EnvFamily):
-    """One robot of Gymnasium: subclasses set `robot` and `spec`."""
-
-    Config = EnvironmentConfig
-    parameters = PARAMETERS
-    robot: ClassVar[Robot]
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        require_mujoco(type(self).__module__.rpartition(".")[2])
-
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
-        """A stack of this robot."""
-        return MujocoStack(self.spec, self.robot, dynamics, seeds, retire=retire)
-
-    def bytes_per_environment(self) -> int:
-        """Model, data and Gymnasium's own: 1.1 MB of the hopper, 1.2 MB of the ant, measured."""
-        return 5 * 2**18
-
-
-def require_mujoco(name: str) -> None:
-    """Raises UserError where MuJoCo is not installed; sends its warnings to the log, as it
-    would write a file into the working directory."""
-    try:
-        importlib.import_module("gymnasium.envs.mujoco")
-    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise UserError(
-            f"environment.name: {name} needs MuJoCo; run `pip install fedrl-ray[mujoco]`"
-        ) from error
-    importlib.import_module("mujoco").set_mju_user_warning(_log_warning)
-
-
-def _log_warning(message: str) -> None:
-    _LOG.log(logging.DEBUG if "deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
-
-
-def _robot_env(robot: Robot, values: tuple[float, ...]) -> Any:
-    """Gymnasium's environment, with a model of ours in place of the one it would load."""
-    import mujoco
-
-    def initialise(self: Any) -> tuple[Any, Any]:
-        model = perturbed_model(robot, self.fullpath, values)
-        return model, mujoco.MjData(model)
-
-    module, name = robot.env.split(":")
-    base = getattr(importlib.import_module(module), name)
-    return type(name, (base,), {"_initialize_simulation": initialise})()
 
 
 @functools.lru_cache(maxsize=64)

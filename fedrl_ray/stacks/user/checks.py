@@ -19,7 +19,7 @@ from gymnasium.wrappers import TimeLimit
 
 from algorithms.types import Array, Spec
 
-from ..errors import UserError
+from ...errors import UserError
 from .adapter import UserEnv
 from .stack import Resume, UserStack, own_state
 

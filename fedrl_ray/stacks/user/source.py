@@ -12,8 +12,8 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator, registry
 from gymnasium.wrappers import TimeLimit
 
-from ..errors import UserError
-from ..plugins import nearest
+from ...errors import UserError
+from ...plugins import nearest
 from .config import GymnasiumConfig
 
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from algorithms.settings import Settings
 
-from ..environments.base import EnvironmentConfig, EpisodeSteps
+from ..parameters import EnvironmentConfig, EpisodeSteps
 
 
 def _plain(value: Any) -> Any:
