@@ -36,8 +36,9 @@ def groups(num_agents: int, agents_per_actor: int | str, cpus: int) -> list[tupl
 
 
 def agent_bytes(experiment: Experiment) -> int:
-    """Memory of one agent: its replay buffer, its parameters, their gradients and moments."""
-    spec = build_family(experiment).spec
+    """Memory of one agent: replay buffer, parameters, their gradients and moments, environment."""
+    family = build_family(experiment)
+    spec = family.spec
     cls = plugins.load("learners", experiment.learner.name)
     one = cls(experiment.learner.settings, spec, agent_ids=[0], seed=experiment.seed)
     parameters: int = sum(array.nbytes for array in one.shared().values())
@@ -45,7 +46,7 @@ def agent_bytes(experiment: Experiment) -> int:
     replay = Replay.bytes_per_agent(
         capacity, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
     )
-    return replay + 4 * parameters
+    return replay + 4 * parameters + family.bytes_per_environment()
 
 
 def check_memory(experiment: Experiment, actors: int) -> None:
