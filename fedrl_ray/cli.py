@@ -56,6 +56,39 @@ def train(
 
 
 @app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="Experiment file with a section `sweep`.")],
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Sweep directory; default runs/sweep-NAME.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on: finished trials are kept, others resume.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option(help="With --resume: run failed trials again.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train every point of the section `sweep` with Ray Tune; ends with a report to open."""
+    from . import experiments
+    from .sweeps.command import SweepOptions, sweep_command
+
+    experiment = experiments.load(config, overrides or [])
+    options = SweepOptions(
+        output=output,
+        resume=resume,
+        retry_failed=retry_failed,
+        show=not (quiet or as_json),
+        as_json=as_json,
+        command=["fedrl-ray", "sweep", str(config)]
+        + [part for text in overrides or [] for part in ("--set", text)],
+    )
+    raise typer.Exit(sweep_command(experiment, options))
+
+
+@app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
     overrides: Overrides = None,
@@ -78,7 +111,7 @@ def report(
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write one offline HTML file on one or several runs."""
-    from .report import write_report
+    from .reports.page import write_report
 
     typer.echo(f"report: {write_report(paths, output)}")
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from .config import Experiment
 from .messages import RoundReport
-from .report_axis import finite, grid_axis
+from .reports.axis import finite, grid_axis
 
 console = Console(highlight=False, markup=False)
 """Results: standard output."""

@@ -116,7 +116,7 @@ def _interruptible() -> Iterator[_Interrupt]:
 
 
 def _write_report(directory: Path) -> None:
-    from .report import write_report
+    from .reports.page import write_report
 
     write_report([directory], directory / "report.html")
 

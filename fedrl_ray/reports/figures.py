@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from .report_axis import grid_axis
-from .report_data import RunData
+from .axis import grid_axis
+from .data import RunData
 
 # Okabe and Ito: distinct with no colour vision too, together with the dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

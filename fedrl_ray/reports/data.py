@@ -10,10 +10,10 @@ import numpy as np
 
 from algorithms.types import Array
 
-from . import checkpoints, run_directory
-from .config import Experiment
-from .errors import UserError
-from .run_directory import CONFIG, EVALUATIONS, METRICS
+from .. import checkpoints, run_directory
+from ..config import Experiment
+from ..errors import UserError
+from ..run_directory import CONFIG, EVALUATIONS, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from .errors import UserError
-from .report_axis import finite
-from .report_data import RunData, read_runs
-from .report_figures import all_figures
+from ..errors import UserError
+from .axis import finite
+from .data import RunData, read_runs
+from .figures import all_figures
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
