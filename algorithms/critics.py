@@ -32,7 +32,7 @@ class RobustCriticLearner(OffPolicyLearner):
     ) -> None:
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
         self.omega_N1 = torch.tensor([[omega_of(config.omega, a)] for a in self.agent_ids])
-        self.robust = has_degree_network(config.omega)
+        self.robust = has_degree_network(config)
         self._critics = ["q", "degree"] if self.robust else ["q"]
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 

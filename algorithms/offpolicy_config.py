@@ -51,6 +51,8 @@ class OffPolicyConfig(Settings):
     """Clip the gradient of each agent and network to this norm; null: no clipping."""
     hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (128,)
     """Widths of the hidden layers of every network."""
+    keep_degree_network: bool = False
+    """Build the degree network at omega 0 too, so that omega may rise later in the same run."""
     reset_on_sync: bool = False
     """Rebuild replay, optimiser and targets after every averaging (Jin et al. 2022)."""
 
@@ -85,6 +87,9 @@ def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:
     return omega[agent_id] if isinstance(omega, tuple) else omega
 
 
-def has_degree_network(omega: float | tuple[float, ...]) -> bool:
-    """Whether any agent is robust; at omega 0 everywhere the degree network is not built."""
-    return max(omega) > 0 if isinstance(omega, tuple) else omega > 0
+def has_degree_network(config: OffPolicyConfig) -> bool:
+    """Whether any agent is robust; at omega 0 everywhere the degree network is not built, unless
+    it is to be kept."""
+    omega = config.omega
+    highest = max(omega) if isinstance(omega, tuple) else omega
+    return highest > 0 or config.keep_degree_network

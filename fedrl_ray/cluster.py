@@ -28,6 +28,19 @@ def connect(address: str = "local") -> None:
 
 
 def cpus() -> float:
-    """CPUs of the cluster."""
+    """CPUs for local agents: of the placement group this process is in, else of the cluster."""
+    group = ray.util.get_current_placement_group()
+    if group is not None:
+        return float(sum(bundle.get("CPU", 0.0) for bundle in group.bundle_specs))
+    return cluster_cpus()
+
+
+def cluster_cpus() -> float:
+    """CPUs of the whole cluster."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return resources.get("CPU", 1.0)
+
+
+def num_nodes() -> int:
+    """Nodes that are alive."""
+    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]

@@ -16,8 +16,10 @@ from pydantic import Field
 from algorithms.settings import Settings
 
 from .stacks.parameters import Perturbation
+from .sweeps.config import SweepConfig
 
 Count = Annotated[int, Field(ge=1)]
+_PLUGINS = ("learner", "aggregator", "environment")
 
 
 class FederationConfig(Settings):
@@ -99,6 +101,8 @@ class Experiment(Settings):
     environment: Plugin
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    sweep: SweepConfig | None = None
+    """What `fedrl-ray sweep` searches; `train` passes it over."""
 
     @property
     def rounds(self) -> int:
@@ -112,9 +116,9 @@ class Experiment(Settings):
         return self.environment.settings.perturb if own is None else own
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads back; what config.yaml holds."""
-        data = self.model_dump(mode="json", exclude={"learner", "aggregator", "environment"})
-        for section in ("learner", "aggregator", "environment"):
+        """Plain data that `from_dict` reads back; what config.yaml holds: one trial, no sweep."""
+        data = self.model_dump(mode="json", exclude={"sweep", *_PLUGINS})
+        for section in _PLUGINS:
             data[section] = getattr(self, section).build_dict()
         return data
 

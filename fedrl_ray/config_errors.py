@@ -27,8 +27,11 @@ def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
         return f"{key}: unknown key{nearest(path[-1], known)}; known: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{key}: required, but missing"
+    if error["type"] == "union_tag_invalid":
+        context = error["ctx"]
+        return f"{key}.name must be one of {context['expected_tags']}, got {context['tag']!r}"
     message = re.sub(r"^(Value error,|Input|String|Tuple|List|Dictionary) ", "", error["msg"])
-    if error["type"] == "value_error" and not path:
+    if error["type"] == "value_error" and (not path or isinstance(error["input"], dict)):
         return f"{key}: {message}"
     return f"{key} {message}, got {_short(error['input'])}"
 
@@ -63,14 +66,21 @@ def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
             owner = next((m for m in fields if part in m.model_fields), None)
             if owner is not None:
                 current = owner.model_fields[part].annotation
-            elif part in {m.__name__ for m in fields} or _is_branch(part):
+            elif part in _branches(fields) or _is_branch(part):
                 continue
             path.append(part)
         elif isinstance(part, int):
             path.append(str(part))
-        elif not _is_branch(part) and part not in {m.__name__ for m in models_inside(current)}:
+        elif not _is_branch(part) and part not in _branches(models_inside(current)):
             path.append(part)
     return path
+
+
+def _branches(models: list[type[BaseModel]]) -> set[str]:
+    """What pydantic calls the models of a union: their names, or the one `name` they allow."""
+    allowed = [typing.get_args(m.model_fields["name"].annotation) for m in models
+               if "name" in m.model_fields]  # fmt: skip
+    return {m.__name__ for m in models} | {name for names in allowed for name in names}
 
 
 def _is_branch(part: str) -> bool:
@@ -88,13 +98,17 @@ def models_inside(annotation: Any) -> list[type[BaseModel]]:
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
     current: list[type[BaseModel]] = [model]
     for part in path:
-        current = [
-            inner
-            for m in current
-            if part in m.model_fields
-            for inner in models_inside(m.model_fields[part].annotation)
-        ] or current
-    return [name for m in current for name in m.model_fields]
+        current = (
+            [
+                inner
+                for m in current
+                if part in m.model_fields
+                for inner in models_inside(m.model_fields[part].annotation)
+            ]
+            or [m for m in current if part in _branches([m])]
+            or current
+        )
+    return list(dict.fromkeys(name for m in current for name in m.model_fields))
 
 
 def _short(value: Any) -> str:

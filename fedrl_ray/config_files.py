@@ -65,24 +65,31 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str,
     data = copy.deepcopy(data)
     for override in overrides:
         key, equals, text = override.partition("=")
-        parts = key.strip().split(".")
+        parts = _parts(key.strip())
         if not equals or not all(parts):
             raise UserError(f"--set must be key.subkey=value, got {override!r}")
         try:
             value = _parse(text)
         except _UNREADABLE:
             raise UserError(f"--set {key}: not a YAML value: {text!r}") from None
-        _set(data, parts, value, override)
+        set_key(data, parts, value, f"--set {override}")
     return data
 
 
-def _set(data: dict[str, Any], parts: Sequence[str], value: Any, override: str) -> None:
+def _parts(key: str) -> list[str]:
+    """The sections on the way; below sweep.search the rest is one key, itself dotted."""
+    parts = key.split(".")
+    return [*parts[:2], ".".join(parts[2:])] if parts[:2] == ["sweep", "search"] else parts
+
+
+def set_key(data: dict[str, Any], parts: Sequence[str], value: Any, source: str) -> None:
+    """Set one dotted key, given in parts, in place. Raises UserError naming the source."""
     for part in parts[:-1]:
         if data.get(part) is None:
             data[part] = {}
         data = data[part]
         if not isinstance(data, dict):
-            raise UserError(f"--set {override}: {part} is not a section")
+            raise UserError(f"{source}: {part} is not a section")
     data[parts[-1]] = value
 
 

@@ -48,7 +48,7 @@ class Driver:
         )
         self.server = ServerState(round=0, shared=self._initial_shared())
         self._evaluator: GridEvaluator | None = None
-        self._pool = build_pool(experiment) if pool is None else pool
+        self.pool = build_pool(experiment) if pool is None else pool
         self._attempt = 0
         self._failures: list[str] = []  # since the last report
         self._setbacks, self._furthest = 0, 0
@@ -64,7 +64,7 @@ class Driver:
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
-            replies, lost = sort_results(self._pool.run_round(order), order)
+            replies, lost = sort_results(self.pool.run_round(order), order)
             if lost:
                 self._recover(lost)
             if not lost or self._is_quorum(replies):
@@ -84,7 +84,7 @@ class Driver:
         """Write a checkpoint of this round; None where a lost host sent the driver back."""
         folder = self._require_folder()
         aside = checkpoints.staging(folder, self.server.round)
-        results = self._pool.save(str(aside))
+        results = self.pool.save(str(aside))
         lost = [r for r in results if isinstance(r, HostFailure)]
         if lost:
             first = self._checkpoint is None
@@ -104,7 +104,7 @@ class Driver:
         require_same_experiment(path, manifest, self.experiment)
         if not any_profile:
             require_same_profile(path, manifest, execution_profile())
-        lost = self._pool.load(str(path), manifest.agent_files)
+        lost = self.pool.load(str(path), manifest.agent_files)
         self.server = checkpoints.read_server(path, manifest)
         self._progress, self._checkpoint = dict(manifest.progress), path
         if lost:
@@ -112,7 +112,7 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the local agents."""
-        self._pool.close()
+        self.pool.close()
 
     # -- convenience ------------------------------------------------------------------------
 
@@ -126,9 +126,14 @@ class Driver:
         return digests.of_arrays(self.server.shared)
 
     @property
+    def newest_checkpoint(self) -> Path | None:
+        """The checkpoint a rewind would take up."""
+        return self._checkpoint
+
+    @property
     def groups(self) -> Sequence[tuple[int, ...]]:
         """Agent ids of each host."""
-        return self._pool.groups
+        return self.pool.groups
 
     @property
     def exemptions(self) -> dict[str, str]:
@@ -179,8 +184,8 @@ class Driver:
         )
 
     def _evaluate_at_agents(self) -> Evaluation | None:
-        scores = self._pool.evaluate(self.server.shared)
-        dynamics = self._pool.dynamics()
+        scores = self.pool.evaluate(self.server.shared)
+        dynamics = self.pool.dynamics()
         lost = [r for r in [*scores, *dynamics] if isinstance(r, HostFailure)]
         if lost:
             self._recover(lost)
@@ -206,15 +211,15 @@ class Driver:
         self._require_recoverable(lost)
         self._attempt += 1
         if self._checkpoint is None:  # lost while the first one was being written
-            self._pool.rebuild(range(len(self._pool.groups)))
+            self.pool.rebuild(range(len(self.pool.groups)))
             return
         hosts = sorted({failure.host for failure in lost})
-        self._pool.rebuild(hosts)
+        self.pool.rebuild(hosts)
         if not self._continues:
             self.restore(self._checkpoint, any_profile=True)
             return
         files = checkpoints.read_manifest(self._checkpoint).agent_files
-        again = self._pool.load(str(self._checkpoint), files, hosts)
+        again = self.pool.load(str(self._checkpoint), files, hosts)
         if again:
             self._recover(again)
 

@@ -87,6 +87,11 @@ def build_pool(experiment: Experiment) -> Pool:
     return RayPool(
         experiment.to_dict(),
         packed,
-        cpus_per_actor=min(1.0, int(1000 * cpus() / len(packed)) / 1000),
+        cpus_per_actor=actor_cpus(len(packed), cpus()),
         timeout=f.round_timeout,
     )
+
+
+def actor_cpus(actors: int, cpus: float) -> float:
+    """CPUs that each of so many actors asks for: one, or an even share where there are fewer."""
+    return min(1.0, int(1000 * cpus / actors) / 1000)

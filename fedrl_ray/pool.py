@@ -45,6 +45,9 @@ class Pool(Protocol):
     def rebuild(self, hosts: Sequence[int]) -> None:
         """Replace hosts by fresh ones at the initial state."""
 
+    def reset(self, experiment: Mapping[str, Any]) -> None:
+        """Every host anew, at the initial state of another experiment of as many agents."""
+
     def close(self) -> None:
         """End the hosts."""
 
@@ -80,6 +83,10 @@ class InProcessPool:
         for host in hosts:
             self._hosts[host].close()
             self._hosts[host] = LocalAgents(self._experiment, self.groups[host])
+
+    def reset(self, experiment: Mapping[str, Any]) -> None:
+        self._experiment = experiment
+        self.rebuild(range(len(self.groups)))
 
     def close(self) -> None:
         for host in self._hosts:

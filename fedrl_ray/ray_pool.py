@@ -16,6 +16,10 @@ from .local_agents import LocalAgents
 from .messages import HostFailure, RoundOrder, RoundReply, Shard
 
 
+START_SECONDS = 120.0
+"""How long a new actor may take to come up before calls to it begin to count."""
+
+
 class AgentHost:
     """One actor. `host_class` is `LocalAgents`, or a subclass of it in tests of faults.
 
@@ -41,10 +45,19 @@ class AgentHost:
         except Exception:
             return False, "\n" + traceback.format_exc().rstrip()
 
+    def started(self) -> None:
+        """Answered once the process is up and everything is imported."""
+
     def close(self) -> None:
         """Close what the agents opened, before the process is ended."""
         if self._agents is not None:
             self._agents.close()
+
+    def reset(self, experiment: Mapping[str, Any]) -> None:
+        """Forget the agents; those of another experiment are built on the next call."""
+        self.close()
+        host_class, _, ids = self._build
+        self._build, self._agents = (host_class, experiment, ids), None
 
     def run_round(self, round_number: int, attempt: int, shared: Params) -> tuple[bool, Any]:
         """A round; `shared` arrives from the object store, put there once for all actors."""
@@ -69,6 +82,7 @@ class RayPool:
         self._actor_class: Any = ray.remote(AgentHost).options(
             num_cpus=cpus_per_actor, max_restarts=0, max_task_retries=0
         )
+        self._starting: list[Any] = []
         self._actors = [self._start(group) for group in self.groups]
 
     def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
@@ -97,6 +111,16 @@ class RayPool:
             ray.kill(self._actors[host])
             self._actors[host] = self._start(self.groups[host])
 
+    def reset(self, experiment: Mapping[str, Any]) -> None:
+        self._experiment = experiment
+        resets = [actor.reset.remote(experiment) for actor in self._actors]
+        done, _ = ray.wait(resets, num_returns=len(resets), timeout=self._timeout)
+        for host, reset in enumerate(resets):
+            try:
+                ray.get(reset, timeout=0 if reset not in done else None)
+            except RayError:  # dead, hung, or its environment does not close: a fresh process
+                self.rebuild([host])
+
     def close(self) -> None:
         ray.wait([a.close.remote() for a in self._actors], num_returns=len(self._actors), timeout=5)
         for actor in self._actors:
@@ -108,7 +132,15 @@ class RayPool:
         return list(self._actors)
 
     def _start(self, group: tuple[int, ...]) -> Any:
-        return self._actor_class.remote(self._host_class, self._experiment, group)
+        actor = self._actor_class.remote(self._host_class, self._experiment, group)
+        self._starting.append(actor.started.remote())
+        return actor
+
+    def _await_started(self) -> None:
+        """Importing torch on a busy machine takes seconds, which no call's timeout counts. An
+        actor that died on the way is found out by the call that follows."""
+        ray.wait(self._starting, num_returns=len(self._starting), timeout=START_SECONDS)
+        self._starting = []
 
     def _call_all(self, method: str, *args: Any) -> list[Any]:
         return self._gather([actor.call.remote(method, *args) for actor in self._actors])
@@ -116,6 +148,8 @@ class RayPool:
     def _gather(self, calls: Sequence[Any], hosts: Sequence[int] | None = None) -> list[Any]:
         """Results in the order of the hosts, whatever the order of the answers."""
         hosts = range(len(calls)) if hosts is None else hosts
+        if self._starting:
+            self._await_started()
         ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=self._timeout)
         arrived = set(ready)
         return [

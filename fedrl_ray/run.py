@@ -15,6 +15,7 @@ from . import checkpoints, run_directory
 from .config import Experiment
 from .driver import Driver
 from .messages import Evaluation, RoundReport
+from .pool import Pool
 from .resume_rules import require_same_run
 from .run_directory import EVALUATIONS, METRICS, SUMMARY, RoundLog
 
@@ -48,7 +49,7 @@ class Run:
         self._cut_logs()
         (directory / SUMMARY).unlink(missing_ok=True)
         run_directory.write_config(directory, experiment)
-        self._writer = _event_writer(directory, after=self._steps())
+        self._writer = _event_writer(directory, after=self.steps)
 
     @property
     def done(self) -> bool:
@@ -86,9 +87,7 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Write a checkpoint if there is none of this round, and summary.json; its content."""
-        while not self._checkpoint_path().exists():
-            self.driver.save()
-        self._cut_logs()
+        self.checkpoint()
         return self._summarise("completed" if self.done else "interrupted")
 
     def close(self, *, at_once: bool = False) -> None:
@@ -96,6 +95,18 @@ class Run:
         here there is nothing to wait for."""
         self._writer.close()
         self.driver.close()
+
+    def detach(self) -> Pool:
+        """Let go of the event file; the local agents, still alive, for another run to reset."""
+        self._writer.close()
+        return self.driver.pool
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of this round unless there is one. Under `rewind` a host lost while
+        saving sends the run back, and an earlier one is then the newest."""
+        while not self._checkpoint_path().exists():
+            self.driver.save()
+        self._cut_logs()
 
     def _checkpoint_path(self) -> Path:
         return checkpoints.path_of(self.directory / "checkpoints", self.driver.server.round)
@@ -106,7 +117,7 @@ class Run:
             "status": status,
             "name": self.experiment.name,
             "rounds": rounds,
-            "steps": self._steps(),
+            "steps": self.steps,
             "agent_steps": int(progress["agent_steps"]),
             "seconds": round(progress["seconds"], 3),
             "digest": self.driver.digest(),
@@ -123,18 +134,19 @@ class Run:
         """Whether a multiple of `every` steps was passed in the round just completed."""
         if every is None:
             return False
-        before = self._steps() - self.experiment.federation.sync_interval
-        return self._steps() // every > before // every
+        before = self.steps - self.experiment.federation.sync_interval
+        return self.steps // every > before // every
 
     def _evaluate(self) -> Evaluation | None:
         evaluation = self.driver.evaluate()
         if evaluation is None:
             return None
-        row = {"round": self.driver.server.round, "steps": self._steps()}
+        row = {"round": self.driver.server.round, "steps": self.steps}
         self._evaluations.append(row | evaluation.to_dict())
         return evaluation
 
-    def _steps(self) -> int:
+    @property
+    def steps(self) -> int:
         """Local steps per agent so far."""
         return self.driver.server.round * self.experiment.federation.sync_interval
 

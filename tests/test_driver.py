@@ -152,8 +152,8 @@ def test_nothing_but_parameters_and_metrics_leaves_an_actor(small):
     experiment = small()
     driver = Driver(experiment)
     captured: list[RoundReply] = []
-    run_round = driver._pool.run_round
-    driver._pool.run_round = lambda order: captured.extend(run_round(order)) or captured  # type: ignore[method-assign]
+    run_round = driver.pool.run_round
+    driver.pool.run_round = lambda order: captured.extend(run_round(order)) or captured  # type: ignore[method-assign]
     driver.step()
     shapes = {x.shape for x in driver.server.shared.values()} | {(5,)}
     for field in fields(captured[0]):

@@ -74,7 +74,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
 
 
 def process_ids(driver: Driver) -> list[int]:
-    calls = [actor.call.remote("process_id") for actor in driver._pool.actors()]  # type: ignore[attr-defined]
+    calls = [actor.call.remote("process_id") for actor in driver.pool.actors()]  # type: ignore[attr-defined]
     return [value for _, value in ray.get(calls)]
 
 
@@ -117,11 +117,11 @@ def test_a_hung_actor_is_killed_and_changes_no_bit(small, tmp_path, ray_driver, 
     run = Run(experiment, tmp_path / "run", driver=driver)
     run.advance()
     hung = process_ids(driver)[0]
-    driver._pool._timeout = 5.0  # type: ignore[attr-defined]
+    driver.pool._timeout = 5.0  # type: ignore[attr-defined]
     os.kill(hung, signal.SIGSTOP)
     after = run.advance()
     assert "agents 0-2 did not answer in time" in after.failures[0]
-    driver._pool._timeout = 30.0  # type: ignore[attr-defined]
+    driver.pool._timeout = 30.0  # type: ignore[attr-defined]
     list(run)
     assert digests(run.finish()) == digests(undisturbed)
     assert not _runs(hung)

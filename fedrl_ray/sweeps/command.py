@@ -1,0 +1,226 @@
+"""`fedrl-ray sweep`: from one experiment file to a report that answers which keys to take."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import json
+import os
+import shlex
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import cluster, run_directory
+from ..config import Experiment
+from ..errors import RunError, UserError
+from ..terminal import console, notes
+from . import directory
+from .config import Pbt, SweepConfig
+from .directory import Ledger, Trial
+from .points import check_search, trial_name, variants
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """What the command line asked for besides the experiment."""
+
+    output: Path | None
+    resume: bool
+    retry_failed: bool
+    show: bool
+    as_json: bool
+    command: list[str]
+    """How it was called, for the hint that says how to go on."""
+
+
+def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
+    """Run, report, say how it went; the exit status, 1 where a trial failed."""
+    folder, trials = run_sweep(experiment, options)
+    left = [t for t in trials if t.status in ("pending", "running")]
+    failed = [t for t in trials if t.status == "failed"]
+    if options.as_json:
+        rows = [trial._asdict() for trial in trials]
+        console.print_json(json.dumps({"sweep": str(folder), "trials": rows}), indent=None)
+    else:
+        _conclude(folder, trials)
+    for trial in failed:
+        notes.print(f"failed: {trial.name}: {trial.reason}", style="yellow", soft_wrap=True)
+    if left:
+        text = f"{len(left)} trials are not done; {_how_to_go_on(folder, options)}"
+        notes.print(text, soft_wrap=True)
+    return 130 if left else min(1, len(failed))
+
+
+def _conclude(folder: Path, trials: list[Trial]) -> None:
+    """The report and its first sentence; without a trial that was evaluated there is none."""
+    from ..reports.page import write_report
+
+    counts = collections.Counter(trial.status for trial in trials)
+    console.print(", ".join(f"{n} {status}" for status, n in counts.items()))
+    try:
+        path = write_report([folder], folder / "report.html")
+    except UserError as error:
+        notes.print(f"no report: {error}", soft_wrap=True)
+    else:
+        console.print(f"report   {path}", soft_wrap=True)
+
+
+def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list[Trial]]:
+    """Every trial to its end; the directory and its trials. Raises UserError or RunError."""
+    sweep = require_sweep(experiment)
+    folder = _claim(experiment, sweep, options)
+    cluster.connect()
+    tuner = _tuner(experiment, sweep, folder, options)
+    _introduce(sweep, folder, options)
+    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        tuner.fit()
+    except OSError as error:
+        reason = f"{folder}: {error.strerror or error}"
+        raise RunError(f"{reason}; {_how_to_go_on(folder, options)}") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return folder, directory.read_trials(folder)
+
+
+def require_sweep(experiment: Experiment) -> SweepConfig:
+    """The section, checked against the experiment. Raises UserError."""
+    if experiment.sweep is None:
+        raise UserError("sweep: required, but missing; it says which keys are searched")
+    check_search(experiment, experiment.sweep)
+    where = experiment.evaluation.where
+    if where == "none" or (where == "agents" and experiment.sweep.metric == "nominal"):
+        raise UserError(
+            f"sweep.metric {experiment.sweep.metric} is given by no evaluation: "
+            f"evaluation.where is {where}"
+        )
+    return experiment.sweep
+
+
+def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Path:
+    """The directory, new or resumed, with every trial that is known beforehand in trials.json."""
+    name = f"sweep-{experiment.name}"
+    if options.resume:
+        folder = options.output or run_directory.latest_output(name)
+        directory.require_same_sweep(folder, experiment, sweep)
+        directory.require_own(folder)
+        if options.retry_failed:
+            _forget_failures(folder)
+        return folder
+    folder = options.output or run_directory.free_output(name)
+    if directory.is_sweep(folder):
+        raise UserError(f"--output {folder} already holds a sweep; choose another, or --resume it")
+    run_directory.require_free(folder)
+    directory.write_sweep(folder, experiment, sweep)
+    if sweep.searcher != "optuna":
+        listed = enumerate(variants(experiment, sweep))
+        Ledger(folder).put(
+            *[Trial(trial_name(i, v.point, v.seed), v.point, v.seed) for i, v in listed]
+        )
+    return folder
+
+
+def _forget_failures(folder: Path) -> None:
+    for trial in directory.read_trials(folder):
+        (folder / "trials" / trial.name / directory.FAILURE).unlink(missing_ok=True)
+
+
+def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> Any:
+    """A new Tuner, or Tune's own state taken up where it has written any."""
+    _quiet()
+    from ray import tune
+
+    from .search import num_samples, param_space, scheduler, searcher
+    from .settings import TrialSettings, resources
+    from .trackers import callbacks
+    from .trial import FederationTrial
+    from .watch import Watch, name_of
+
+    settings = TrialSettings(
+        directory=folder.absolute(),
+        base=experiment.to_dict(),
+        sweep=sweep,
+        pool=_pool(sweep),
+        cpus=cluster.cluster_cpus(),
+    )
+    trainable = tune.with_resources(
+        tune.with_parameters(FederationTrial, settings=settings),
+        functools.partial(resources, settings),
+    )
+    state = folder.absolute() / directory.TUNE
+    if options.resume and tune.Tuner.can_restore(state):
+        return tune.Tuner.restore(str(state), trainable, restart_errored=options.retry_failed)
+    count = num_samples(sweep) if sweep.searcher == "optuna" else len(variants(experiment, sweep))
+    watch = Watch(
+        folder.absolute(),
+        metric=sweep.metric,
+        expected=count,
+        steps=experiment.federation.steps,
+        show=options.show,
+    )
+    return tune.Tuner(
+        trainable,
+        param_space=param_space(experiment, sweep),
+        tune_config=tune.TuneConfig(
+            metric=sweep.metric,
+            mode="max",
+            scheduler=scheduler(experiment, sweep),
+            search_alg=searcher(experiment, sweep),
+            num_samples=num_samples(sweep),
+            max_concurrent_trials=sweep.max_concurrent,
+            reuse_actors=True,
+            trial_name_creator=name_of,
+            trial_dirname_creator=name_of,
+        ),
+        run_config=tune.RunConfig(
+            name=directory.TUNE,
+            storage_path=str(folder.absolute()),
+            failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
+            checkpoint_config=tune.CheckpointConfig(
+                num_to_keep=None if isinstance(sweep.scheduler, Pbt) else 2
+            ),
+            callbacks=[watch, *callbacks(sweep, experiment, folder.absolute())],
+            verbose=0,
+        ),
+    )
+
+
+def _pool(sweep: SweepConfig) -> str:
+    if sweep.pool != "auto":
+        return sweep.pool
+    return "ray" if cluster.num_nodes() > 1 else "in_process"
+
+
+def _quiet() -> None:
+    """Set before Tune is imported: no chatter, and trials run where the user's files are."""
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables go to stdout, whatever `verbose`
+    os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
+
+
+def _introduce(sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
+    if not options.show:
+        return
+    count = len(directory.read_trials(folder)) or sweep.samples * sweep.seeds
+    notes.print(f"{count} trials, {sweep.seeds} seeds a point; sweep: {folder}", soft_wrap=True)
+    notes.print(
+        f"resuming it reads Ray Tune's pickled state in {folder / directory.TUNE}: keep the folder "
+        "to yourself",
+        soft_wrap=True,
+    )
+    if isinstance(sweep.scheduler, Pbt):
+        notes.print(
+            "pbt: degree networks are built at omega 0 too, so that omega may rise", soft_wrap=True
+        )
+
+
+def _how_to_go_on(folder: Path, options: SweepOptions) -> str:
+    command = [*options.command, "--output", str(folder), "--resume"]
+    return f"to go on: {shlex.join(command)}"
+
+
+def _as_interrupt(number: int, frame: Any) -> None:
+    """SIGTERM ends a sweep as Ctrl-C does: Tune writes its state, trials their checkpoints."""
+    os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,131 @@
+"""A sweep directory: sweep.yaml, trials.json, trials/NAME (run directories), tune/.
+
+`tune/` holds the state of Ray Tune, which is pickled: nothing but a resumed sweep reads it, and
+only where no other user can have written it. Everything else is text or safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+
+from ..config import Experiment
+from ..errors import UserError
+from ..experiments import load
+from ..resume_rules import changed_keys
+from ..run_directory import write_text
+from .config import SweepConfig
+from .points import Point
+
+SWEEP, TRIALS, TUNE = "sweep.yaml", "trials.json", "tune"
+FAILURE = "failure.json"
+"""In the run directory of a trial that failed: `reason`, and `traceback` if it has one."""
+
+Status = Literal["pending", "running", "completed", "stopped", "failed"]
+
+
+class Trial(NamedTuple):
+    """A trial as the sweep knows it; `stopped`: by the scheduler, before its budget was spent."""
+
+    name: str
+    point: Point
+    seed: int
+    status: Status = "pending"
+    reason: str | None = None
+
+
+class Ledger:
+    """trials.json: every trial with its status, written anew at each change."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / TRIALS
+        self.trials: dict[str, Trial] = {t.name: t for t in read_trials(directory)}
+
+    def put(self, *trials: Trial) -> None:
+        """Add trials, or replace those of the same names."""
+        self.trials |= {trial.name: trial for trial in trials}
+        rows = [trial._asdict() for _, trial in sorted(self.trials.items())]
+        write_text(self._path, json.dumps({"trials": rows}, indent=1))
+
+
+def read_trials(directory: Path) -> list[Trial]:
+    """The trials of a sweep; none where it has not begun. Raises UserError if it is torn."""
+    path = directory / TRIALS
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["trials"]
+        return [Trial(**row) for row in rows]
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(f"{path}: does not read: {error}") from None
+
+
+def is_sweep(directory: Path) -> bool:
+    """Whether a sweep lies there."""
+    return (directory / SWEEP).is_file()
+
+
+def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
+    """Make the directory. `tune/` is closed to other users from the start. Raises UserError."""
+    data = experiment.to_dict() | {"sweep": sweep.model_dump(mode="json")}
+    try:
+        (directory / "trials").mkdir(parents=True, exist_ok=True)
+        (directory / TUNE).mkdir(mode=0o700, exist_ok=True)
+        write_text(directory / SWEEP, yaml.safe_dump(data, sort_keys=False))
+    except OSError as error:
+        raise UserError(f"--output {directory}: {error.strerror}") from None
+
+
+def read_sweep(directory: Path) -> tuple[Experiment, SweepConfig]:
+    """The experiment and its sweep. Raises UserError."""
+    experiment = load(directory / SWEEP)
+    if experiment.sweep is None:
+        raise UserError(f"{directory / SWEEP}: has no section sweep")
+    return experiment, experiment.sweep
+
+
+def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
+    """The directory holds this sweep. Raises UserError naming the keys that differ."""
+    if not is_sweep(directory):
+        raise UserError(f"--resume: {directory} holds no sweep ({SWEEP} is missing)")
+    there, its_sweep = read_sweep(directory)
+    keys = changed_keys(
+        experiment.to_dict() | {"sweep": sweep.identity()},
+        there.to_dict() | {"sweep": its_sweep.identity()},
+    )
+    if keys:
+        raise UserError(
+            f"--output {directory} already holds another sweep; keys that differ: "
+            + ", ".join(keys)
+        )
+
+
+def require_own(directory: Path) -> None:
+    """Tune's state is pickled, so reading it runs what its writer wrote. Raises UserError unless
+    it belongs to this user and nobody else can write it."""
+    for path in (directory, directory / TUNE):
+        found = path.stat()
+        if found.st_uid != os.getuid():
+            raise UserError(
+                f"--resume: {path} belongs to another user; Ray Tune's state in it is pickled, and "
+                "reading a pickle runs what its writer put there"
+            )
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UserError(
+                f"--resume: {path} can be written by other users, and Ray Tune's state in it is "
+                f"pickled; if you trust what is there: chmod go-w {path}"
+            )
+
+
+def read_failure(run: Path) -> dict[str, Any] | None:
+    """Why a trial failed; None where it has not."""
+    try:
+        failure: dict[str, Any] = json.loads((run / FAILURE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return failure

@@ -1,0 +1,104 @@
+"""The trials of a sweep: points of its search space, each with its seeds."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import experiments
+from ..config import Experiment
+from ..config_files import set_key
+from ..errors import UserError
+from .config import SweepConfig
+from .spaces import Grid
+
+Point = dict[str, Any]
+"""Dotted key -> value."""
+
+_FIXED = {
+    "name": "trials are named by their keys",
+    "seed": "sweep.seeds repeats every point",
+    "federation.steps": "every point gets the same budget",
+    "federation.pool": "sweep.pool decides for all trials",
+    "evaluation": "all trials are scored alike",
+    "sweep": "a sweep does not search itself",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one trial trains."""
+
+    point: Point
+    seed: int
+
+
+def check_search(experiment: Experiment, sweep: SweepConfig) -> None:
+    """Every searched key exists and every value is legal. Raises UserError."""
+    for key in sweep.search:
+        for fixed, why in _FIXED.items():
+            if key == fixed or key.startswith(f"{fixed}."):
+                raise UserError(f"sweep.search.{key}: cannot be searched; {why}")
+    base = experiment.to_dict()
+    spaces = sweep.spaces()
+    first = {key: space.ends()[0] for key, space in spaces.items()}
+    for key, space in spaces.items():
+        for value in space.ends():
+            at_point(base, first | {key: value}, experiment.seed)
+    if sweep.searcher != "optuna":
+        for point in points(sweep, experiment.seed):
+            at_point(base, point, experiment.seed)
+
+
+def points(sweep: SweepConfig, seed: int) -> list[Point]:
+    """The product of the lists, in the file's order, for each draw of the distributions."""
+    spaces = sweep.spaces()
+    grids = {key: space.values for key, space in spaces.items() if isinstance(space, Grid)}
+    found = []
+    for sample in range(sweep.samples):
+        rng = np.random.default_rng([seed, sample])
+        drawn = {k: s.draw(rng) for k, s in spaces.items() if not isinstance(s, Grid)}
+        for values in itertools.product(*grids.values()):
+            chosen = dict(zip(grids, values, strict=True)) | drawn
+            found.append({key: chosen[key] for key in spaces})
+    return found
+
+
+def variants(experiment: Experiment, sweep: SweepConfig) -> list[Variant]:
+    """Every point with every seed. Seeds come last, so that an early look shows every point."""
+    return [
+        Variant(point, experiment.seed + number)
+        for number in range(sweep.seeds)
+        for point in points(sweep, experiment.seed)
+    ]
+
+
+def at_point(base: Mapping[str, Any], point: Point, seed: int) -> Experiment:
+    """The experiment of one trial. Raises UserError naming the point."""
+    data = copy.deepcopy(dict(base))
+    for key, value in point.items():
+        set_key(data, key.split("."), copy.deepcopy(value), f"sweep.search.{key}")
+    data["seed"] = seed
+    return experiments.from_dict(data, source=f"sweep.search at {label(point)}")
+
+
+def label(point: Point) -> str:
+    """`learner.omega=0.1, federation.sync_interval=10`."""
+    return ", ".join(f"{key}={_short(value)}" for key, value in point.items())
+
+
+def trial_name(index: int, point: Point, seed: int) -> str:
+    """`00003-omega=0.1-sync_interval=10-seed=0`: a folder name."""
+    parts = [f"{key.split('.')[-1]}={_short(value)}" for key, value in point.items()]
+    text = re.sub(r"[^\w.=+-]", "_", "-".join(parts))[:80]
+    return f"{index:05d}-{text}-seed={seed}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""Ray Tune's schedulers, searchers and search spaces for a sweep."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
+from ray.tune.schedulers.trial_scheduler import TrialScheduler
+from ray.tune.search.repeater import TRIAL_INDEX, Repeater
+
+from ..config import Experiment
+from ..errors import UserError
+from .config import Asha, Pbt, SweepConfig
+from .points import variants
+from .spaces import Choice, Grid, Range, Space
+
+_TIME = "agent_steps"
+
+
+def scheduler(experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
+    """Its time is agent steps, whatever E: a trial is compared with others at equal training."""
+    chosen, f = sweep.scheduler, experiment.federation
+    if isinstance(chosen, Asha):
+        grace = chosen.grace or max(1, f.steps // chosen.reduction**2)
+        return ASHAScheduler(
+            time_attr=_TIME,
+            max_t=f.steps * f.num_agents,
+            grace_period=min(grace, f.steps) * f.num_agents,
+            reduction_factor=chosen.reduction,
+        )
+    if isinstance(chosen, Pbt):
+        return _population(chosen, experiment, sweep)
+    return FIFOScheduler()  # type: ignore[no-untyped-call]
+
+
+def _population(chosen: Pbt, experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
+    f, spaces = experiment.federation, sweep.spaces()
+    interval = chosen.interval or max(1, f.steps // 10)
+    mutations = {key: domain(space) for key, space in spaces.items()}
+    return PopulationBasedTraining(
+        time_attr=_TIME,
+        perturbation_interval=interval * f.num_agents,
+        hyperparam_mutations={"trial": {"point": mutations}},
+        resample_probability=chosen.resample,
+        custom_explore_fn=functools.partial(_inside, spaces),
+    )
+
+
+def _inside(spaces: dict[str, Space], config: dict[str, Any]) -> dict[str, Any]:
+    """A key multiplied by 1.2 or 0.8 stays inside its range."""
+    point = config["trial"]["point"]
+    for key, space in spaces.items():
+        if isinstance(space, Range):
+            point[key] = space.clip(point[key])
+    return config
+
+
+def searcher(experiment: Experiment, sweep: SweepConfig) -> Any:
+    """Optuna, its suggestions repeated for every seed; None where we list the trials ourselves."""
+    if sweep.searcher != "optuna":
+        return None
+    if importlib.util.find_spec("optuna") is None:
+        raise UserError("sweep.searcher optuna needs a package: pip install 'fedrl-ray[sweep]'")
+    from ray.tune.search.optuna import OptunaSearch
+
+    search = OptunaSearch(metric=sweep.metric, mode="max", seed=experiment.seed % 2**32)
+    return Repeater(search, repeat=sweep.seeds) if sweep.seeds > 1 else search
+
+
+def param_space(experiment: Experiment, sweep: SweepConfig) -> dict[str, Any]:
+    """What Tune varies: every trial listed, or Optuna's domains."""
+    if sweep.searcher == "optuna":
+        domains = {key: domain(space) for key, space in sweep.spaces().items()}
+        return {"trial": {"point": domains, "seed": experiment.seed}}
+    listed = [{"point": v.point, "seed": v.seed} for v in variants(experiment, sweep)]
+    return {"trial": tune.grid_search(listed)}
+
+
+def num_samples(sweep: SweepConfig) -> int:
+    """What Tune calls samples: trials of a searcher, seeds included; one pass over a list."""
+    return sweep.samples * sweep.seeds if sweep.searcher == "optuna" else 1
+
+
+def seed_of(config: dict[str, Any]) -> int:
+    """The seed of a trial: the listed one, or the experiment's plus the number of the repeat."""
+    return int(config["trial"]["seed"]) + int(config.get(TRIAL_INDEX, 0))
+
+
+def domain(space: Space) -> Any:
+    """The same distribution in Tune's words."""
+    if isinstance(space, Grid | Choice):
+        return tune.choice(list(space.values))
+    if space.kind == "randint":
+        return tune.randint(int(space.low), int(space.high))
+    continuous = {"uniform": tune.uniform, "loguniform": tune.loguniform}
+    return continuous[space.kind](space.low, space.high)

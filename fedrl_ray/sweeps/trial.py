@@ -1,0 +1,178 @@
+"""One trial: a run under Ray Tune. Its own process holds the driver.
+
+What Tune keeps as a trial's checkpoint is a small JSON file that names a checkpoint in the trial's
+own run directory. A trial that starts finds its run directory and goes on where that ends; rows
+that Tune has not been told of are told again, in order, so that schedulers see one history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import traceback
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
+
+from .. import run_directory
+from ..config import Experiment
+from ..driver import Driver
+from ..errors import RunError, UserError
+from ..pool import Pool
+from ..run import Run
+from ..statistics import cvar
+from . import adoption, directory
+from .points import Point
+from .settings import TrialSettings, trial_experiment
+
+REFERENCE = "trial.json"
+CVAR_FRACTION = 0.25
+
+
+class FederationTrial(tune.Trainable):
+    """A trial of a sweep: `config` is {"trial": {"point": ..., "seed": ...}}.
+
+    A reported iteration ends with an evaluation, several rounds later than the one before.
+    """
+
+    def setup(self, config: dict[str, Any], **parameters: Any) -> None:
+        self._settings: TrialSettings = parameters["settings"]
+        self._run: Run | None = None
+        self._pool: Pool | None = None
+        self._reported = 0  # steps of the last row that Tune was told of
+        self._rows: deque[dict[str, Any]] = deque()
+        self._prepare(config)
+
+    def step(self) -> dict[str, Any]:
+        """The next evaluation. Raises what the run raises, after writing it down."""
+        try:
+            return self._step()
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        run = self._open()
+        run.checkpoint()
+        reference = {"trial": self.trial_name, "round": run.driver.server.round, "steps": run.steps}
+        (Path(checkpoint_dir) / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Another trial's state is copied into this one's directory (population based training);
+        of its own there is nothing to do: the run goes on where its directory ends."""
+        reference = json.loads((Path(checkpoint) / REFERENCE).read_text(encoding="utf-8"))
+        self._reported = reference["steps"]
+        if reference["trial"] != self.trial_name:
+            self._let_go()
+            source = self._settings.directory / "trials" / reference["trial"]
+            adoption.adopt(self._directory, self._experiment, self._point, source, reference)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take up another trial in this process; only where the local agents can stay."""
+        new = trial_experiment(self._settings, new_config)
+        if not agents_can_stay(self._experiment, new):
+            return False
+        self._let_go()
+        self._reported = 0
+        self._prepare(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        run, failed = self._run, directory.read_failure(self._directory)
+        if run is not None and not failed and not (self._directory / "summary.json").exists():
+            with contextlib.suppress(Exception):  # stopped early: resumable all the same
+                run.finish()
+        self._let_go()
+        if self._pool is not None:
+            self._pool.close()
+
+    def _prepare(self, config: dict[str, Any]) -> None:
+        self._point: Point = config["trial"]["point"]
+        self._experiment = trial_experiment(self._settings, config)
+        self._directory = self._settings.directory / "trials" / self.trial_name
+
+    def _step(self) -> dict[str, Any]:
+        failure = directory.read_failure(self._directory)
+        if failure:  # what failed once in our own code fails again
+            raise RunError(failure["reason"])
+        run = self._open()
+        while not self._rows and not run.done:
+            report = run.advance()
+            if report.evaluation is not None:
+                row = {"round": report.round, "steps": report.steps}
+                self._rows.append(row | report.evaluation.to_dict())
+        if run.done and not (self._directory / "summary.json").exists():
+            run.finish()
+        return self._result(run)
+
+    def _result(self, run: Run) -> dict[str, Any]:
+        row = self._rows.popleft() if self._rows else self._last_row()
+        self._reported = row["steps"]
+        agents = self._experiment.federation.num_agents
+        figures = {name: row.get(name) for name in ("nominal", "average", "worst")}
+        return {
+            **{name: float("nan") if x is None else x for name, x in figures.items()},
+            "cvar": float(cvar(np.array(row["returns"]), CVAR_FRACTION)),
+            "steps": row["steps"],
+            "agent_steps": row["steps"] * agents,
+            "done": run.done and not self._rows,
+            SHOULD_CHECKPOINT: not self._rows and self._checkpoint_is_due(run),
+        }
+
+    def _last_row(self) -> dict[str, Any]:
+        """The final evaluation, told once more to a Tune that died before it had noted it."""
+        return run_directory.read_rows(self._directory / run_directory.EVALUATIONS)[-1]
+
+    def _checkpoint_is_due(self, run: Run) -> bool:
+        """Whether the run has just written one of its own."""
+        newest = run.driver.newest_checkpoint
+        return newest is not None and newest.name.endswith(f"{run.driver.server.round:08d}")
+
+    def _open(self) -> Run:
+        """The run, opened when it is first needed: where its directory ends, or new."""
+        if self._run is None:
+            there = (self._directory / run_directory.CONFIG).exists()
+            driver = self._driver()
+            self._run = Run(self._experiment, self._directory, resume=there, driver=driver)
+            rows = run_directory.read_rows(self._directory / run_directory.EVALUATIONS)
+            self._rows = deque(row for row in rows if row["steps"] > self._reported)
+        return self._run
+
+    def _driver(self) -> Driver:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.reset(self._experiment.to_dict())
+        return Driver(self._experiment, directory=self._directory, pool=pool)
+
+    def _let_go(self) -> None:
+        if self._run is not None:
+            self._pool = self._run.detach()
+        self._run = None
+
+    def _note_failure(self, error: BaseException) -> None:
+        """Write down why, unless this process is only being ended."""
+        if not isinstance(error, Exception):
+            return
+        ours = isinstance(error, UserError | RunError | OSError)
+        note = {"reason": str(error) if ours else f"{type(error).__name__}: {error}"}
+        if not ours:
+            note["traceback"] = traceback.format_exc()
+        with contextlib.suppress(OSError):  # a full disk: Tune has the reason too
+            self._directory.mkdir(parents=True, exist_ok=True)
+            path = self._directory / directory.FAILURE
+            run_directory.write_text(path, json.dumps(note, indent=1))
+
+
+def agents_can_stay(old: Experiment, new: Experiment) -> bool:
+    """Whether the hosts of one experiment can be reset to another: learner, environment, number of
+    agents and packing are the same, and with them the resources."""
+
+    def key(e: Experiment) -> tuple[Any, ...]:
+        f = e.federation
+        return (e.learner.name, e.environment, f.num_agents, f.pool, f.agents_per_actor)
+
+    return key(old) == key(new)

@@ -1,0 +1,112 @@
+"""What the sweep's own process does while Tune runs: keep trials.json, show progress."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..terminal import notes
+from . import directory
+from .directory import Ledger, Status, Trial
+from .points import trial_name
+from .search import seed_of
+
+
+def name_of(trial: Any) -> str:
+    """The name of one of Tune's trials, from its number and what it was to train at first."""
+    number = int(trial.trial_id.rsplit("_", 1)[-1])
+    config = trial.config
+    return trial_name(number, config["trial"]["point"], seed_of(config))
+
+
+class Watch(tune.Callback):
+    """Told by Tune of every trial's life. Tune pickles it, so it holds no open display."""
+
+    def __init__(self, folder: Path, *, metric: str, expected: int, steps: int, show: bool) -> None:
+        self._folder, self._metric, self._show = folder, metric, show
+        self._expected, self._steps = expected, steps
+        self._progress: dict[str, float] = {}
+        self._ledger: Ledger | None = None
+        self._bar: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_bar": None, "_ledger": None}
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self._note(trial, "running")
+
+    def on_trial_result(
+        self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._note(trial, "running")
+        self._progress[str(trial)] = min(1.0, result["steps"] / self._steps)
+        self._draw()
+
+    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        whole = bool(trial.last_result.get("done")) and self._spent(trial)
+        self._note(trial, "completed" if whole else "stopped")
+        value = trial.last_result.get(self._metric, float("nan"))
+        how = "" if whole else f" (stopped after {trial.last_result.get('steps', 0):,} steps)"
+        self._say(f"{trial}: {self._metric} {value:.2f}{how}")
+        self._progress[str(trial)] = 1.0
+        self._draw()
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        failure = directory.read_failure(self._folder / "trials" / str(trial))
+        reason = failure["reason"] if failure else _last_line(trial)
+        self._note(trial, "failed", reason)
+        self._say(f"{trial}: failed: {reason}", style="yellow")
+        self._progress[str(trial)] = 1.0
+        self._draw()
+
+    def on_experiment_end(self, trials: Any, **info: Any) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _spent(self, trial: Any) -> bool:
+        return int(trial.last_result.get("steps", 0)) >= self._steps
+
+    def _note(self, trial: Any, status: Status, reason: str | None = None) -> None:
+        if self._ledger is None:
+            self._ledger = Ledger(self._folder)
+        config = trial.config
+        new = Trial(str(trial), config["trial"]["point"], seed_of(config), status, reason)
+        if self._ledger.trials.get(new.name) != new:
+            self._ledger.put(new)
+
+    def _say(self, text: str, **style: Any) -> None:
+        if self._show or style:
+            notes.print(text, soft_wrap=True, **style)
+
+    def _draw(self) -> None:
+        """A bar over the budget of all trials."""
+        if not (self._show and notes.is_terminal):
+            return
+        if self._bar is None:
+            self._bar = _bar(self._expected)
+            self._bar.start()
+        done = sum(self._progress.values())
+        running = sum(0 < p < 1 for p in self._progress.values())
+        self._bar.update(0, completed=done, text=f"{int(done)} done, {running} running")
+
+
+def _bar(expected: int) -> Progress:
+    bar = Progress(
+        TextColumn("sweep", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%  {task.fields[text]}", markup=False),
+        TimeRemainingColumn(),
+        console=notes,
+    )
+    bar.add_task("sweep", total=expected, text="", start=True)
+    return bar
+
+
+def _last_line(trial: Any) -> str:
+    """Why Tune gave a trial up, where the trial itself could not say."""
+    error = trial.get_error()
+    lines = str(error).strip().splitlines() if error else []
+    return lines[-1][:300] if lines else "its process died"
