@@ -1,34 +1,28 @@
-"""One self-contained HTML file on one or several runs; it needs no network."""
+"""One self-contained HTML file; it needs no network and may use none."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
+from plotly.offline import get_plotlyjs
 
 from ..errors import UserError
-from .axis import finite
-from .data import RunData, read_runs
-from .figures import all_figures
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1a1a1a; background: #fff; }
-table { border-collapse: collapse; width: 100%; display: block; overflow-x: auto; }
-th, td { border-bottom: 1px solid #ccc; padding: .3rem .7rem; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 13px; }
-h2 { margin-top: 2.5rem; }
-@media print { h2 { break-after: avoid; } .plotly-graph-div { break-inside: avoid; } }
-"""
+from .assets import SCRIPT, STYLE
+from .data import ReportData, read
+from .headline import headline
+from .section import Section
+from .sections import sections
+from .tables import to_csv, to_html
 
 
 def write_report(paths: Sequence[Path], output: Path) -> Path:
     """Read the runs, write the page, return its path. Raises UserError."""
-    page = render(read_runs(list(paths)))
+    page = render(read(paths))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8")
@@ -37,98 +31,83 @@ def write_report(paths: Sequence[Path], output: Path) -> Path:
     return output
 
 
-def render(runs: Sequence[RunData]) -> str:
+def render(data: ReportData) -> str:
     """The page. Everything that comes from users is escaped."""
-    title = ", ".join(sorted({run.experiment.name for run in runs}))
+    found, title = sections(data), html.escape(data.title)
+    plotly = get_plotlyjs()
     parts = [
-        f"<h1>{html.escape(title)}</h1>",
-        _headline(runs),
-        _table(runs),
-        *_sections(runs),
-        "<h2>Configurations</h2>",
-        *[_configuration(run) for run in runs],
-        "<h2>Made with</h2>",
-        *_profiles(runs),
+        f"<h1>{title}</h1>",
+        *[f'<p class="headline">{html.escape(line)}</p>' for line in headline(data).split("\n")],
+        _contents(found),
+        "<main>",
+        *[_section(one) for one in found],
+        "</main>",
+        "<noscript><p>Figures need JavaScript; the tables hold the same numbers.</p></noscript>",
+        f"<script>{plotly}</script><script>{SCRIPT}</script>",
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(plotly, SCRIPT)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>"
+        f"<title>{title}</title><style>{STYLE}</style></head>"
+        f"<body>{''.join(parts)}</body></html>\n"
     )
 
 
-def _headline(runs: Sequence[RunData]) -> str:
-    sentences = [_sentence(run) for run in runs if run.evaluations]
-    missing = [f"{run.label} has no evaluation yet." for run in runs if not run.evaluations]
-    return "".join(f"<p>{html.escape(text)}</p>" for text in sentences + missing)
-
-
-def _sentence(run: RunData) -> str:
-    last = run.evaluations[-1]
-    where = "test environments" if last["where"] == "driver" else "agents' own environments"
-    nominal = f", {last['nominal']:.1f} in the nominal one" if last.get("nominal") else ""
+def _policy(*scripts: str) -> str:
+    """No network at all, and no script but these: text that slips through does not run."""
+    hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     return (
-        f"{run.label}: after {last['steps']:,} local steps per agent the global policy returns "
-        f"{_number(last['average'])} on average and {_number(last['worst'])} in the worst of "
-        f"{len(last['returns'])} {where}{nominal}."
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 
-def _table(runs: Sequence[RunData]) -> str:
-    head = ("run", "learner", "omega", "K", "E", "steps", "nominal", "average", "worst", "status")
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in _row(run)) + "</tr>"
-        for run in runs
-    )
-    return f"<table><tr>{''.join(f'<th>{h}</th>' for h in head)}</tr>{rows}</table>"
+def _contents(found: Sequence[Section]) -> str:
+    items = "".join(f'<li><a href="#{one.id}">{html.escape(one.title)}</a></li>' for one in found)
+    return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
 
 
-def _row(run: RunData) -> list[Any]:
-    e, last = run.experiment, run.evaluations[-1] if run.evaluations else {}
-    figures = [last.get(name) for name in ("nominal", "average", "worst")]
-    return [
-        run.label,
-        e.learner.name,
-        getattr(e.learner.settings, "omega", ""),
-        e.federation.num_agents,
-        e.federation.sync_interval,
-        last.get("steps", 0),
-        *[_number(value) for value in figures],
-        run.status,
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "n/a" if finite(value) is None else f"{value:.1f}"
-
-
-def _sections(runs: Sequence[RunData]) -> list[str]:
-    sections = []
-    for index, (title, text, figure) in enumerate(all_figures(runs)):
-        # plotly.js travels with the first figure only.
-        plot = figure.to_html(full_html=False, include_plotlyjs=index == 0)
-        sections.append(f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{plot}")
-    return sections
-
-
-def _profiles(runs: Sequence[RunData]) -> list[str]:
-    """Each execution profile once, with the runs it made."""
-    made: dict[str, list[str]] = {}
-    for run in runs:
-        made.setdefault(yaml.safe_dump(run.profile, sort_keys=False), []).append(run.label)
-    return [
-        f"<p>{html.escape(', '.join(labels))}</p><pre>{html.escape(text)}</pre>"
-        for text, labels in made.items()
-    ]
-
-
-def _configuration(run: RunData) -> str:
-    text = yaml.safe_dump(run.experiment.to_dict(), sort_keys=False)
-    digest = run.summary["digest"] if run.summary else "none yet"
-    exemptions = run.summary.get("exemptions", {}) if run.summary else {}
-    text += "".join(f"\n# {law}: {reason}" for law, reason in exemptions.items())
+def _section(one: Section) -> str:
+    title, kind = html.escape(one.title), "" if one.figure is None else ' class="drawn"'
+    text = "".join(f"<p>{html.escape(line)}</p>" for line in one.text.split("\n"))
     return (
-        f"<details><summary>{html.escape(run.label)} (digest {html.escape(str(digest))})</summary>"
-        f"<pre>{html.escape(text)}</pre></details>"
+        f'<section{kind} id="{one.id}" aria-labelledby="{one.id}-title">'
+        f'<h2 id="{one.id}-title">{title}</h2><div class="text" id="{one.id}-text">{text}</div>'
+        f"{_figure(one)}{_table(one)}{_source(one)}</section>"
     )
+
+
+def _figure(one: Section) -> str:
+    if one.figure is None:
+        return ""
+    label = html.escape(f"{one.title}. The numbers are in the table below.")
+    return (
+        f'<figure><div class="plot" role="img" aria-label="{label}" '
+        f'aria-describedby="{one.id}-text" data-figure="{one.id}-figure"></div></figure>'
+        + _block(f"{one.id}-figure", one.figure.to_json())
+    )
+
+
+def _table(one: Section) -> str:
+    """Behind a figure it waits to be opened; without one it is what the section shows."""
+    if one.table is None:
+        return ""
+    body = to_html(one.table, one.title) + (
+        f'<button type="button" data-csv="{one.id}-csv" data-name="{one.id}.csv">'
+        "Download as CSV</button>" + _block(f"{one.id}-csv", json.dumps({"csv": to_csv(one.table)}))
+    )
+    if one.figure is None:
+        return body
+    return f"<details><summary>Table: {html.escape(one.title)}</summary>{body}</details>"
+
+
+def _source(one: Section) -> str:
+    return f'<pre tabindex="0">{html.escape(one.source)}</pre>' if one.source else ""
+
+
+def _block(id: str, text: str) -> str:
+    """JSON that no text inside can end: data, never run."""
+    safe = text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{id}">{safe}</script>'

@@ -1,0 +1,95 @@
+"""Final return against a searched key: which omega?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ..keys import level
+from ..methods import Method
+from ..numbers import is_known, value_text
+from ..section import Cell, Section, Table, section
+from ..studies import Study
+from ..style import COLOURS, Look, figure, look, plain
+
+FIGURES = ("average", "worst")
+MOST_TICKS = 8
+
+
+def return_against_keys(study: Study) -> list[Section | None]:
+    """A section for each of the two keys with most numbers, of three numbers at least."""
+    keys = [key for key in study.numeric_keys() if len(_levels(study, key)) > 2]
+    return [_section(study, key) for key in keys[:2]]
+
+
+def _levels(study: Study, key: str) -> set[float | None]:
+    return {level(method.flat.get(key)) for method in study.shown}
+
+
+def _section(study: Study, key: str) -> Section | None:
+    name = study.names[key]
+    fig = figure(name, "return", FIGURES)
+    for row, which in enumerate(FIGURES, start=1):
+        for index, (title, methods) in enumerate(_lines(study, key).items()):
+            _add(fig, methods, key, which, title, look(index), row)
+    if _is_spread(study, key):
+        fig.update_xaxes(type="log")
+    if len(_levels(study, key)) <= MOST_TICKS:
+        ticks = sorted(x for x in _levels(study, key) if x is not None)
+        fig.update_xaxes(tickvals=ticks, ticktext=[value_text(x) for x in ticks])
+    text = (
+        f"Final return at each {name}, a line for each value of the other keys; bars are 95% "
+        "intervals over seeds and episodes together."
+    )
+    return section(
+        f"against-{study.names[key].replace('.', '-')}",
+        f"Return against {name}",
+        text,
+        figure=fig,
+        table=Table(columns=("method", name, *FIGURES), rows=tuple(_rows(study, key))),
+    )
+
+
+def _lines(study: Study, key: str) -> dict[str, list[Method]]:
+    """Methods by their other keys. Where hardly two share them (random draws) all are points of
+    one cloud."""
+    others = {k: n for k, n in study.names.items() if k != key}
+    lines: dict[str, list[Method]] = {}
+    for method in sorted(study.shown, key=lambda m: level(m.flat.get(key)) or 0.0):
+        lines.setdefault(study.text(method, others) if others else "", []).append(method)
+    return lines if len(lines) <= len(COLOURS) else {"": [m for ms in lines.values() for m in ms]}
+
+
+def _add(
+    fig: go.Figure, methods: Sequence[Method], key: str, which: str, title: str, chosen: Look,
+    row: int,
+) -> None:  # fmt: skip
+    x = np.array([level(m.flat[key]) for m in methods], dtype=np.float64)
+    found = [m.figures[which] for m in methods]
+    lines = len(set(x)) == len(x) > 1
+    fig.add_scatter(
+        x=x, y=[f.estimate for f in found], name=plain(title), legendgroup=plain(title),
+        showlegend=bool(title) and row == 1, mode="lines+markers" if lines else "markers",
+        line={"color": chosen.colour, "dash": chosen.dash, "width": 2},
+        marker={"symbol": chosen.marker, "size": 9, "color": chosen.colour},
+        error_y={
+            "array": [f.high - f.estimate if is_known(f) else 0 for f in found],
+            "arrayminus": [f.estimate - f.low if is_known(f) else 0 for f in found],
+            "thickness": 1.2, "width": 4,
+        },
+        text=[plain(m.label) for m in methods], row=row, col=1,
+    )  # fmt: skip
+
+
+def _is_spread(study: Study, key: str) -> bool:
+    """Whether a logarithmic axis shows the values better: all positive, over a decade."""
+    levels = [x for x in _levels(study, key) if x is not None]
+    return min(levels) > 0 and max(levels) >= 20 * min(levels)
+
+
+def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:
+    for method in study.shown:
+        figures = (method.figures[which] for which in FIGURES)
+        yield method.label, level(method.flat[key]), *figures

@@ -1,0 +1,132 @@
+"""Training episodes of the agents: their mean, and the agent that is worst off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from algorithms.types import Array
+
+from ..methods import Method
+from ..numbers import value_text
+from ..panels import Line, canvas
+from ..parameters import agent_parameters
+from ..runs import RunData
+from ..section import Cell, Section, Table, section
+from ..series import coarser, common, last_tenth, mean_over
+from ..studies import Study
+from ..style import figure, line, look, plain
+
+RETURN = "episode_return"
+X_TITLE = "local steps per agent"
+
+
+class WorstOff(NamedTuple):
+    """The agent whose training episodes returned least over the last tenth of the rounds."""
+
+    agent: int
+    final: float
+    mean: float
+    """Of all agents."""
+
+
+def agent_sections(study: Study) -> list[Section | None]:
+    """Returns over time, and at the end over the parameter in which the agents differ."""
+    return [_over_time(study), _over_parameter(study)]
+
+
+def final_returns(run: RunData) -> Array | None:
+    """Mean return of each agent's training episodes over the last tenth, [K]; None without any."""
+    values_TK = run.training.agents.get(RETURN)
+    if values_TK is None or not len(values_TK):
+        return None
+    means_K = mean_over(values_TK[last_tenth(len(values_TK))], 0)
+    return means_K if np.isfinite(means_K).any() else None
+
+
+def worst_off(run: RunData) -> WorstOff | None:
+    """None where no training episode ended."""
+    means_K = final_returns(run)
+    if means_K is None:
+        return None
+    agent = int(np.nanargmin(means_K))
+    return WorstOff(agent, float(means_K[agent]), float(np.nanmean(means_K)))
+
+
+def _over_time(study: Study) -> Section | None:
+    methods = [m for m in study.methods if any(worst_off(run) for run in m.runs)]
+    drawing = canvas(study, methods, X_TITLE, "return of training episodes")
+    for entry, shared in drawing:
+        _add(drawing.figure, entry, shared)
+    text = (
+        "Returns of training episodes, exploration included: the mean over agents (thick) and the "
+        "worst-off agent (thin, open markers), each the mean over seeds. The worst-off agent of a "
+        "run is the one with the least return over the last tenth of its rounds; the table names "
+        "it, with its physical parameters where they are known."
+    )
+    columns = ("run", "method", "seed", "mean over agents", "worst-off agent", "its return",
+               "its parameters")  # fmt: skip
+    rows = tuple(_rows(methods))
+    table = Table(columns=columns, rows=rows)
+    return section("agents", "Training episodes of the agents", text,
+                   figure=drawing.figure, table=table)  # fmt: skip
+
+
+def _add(fig: go.Figure, entry: Line, shared: dict[str, Any]) -> None:
+    curves = [(run, found) for run in entry.method.runs if (found := worst_off(run))]
+    steps = [coarser(run.training.steps) for run, _ in curves]
+    values_TK = [coarser(run.training.agents[RETURN]) for run, _ in curves]
+    means = [mean_over(values, 1) for values in values_TK]
+    worst = [v[:, found.agent] for v, (_, found) in zip(values_TK, curves, strict=True)]
+    line(fig, *_mean_over_seeds(steps, means), entry.name, entry.look, **shared)
+    quiet = {**shared, "showlegend": False, "opacity": 0.75}
+    line(fig, *_mean_over_seeds(steps, worst), f"{entry.name}, worst-off agent",
+         entry.look._replace(marker=f"{entry.look.marker}-open"), group=entry.name, width=1,
+         **quiet)  # fmt: skip
+
+
+def _mean_over_seeds(steps: list[Array], values: list[Array]) -> tuple[Array, Array]:
+    shared, values_ST = common(steps, values)
+    return shared, values_ST.mean(0)
+
+
+def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
+    for method in methods:
+        for run in method.runs:
+            if (found := worst_off(run)) is not None:
+                own = ", ".join(
+                    f"{name} {value_text(float(values[found.agent]))}"
+                    for name, values in agent_parameters(run).items()
+                )
+                yield (run.label, method.label, run.seed, found.mean, found.agent, found.final,
+                       own or "not known")  # fmt: skip
+
+
+def _over_parameter(study: Study) -> Section | None:
+    """A point per agent of every run, where the agents differ in one known parameter."""
+    points = [(m, run, agent_parameters(run)) for m in study.methods for run in m.runs]
+    names = {name for _, _, own in points for name in own}
+    if len(names) != 1 or len(study.methods) > 7:
+        return None
+    name = names.pop()
+    fig = figure(name, "return of training episodes")
+    rows: list[tuple[Cell, ...]] = []
+    for index, method in enumerate(study.methods):
+        chosen, x, y = look(index), [], []
+        for _, run, own in (p for p in points if p[0] is method and name in p[2]):
+            finals = final_returns(run)
+            for agent, value in enumerate([] if finals is None else finals):
+                x.append(float(own[name][agent]))
+                y.append(float(value))
+                rows.append((method.label, run.seed, agent, x[-1], y[-1]))
+        fig.add_scatter(
+            x=x, y=y, mode="markers", name=plain(method.label),
+            marker={"color": chosen.colour, "symbol": chosen.marker, "size": 9, "opacity": 0.8},
+        )  # fmt: skip
+    columns = ("method", "seed", "agent", name, "return")
+    text = f"Mean return of each agent's training episodes over the last tenth, against its {name}."
+    return section("agents-by-parameter", f"Agents by {name}", text,
+                   figure=fig, table=Table(columns=columns, rows=tuple(rows)))  # fmt: skip

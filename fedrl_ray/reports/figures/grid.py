@@ -1,0 +1,71 @@
+"""Return in each environment of the test grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from algorithms.types import Array
+
+from ... import statistics
+from ...statistics import Interval
+from ..axis import grid_axis
+from ..methods import Method
+from ..panels import canvas
+from ..section import Cell, Section, Table, section
+from ..studies import Study
+from ..style import band, line
+
+
+def return_over_grids(study: Study) -> list[Section | None]:
+    """A section per kind of test grid."""
+    by_axis: dict[str, list[Method]] = {}
+    for method in study.shown:
+        by_axis.setdefault(axis_of(method)[1], []).append(method)
+    return [
+        _section(study, methods, label, index)
+        for index, (label, methods) in enumerate(by_axis.items())
+    ]
+
+
+def _section(study: Study, methods: list[Method], label: str, index: int) -> Section | None:
+    drawing = canvas(study, methods, label, "return")
+    for entry, shared in drawing:
+        means, low, high = grid_intervals(entry.method)
+        x = np.array(axis_of(entry.method)[0])
+        place = {"row": shared["row"], "visible": shared["visible"]}
+        band(drawing.figure, x, low, high, entry.name, entry.look, **place)
+        line(drawing.figure, x, means, entry.name, entry.look, **shared)
+    text = (
+        "Final return in each test environment: mean over seeds with its 95% interval (Student's); "
+        "with one seed the interval is over episodes only."
+    )
+    columns = ("method", label, "return")
+    return section(
+        f"grid-{index + 1}" if index else "grid",
+        "Return over the test grid",
+        text,
+        figure=drawing.figure,
+        table=Table(columns=columns, rows=tuple(_rows(methods))),
+    )
+
+
+def axis_of(method: Method) -> tuple[list[float], str]:
+    """Where the method's test environments lie, [M], and what the axis is."""
+    return grid_axis(method.runs[0].evaluations.dynamics)
+
+
+def grid_intervals(method: Method) -> tuple[Array, Array, Array]:
+    """Mean, low and high per environment, [M] each."""
+    assert method.returns is not None
+    seeds = len(method.returns)
+    samples = method.returns.mean(2) if seeds > 1 else method.returns[0].T
+    low, high = statistics.mean_interval(samples)
+    return samples.mean(0), low, high
+
+
+def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
+    for method in methods:
+        for x, *values in zip(axis_of(method)[0], *grid_intervals(method), strict=True):
+            yield method.label, float(x), Interval(*map(float, values))

@@ -1,0 +1,113 @@
+"""Average and worst return over two searched keys, a number in every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import plotly.graph_objects as go
+
+from ..keys import OMEGA, level
+from ..methods import Method
+from ..numbers import number, value_text
+from ..section import Cell, Section, Table, section
+from ..studies import Study
+from ..style import axis, figure
+from ..verdict import verdicts
+
+FIGURES = ("average", "worst")
+
+
+def heatmaps(study: Study) -> list[Section | None]:
+    """One section where two keys vary together; omega lies along x."""
+    keys = crossed_keys(study)
+    return [] if keys is None else [_section(study, *keys)]
+
+
+def crossed_keys(study: Study) -> tuple[str, str] | None:
+    """The two keys with most values of which at least one pair of methods differs in both ways:
+    x first. None where no grid is filled by half (random draws)."""
+    keys = study.numeric_keys()[:2]
+    if len(keys) < 2:
+        return None
+    x, y = keys if keys[1] != OMEGA else (keys[1], keys[0])
+    columns, rows = _levels(study, x), _levels(study, y)
+    filled = len(_cells(study, x, y))
+    enough = min(len(columns), len(rows)) > 1 and filled > len(columns) * len(rows) / 2
+    return (x, y) if enough else None
+
+
+def _levels(study: Study, key: str) -> list[float]:
+    return sorted({found for m in study.shown if (found := level(m.flat.get(key))) is not None})
+
+
+def _cells(study: Study, x: str, y: str) -> dict[tuple[float, float], Method]:
+    """The method at each pair of values; other keys as in the recommended method."""
+    chosen = _anchor(study)
+    others = [key for key in study.names if key not in (x, y)]
+    cells: dict[tuple[float, float], Method] = {}
+    for method in study.shown:
+        if all(method.flat.get(key) == chosen.flat.get(key) for key in others):
+            cells[level(method.flat[x]) or 0.0, level(method.flat[y]) or 0.0] = method
+    return cells
+
+
+def _anchor(study: Study) -> Method:
+    found = verdicts(study)
+    return found[0].recommended if found else study.shown[0]
+
+
+def _section(study: Study, x: str, y: str) -> Section | None:
+    cells, columns, rows = _cells(study, x, y), _levels(study, x), _levels(study, y)
+    fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in FIGURES])
+    for row, which in enumerate(FIGURES, start=1):
+        grid = [[cells.get((column, r)) for column in columns] for r in rows]
+        fig.add_trace(_heatmap(grid, columns, rows, which, _anchor(study)), row=row, col=1)
+    fig.update_layout(height=140 + 2 * (90 + 48 * len(rows)))
+    fig.update_xaxes(axis(type="category", ticks=""))
+    fig.update_yaxes(axis(type="category", ticks=""))
+    names = {key: study.names[key] for key in study.names if key not in (x, y)}
+    fixed = f" Other keys as in the recommended method: {study.text(_anchor(study), names)}."
+    text = (
+        f"Final return at each {study.names[x]} and {study.names[y]}; the recommended method is "
+        f"marked with a star.{fixed if names else ''} An empty cell has no method with figures."
+    )
+    return section(
+        "heatmap",
+        f"{study.names[x]} and {study.names[y]}",
+        text,
+        figure=fig,
+        table=Table(
+            columns=(study.names[x], study.names[y], "method", *FIGURES),
+            rows=tuple(_rows(cells)),
+        ),
+    )
+
+
+def _heatmap(
+    grid: list[list[Method | None]], columns: list[float], rows: list[float], which: str,
+    anchor: Method,
+) -> go.Heatmap:  # fmt: skip
+    def text(method: Method | None) -> str:
+        if method is None:
+            return ""
+        return f"{number(method.figures[which].estimate)}{' ★' if method is anchor else ''}"
+
+    return go.Heatmap(
+        z=[[m.figures[which].estimate if m else None for m in line] for line in grid],
+        x=[value_text(c) for c in columns],
+        y=[value_text(r) for r in rows],
+        text=[[text(m) for m in line] for line in grid],
+        texttemplate="%{text}",
+        textfont={"size": 14, "color": "#000"},
+        colorscale=[[0, "#ffffff"], [1, "#56b4e9"]],  # black reads on all of it
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        hoverongaps=False,
+        hovertemplate="%{x}, %{y}: %{text}<extra></extra>",
+    )
+
+
+def _rows(cells: dict[tuple[float, float], Method]) -> Iterator[tuple[Cell, ...]]:
+    for (x, y), method in sorted(cells.items(), key=lambda item: item[0]):
+        yield x, y, method.label, *(method.figures[which] for which in FIGURES)

@@ -1,0 +1,148 @@
+"""The answer in plain words."""
+
+from __future__ import annotations
+
+from ..statistics import Interval
+from .data import ReportData
+from .keys import SYNC, setting
+from .methods import Method
+from .numbers import interval_text, is_known, plural
+from .studies import Study
+from .verdict import Verdict, is_gain, is_loss, verdicts
+
+
+def headline(data: ReportData) -> str:
+    """A sentence or two for each study, one study per line."""
+    lines = [line for study in data.studies for line in _of_study(study, alone=_is_alone(data))]
+    return "\n".join(lines) or "Nothing has been run yet."
+
+
+def _is_alone(data: ReportData) -> bool:
+    return len(data.studies) == 1
+
+
+def _of_study(study: Study, *, alone: bool) -> list[str]:
+    prefix = "" if alone else f"{study.title}: "
+    found = verdicts(study)
+    if not found:
+        return [prefix + _so_far(study)]
+    many = len(found) > 1
+    return [
+        prefix + (f"with {_setting(study, verdict)}, " if many else "") + _answer(study, verdict)
+        for verdict in found
+    ]
+
+
+def _answer(study: Study, verdict: Verdict) -> str:
+    if verdict.reference is None:
+        return f"{describe(verdict.recommended)}{_not_compared(study)}"
+    return (
+        f"{compare(study, verdict)} Recommended: {_recommended(study, verdict)}"
+        f"{_not_compared(study)}"
+    )
+
+
+def describe(method: Method) -> str:
+    """One method on its own: `x returns 480 [470, 490] in the average and ... `."""
+    scope = "" if len(method.runs) > 1 else f"; {method.scope}"
+    return (
+        f"{method.label} returns {interval_text(method.figures['average'])} in the average and "
+        f"{interval_text(method.figures['worst'])} in the worst environment "
+        f"({_conditions([method])}{scope})."
+    )
+
+
+def compare(study: Study, verdict: Verdict) -> str:
+    """What the subject gains and loses over the reference, with intervals."""
+    a, b = verdict.subject, verdict.reference
+    average, worst = verdict.effect("average"), verdict.effect("worst")
+    assert b is not None and average is not None and worst is not None
+    names = study.between(a, b)
+    subject, reference = study.text(a, names), study.text(b, names)
+    effects = ((average, AVERAGE), (worst, WORST))
+    clear = " and ".join(f"{_effect(x)} in {where}" for x, where in effects if _is_clear(x))
+    doubts = [(interval_text(x), where) for x, where in effects if not _is_clear(x)]
+    end = f"({_conditions([a, b])}{_caution([a, b])})."
+    if not clear:
+        both = " and ".join(f"{text} in {where}" for text, where in doubts)
+        return f"{subject} shows no clear difference over {reference}: {both} {end}"
+    but = "".join(f", with no clear difference in {where}, {text}" for text, where in doubts)
+    return f"{subject} {clear} over {reference}{but} {end}"
+
+
+AVERAGE, WORST = "the average", "the worst environment"
+
+
+def _effect(interval: Interval) -> str:
+    """`gains 41 [22, 60]`, `loses 3 [1, 5]`."""
+    if is_gain(interval):
+        return f"gains {interval_text(interval)}"
+    return (
+        f"loses {interval_text(Interval(*(-x for x in (interval[0], interval[2], interval[1]))))}"
+    )
+
+
+def _is_clear(interval: Interval) -> bool:
+    return is_gain(interval) or is_loss(interval)
+
+
+def _conditions(methods: list[Method]) -> str:
+    """`5 seeds, E 100`; E only where it is the same."""
+    counts = sorted({len(m.runs) for m in methods})
+    seeds = plural(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} and {counts[1]} seeds"
+    intervals = {m.sync_interval for m in methods}
+    return seeds + (f", E {intervals.pop()}" if len(intervals) == 1 else "")
+
+
+def _caution(methods: list[Method]) -> str:
+    """What the intervals leave out, where there are too few seeds."""
+    if all(len(m.runs) > 1 for m in methods):
+        return ""
+    least = min(methods, key=lambda m: len(m.runs))
+    if not is_known(least.figures["average"]):
+        return "; one seed and one episode: no interval"
+    return "; intervals over episodes only, they say nothing of other seeds"
+
+
+def _recommended(study: Study, verdict: Verdict) -> str:
+    """The method with its E, and which part of the rule decided."""
+    method = verdict.recommended
+    text = study.text(method, study.names)
+    if SYNC not in study.names:
+        text += f", E {method.sync_interval}"
+    if verdict.subject is method:
+        return f"{text}, the smallest omega that is not clearly worse than the best."
+    if verdict.subject.omega > method.omega:
+        return (
+            f"{text}; no larger omega is clearly better in the worst environment without a clear "
+            "loss in the average."
+        )
+    return f"{text}, by the rule stated below."
+
+
+def _not_compared(study: Study) -> str:
+    """Methods that are there, but not complete."""
+    left = [m.label for m in study.methods if m not in study.compared]
+    if not left:
+        return ""
+    names = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
+    return f" Not compared, as not complete or of one seed alone: {names}."
+
+
+def _setting(study: Study, verdict: Verdict) -> str:
+    """The keys that set this setting apart, in words."""
+    method = verdict.recommended
+    keys = {key: name for key, name in study.names.items() if key in setting(method.flat)}
+    return study.text(method, keys)
+
+
+def _so_far(study: Study) -> str:
+    """While no method is complete: what there is."""
+    if not study.shown:
+        names = ", ".join(m.label for m in study.methods)
+        return f"{names}: no evaluation yet."
+    texts = []
+    for method in study.shown[:6]:
+        steps = min(int(run.evaluations.steps[-1]) for run in method.runs)
+        texts.append(f"After {steps:,} local steps per agent {describe(method)}")
+    return " ".join(["Not complete yet.", *texts])

@@ -1,0 +1,102 @@
+"""Keys of experiments: flat, what they are called, and those that decide the numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Flat = dict[str, Any]
+"""Dotted key -> value."""
+
+OMEGA, SYNC = "learner.omega", "federation.sync_interval"
+
+_SHORT = {
+    OMEGA: "omega",
+    SYNC: "E",
+    "federation.num_agents": "K",
+    "learner.name": "learner",
+    "environment.name": "environment",
+    "aggregator.name": "aggregator",
+}
+_PARTS = {"start", "end", "steps", "shape", "low", "high"}
+"""Last parts that say nothing without the key they belong to."""
+_NUMBERS_UNCHANGED = (
+    "name",
+    "seed",
+    "sweep",
+    "checkpoint",
+    "federation.pool",
+    "federation.agents_per_actor",
+    "federation.round_timeout",
+    "federation.max_rewinds",
+)
+_TEST = ("environment", "evaluation", "federation.steps", "federation.num_agents")
+"""Methods are compared where these are equal: same test, same budget, same number of agents."""
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Flat:
+    """Nested sections as dotted keys; an empty section keeps its own key."""
+    flat: Flat = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def identity(flat: Mapping[str, Any]) -> Flat:
+    """The keys that decide the figures of a method: not its seed, its name or where it ran."""
+    return {key: value for key, value in flat.items() if not _below(key, _NUMBERS_UNCHANGED)}
+
+
+def setting(flat: Mapping[str, Any]) -> Flat:
+    """The keys that must be equal for two methods to be compared."""
+    return {
+        key: value
+        for key, value in flat.items()
+        if _below(key, _TEST) and key != "evaluation.every"
+    }
+
+
+def differing(flats: Iterable[Flat]) -> list[str]:
+    """Keys with more than one value, in the order that people name them: learner, omega, E, ..."""
+    flats = list(flats)
+    keys = list(dict.fromkeys(key for flat in flats for key in flat))
+    first = [key for key in ("learner.name", OMEGA, SYNC) if key in keys]
+    ordered = first + [key for key in keys if key not in first]
+    return [k for k in ordered if any(_value(f, k) != _value(flats[0], k) for f in flats)]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """What the project calls a key, else its last part; the whole key where that is ambiguous."""
+    names = {key: _SHORT.get(key) or _last(key) for key in keys}
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else key for key, name in names.items()}
+
+
+def level(value: Any) -> float | None:
+    """A key's value as a number: of a list (one per agent) the mean."""
+    if isinstance(value, list | tuple) and value:
+        levels = [level(v) for v in value]
+        return None if None in levels else sum(x for x in levels if x is not None) / len(levels)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _last(key: str) -> str:
+    parts = key.split(".")
+    return ".".join(parts[-2:]) if parts[-1] in _PARTS and len(parts) > 2 else parts[-1]
+
+
+def _below(key: str, sections: Iterable[str]) -> bool:
+    return any(key == section or key.startswith(f"{section}.") for section in sections)
+
+
+def _value(flat: Mapping[str, Any], key: str) -> Any:
+    """With a mark of its own for a key that is missing, and for True beside 1."""
+    value = flat.get(key, _MISSING)
+    return (isinstance(value, bool), value)
+
+
+_MISSING = object()

@@ -1,0 +1,56 @@
+"""What methods are called: by the keys in which they differ."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .keys import OMEGA, Flat, level
+from .numbers import value_text
+from .runs import RunData
+
+BASELINES = {"fedrq": "QAvg", "fedrdqn": "DQNAvg", "fedrddpg": "DDPGAvg"}
+"""What a learner is at omega 0."""
+
+MAX_KEYS = 4
+"""Methods that differ in more keys than this go by their experiments' names."""
+
+
+def labels_of(groups: Sequence[Sequence[RunData]], names: Mapping[str, str]) -> list[str]:
+    """`omega 0.1, E 100` for each group of runs; names: the keys that differ, as people call them.
+
+    Where nothing differs, or too much to read, the experiment's name; a trial that took over
+    others' states goes by its own.
+    """
+    texts = [_label(group[0], names) for group in groups]
+    counts = Counter(texts)
+    unique = [
+        t if counts[t] == 1 else f"{t}, {g[0].label}" for t, g in zip(texts, groups, strict=True)
+    ]
+    return unique
+
+
+def key_values(flat: Flat, names: Mapping[str, str]) -> str:
+    """`omega 0 (DQNAvg), E 100`: the named keys that the experiment has."""
+    return ", ".join(_part(flat, key, name) for key, name in names.items() if key in flat)
+
+
+def _label(run: RunData, names: Mapping[str, str]) -> str:
+    if run.lineage:
+        return run.label
+    present = [key for key in names if key in run.flat]
+    if not present or len(present) > MAX_KEYS:
+        return run.name
+    return key_values(run.flat, names)
+
+
+def _part(flat: Flat, key: str, name: str) -> str:
+    value = flat[key]
+    text = f"{name} {value_text(value)}"
+    baseline = BASELINES.get(str(flat.get("learner.name")))
+    return f"{text} ({baseline})" if key == OMEGA and _is_zero(value) and baseline else text
+
+
+def _is_zero(value: Any) -> bool:
+    return level(value) == 0.0

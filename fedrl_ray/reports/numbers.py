@@ -1,0 +1,56 @@
+"""Numbers as people read them: as many digits as the interval is worth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..statistics import Interval
+
+
+def number(value: float | None, decimals: int | None = None) -> str:
+    """Three significant digits, `n/a` where there is none: 481, 48.2, 0.0312."""
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    text = f"{value:,.{_decimals(value, 2) if decimals is None else decimals}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.,") else text
+
+
+def interval_text(interval: Interval) -> str:
+    """`41 [22, 60]`, two digits of the half-width; without an interval the estimate alone."""
+    if not is_known(interval):
+        return number(interval.estimate)
+    half, scale = (interval.high - interval.low) / 2, abs(interval.estimate)
+    decimals = _decimals(half, 1) if half > 1e-9 * scale else _decimals(scale, 2)
+    low, high = number(interval.low, decimals), number(interval.high, decimals)
+    return f"{number(interval.estimate, decimals)} [{low}, {high}]"
+
+
+def is_known(interval: Interval) -> bool:
+    """Whether there is an interval: one seed with one episode has none."""
+    return math.isfinite(interval.low) and math.isfinite(interval.high)
+
+
+def value_text(value: Any) -> str:
+    """A value of a key: 0.1, 100, none, [0, 0.1]."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(value_text(v) for v in value)}]"
+    return str(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that leave `digits + 1` significant digits, at most 4."""
+    if not math.isfinite(value) or value == 0:
+        return 0
+    return min(4, max(0, digits - math.floor(math.log10(abs(value)))))

@@ -1,0 +1,50 @@
+"""Physical parameters of a run's agents, where they can be known without running user code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from algorithms.types import Array
+
+from .. import plugins
+from ..errors import UserError
+from .runs import RunData
+
+_USERS_OWN = "gymnasium"
+"""The family that builds environments from code which is not ours."""
+
+
+def agent_parameters(run: RunData) -> dict[str, Array]:
+    """Parameters in which the agents differ, [K] each; empty where they are not known."""
+    k = run.flat["federation.num_agents"]
+    if run.evaluations.where == "agents":
+        drawn = {n: np.array(v, dtype=np.float64) for n, v in run.evaluations.dynamics.items()}
+    else:
+        drawn = _drawn(run, k)
+    return {n: v for n, v in drawn.items() if v.shape == (k,) and len(np.unique(v)) > 1}
+
+
+def _drawn(run: RunData, k: int) -> dict[str, Array]:
+    section: Mapping[str, Any] = run.config["environment"]
+    if section["name"] == _USERS_OWN:
+        return _listed(section.get("perturb"))
+    keys = {key: value for key, value in section.items() if key != "name"}
+    try:
+        cls = plugins.load("environments", section["name"])
+        family = cls(cls.Config(**keys))
+        drawn: dict[str, Array] = family.draw(
+            family.config.perturb, seed=run.seed, agent_ids=range(k)
+        )
+    except (UserError, ValidationError, ImportError, TypeError):
+        return {}  # of another version, or its packages are not installed here
+    return drawn
+
+
+def _listed(perturb: Any) -> dict[str, Array]:
+    """Values that the experiment lists, one per agent."""
+    pairs = perturb.items() if isinstance(perturb, Mapping) else ()
+    return {n: np.array(v, dtype=np.float64) for n, v in pairs if isinstance(v, list)}

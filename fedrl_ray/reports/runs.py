@@ -1,0 +1,108 @@
+"""One run directory as a report needs it: small arrays, however long its logs are.
+
+config.yaml is read as plain data: a report builds no environment, so it runs none of a user's code
+and needs none of the packages that the run needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import checkpoints, run_directory
+from ..config_files import read_yaml
+from ..errors import UserError
+from ..run_directory import CONFIG, EVALUATIONS, METRICS
+from .keys import Flat, flatten
+from .logs import EvaluationLog, TrainingLog, evaluation_log, training_log
+
+LINEAGE = "lineage.jsonl"
+
+_REQUIRED: dict[str, type] = {
+    "name": str,
+    "seed": int,
+    "federation.num_agents": int,
+    "federation.steps": int,
+    "federation.sync_interval": int,
+    "learner.name": str,
+    "environment.name": str,
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunData:
+    """One run: its experiment, its logs in brief, its summary if it has ended."""
+
+    path: Path
+    label: str
+    config: dict[str, Any]
+    status: str
+    """`completed`, `interrupted` or `not ended`; in a sweep what it says of the trial."""
+    reason: str | None
+    """Why a trial failed."""
+    evaluations: EvaluationLog
+    training: TrainingLog
+    summary: dict[str, Any]
+    """Empty while a run has not ended."""
+    profile: dict[str, Any]
+    """The execution profile that made the newest checkpoint; empty without one."""
+    lineage: list[dict[str, Any]]
+    """What a trial of population based training took over from others."""
+
+    @cached_property
+    def flat(self) -> Flat:
+        """The experiment by dotted keys."""
+        return flatten(self.config)
+
+    @property
+    def seed(self) -> int:
+        """The experiment's seed."""
+        return int(self.config["seed"])
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return str(self.config["name"])
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole budget was spent: only then is a run compared with others."""
+        return self.status == "completed"
+
+
+def read_run(
+    path: Path, label: str, *, status: str | None = None, reason: str | None = None
+) -> RunData:
+    """Read a run directory. Raises UserError where it does not read."""
+    config = _config(path / CONFIG)
+    summary = run_directory.read_summary(path)
+    own = "not ended" if summary is None else str(summary["status"])
+    return RunData(
+        path=path,
+        label=label,
+        config=config,
+        status=own if status is None else status,
+        reason=reason,
+        evaluations=evaluation_log(path / EVALUATIONS),
+        training=training_log(path / METRICS, config["federation"]),
+        summary=summary or {},
+        profile=_profile(path),
+        lineage=run_directory.read_rows(path / LINEAGE),
+    )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    config = read_yaml(path)
+    flat = flatten(config)
+    for key, kind in _REQUIRED.items():
+        value = flat.get(key)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UserError(f"{path}: not the experiment of a run: {key} is {value!r}")
+    return config
+
+
+def _profile(path: Path) -> dict[str, Any]:
+    found = checkpoints.existing(path / "checkpoints")
+    return checkpoints.read_manifest(found[-1]).profile if found else {}

@@ -1,0 +1,55 @@
+"""All sections of a report, in their order: one call for a page or a dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from . import overview
+from .data import ReportData
+from .figures.against_key import return_against_keys
+from .figures.agents import agent_sections
+from .figures.cost import cost
+from .figures.differences import differences
+from .figures.front import fronts
+from .figures.grid import return_over_grids
+from .figures.heatmap import heatmaps
+from .figures.learning import learning_curves
+from .figures.lineage import lineages
+from .figures.training import drift, losses
+from .section import Section
+from .studies import Study
+
+
+def sections(data: ReportData) -> list[Section]:
+    """What there is to show: the answer first, then how it came about, then what was run."""
+    many = len(data.studies) > 1
+    found = []
+    for index, study in enumerate(data.studies, start=1):
+        for one in of_study(study):
+            found.append(_of_many(one, study, index) if many else one)
+    missing = [overview.missing(data)]
+    whole = [overview.all_runs(data), overview.configurations(data), overview.made_with(data)]
+    return [*missing, *found, *whole] if data.problems else [*found, *missing, *whole]
+
+
+def of_study(study: Study) -> Iterator[Section]:
+    """The figures of one environment; only those that have something to show."""
+    candidates = [
+        *fronts(study),
+        *differences(study),
+        *return_over_grids(study),
+        *return_against_keys(study),
+        *heatmaps(study),
+        *learning_curves(study),
+        *lineages(study),
+        *agent_sections(study),
+        drift(study),
+        *losses(study),
+        cost(study),
+    ]
+    return (one for one in candidates if one is not None)
+
+
+def _of_many(one: Section, study: Study, index: int) -> Section:
+    return replace(one, id=f"{one.id}-{index}", title=f"{study.title}: {one.title}")

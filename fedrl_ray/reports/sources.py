@@ -1,0 +1,162 @@
+"""From paths to runs: run directories, sweeps, folders of either; what is missing has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config_files import read_yaml
+from ..errors import UserError
+from ..run_directory import CONFIG, EVALUATIONS, METRICS
+from ..sweeps.directory import SWEEP, Trial, is_sweep, read_trials
+from .numbers import value_text
+from .runs import RunData, read_run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A run that is missing, or is not like the others, and why."""
+
+    run: str
+    status: str
+    point: dict[str, Any]
+    """Keys that set the trial apart, the seed among them; empty for a run of its own."""
+    reason: str
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{key} {value_text(value)}" for key, value in self.point.items())
+        return f"{self.run}: {self.status}{f' at {where}' if where else ''}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepInfo:
+    """What a sweep was to do."""
+
+    path: Path
+    config: dict[str, Any]
+    """Its section `sweep`."""
+    trials: tuple[Trial, ...]
+
+
+@dataclass
+class Found:
+    """What lies at some paths."""
+
+    runs: list[RunData] = field(default_factory=list)
+    sweeps: list[SweepInfo] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
+
+    def is_new(self, path: Path) -> bool:
+        """Whether a directory has not been read yet, under this or another name."""
+        before = len(self.seen)
+        self.seen.add(path.resolve())
+        return len(self.seen) > before
+
+
+def find(paths: Sequence[Path]) -> Found:
+    """Everything at the paths. Raises UserError where there is nothing, or where a run that was
+    named itself does not read; one in a folder that does not read is a problem with a name."""
+    found = Found()
+    for path in paths:
+        if is_sweep(path):
+            _add_sweep(found, path)
+        elif (path / CONFIG).is_file():
+            _add_run(found, path)
+        else:
+            _add_folder(found, path)
+    return found
+
+
+def _add_run(found: Found, path: Path) -> None:
+    if found.is_new(path):
+        found.runs.append(read_run(path, path.resolve().name))
+
+
+def _add_folder(found: Found, path: Path) -> None:
+    below = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+    inside = [p for p in below if is_sweep(p) or (p / CONFIG).is_file()]
+    if not inside:
+        raise UserError(f"{path}: neither a run directory nor a folder of them, nor a sweep")
+    for folder in inside:
+        _add_if_it_reads(found, folder)
+    for folder in _strangers(below, inside):
+        found.problems.append(
+            Problem(run=folder.name, status="passed over", point={}, reason=f"it has no {CONFIG}")
+        )
+
+
+def _add_if_it_reads(found: Found, path: Path) -> None:
+    """Add what lies there; if it does not read, say so and go on."""
+    try:
+        (_add_sweep if is_sweep(path) else _add_run)(found, path)
+    except UserError as error:
+        problem = Problem(run=path.name, status="does not read", point={}, reason=str(error))
+        found.problems.append(problem)
+
+
+def _strangers(below: Sequence[Path], inside: Sequence[Path]) -> Iterator[Path]:
+    """Folders with the logs of a run, but no experiment."""
+    for path in below:
+        if path not in inside and any((path / log).is_file() for log in (METRICS, EVALUATIONS)):
+            yield path
+
+
+def _add_sweep(found: Found, path: Path) -> None:
+    if not found.is_new(path):
+        return
+    config = read_yaml(path / SWEEP).get("sweep")
+    trials = tuple(_checked(path, trial) for trial in read_trials(path))
+    info = SweepInfo(path=path, config=config if isinstance(config, dict) else {}, trials=trials)
+    found.sweeps.append(info)
+    for trial in trials:
+        _add_trial(found, path / "trials" / trial.name, trial)
+
+
+def _checked(sweep: Path, trial: Trial) -> Trial:
+    """A name is one folder inside the sweep, never a way out of it. Raises UserError."""
+    name, point = trial.name, trial.point
+    if not isinstance(name, str) or Path(name).name != name or not isinstance(point, dict):
+        raise UserError(f"{sweep}: trials.json names no trial of a sweep: {name!r}")
+    return trial
+
+
+def _add_trial(found: Found, path: Path, trial: Trial) -> None:
+    if (path / CONFIG).is_file() and found.is_new(path):
+        try:
+            run = read_run(path, trial.name, status=str(trial.status), reason=trial.reason)
+            found.runs.append(run)
+        except UserError as error:
+            found.problems.append(_problem(trial, "does not read", str(error)))
+            return
+    reason = None if trial.status == "completed" else _reason(trial)
+    if not (path / CONFIG).is_file():
+        lost = trial.status in ("completed", "stopped")
+        reason = "its run directory is missing" if lost else reason
+    if reason:
+        found.problems.append(_problem(trial, str(trial.status), reason))
+
+
+_WORDS = {
+    "pending": "it has not begun",
+    "running": "it has not ended",
+    "stopped": "by the scheduler, before its budget was spent",
+    "failed": "no reason was given",
+}
+
+
+def _reason(trial: Trial) -> str:
+    return _last_line(trial.reason) or _WORDS.get(trial.status, "no reason was given")
+
+
+def _last_line(text: str | None) -> str:
+    """The line of a traceback that says what happened."""
+    lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
+    return lines[-1][:500] if lines else ""
+
+
+def _problem(trial: Trial, status: str, reason: str) -> Problem:
+    point = trial.point | {"seed": trial.seed}
+    return Problem(run=trial.name, status=status, point=point, reason=reason)

@@ -1,0 +1,105 @@
+"""Studies: the methods that met the same environment, on one page side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from .keys import Flat, differing, identity, level, short_names
+from .labels import key_values, labels_of
+from .methods import Method, chosen, grouped
+from .numbers import value_text
+from .runs import RunData
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Study:
+    """Methods on one environment.
+
+    title: the environment. names: keys in which its methods differ -> what they are called.
+    """
+
+    title: str
+    methods: tuple[Method, ...]
+    names: dict[str, str]
+
+    @property
+    def compared(self) -> tuple[Method, ...]:
+        """Methods whose figures are those of the whole budget. Where some have several seeds, one
+        seed alone is not compared: its interval is over episodes only, and looks too sure."""
+        complete = [m for m in self.methods if m.complete and m.figures]
+        most = max((len(m.runs) for m in complete), default=0)
+        return tuple(m for m in complete if len(m.runs) >= min(2, most))
+
+    @property
+    def shown(self) -> tuple[Method, ...]:
+        """Methods with figures, complete or not."""
+        return tuple(m for m in self.methods if m.figures)
+
+    @cached_property
+    def settings(self) -> list[tuple[Method, ...]]:
+        """Compared methods by what they were tested on, for how long and with how many agents."""
+        groups: dict[str, list[Method]] = {}
+        for method in self.compared:
+            groups.setdefault(method.setting, []).append(method)
+        return [tuple(group) for group in groups.values()]
+
+    def between(self, a: Method, b: Method) -> dict[str, str]:
+        """The named keys in which two methods differ."""
+        keys = differing([a.flat, b.flat])
+        return {key: name for key, name in self.names.items() if key in keys}
+
+    def text(self, method: Method, names: Mapping[str, str]) -> str:
+        """A method by some of its keys; its whole label where they are none of its own."""
+        return key_values(method.flat, names) or method.label
+
+    def numeric_keys(self) -> list[str]:
+        """Keys with more than one number, those with most values first; omega before others."""
+        levels = {key: {level(m.flat.get(key)) for m in self.methods} for key in self.names}
+        numeric = [key for key, found in levels.items() if None not in found]
+        return sorted(numeric, key=lambda key: -len(levels[key]))
+
+
+def studies_of(runs: Sequence[RunData]) -> list[Study]:
+    """Runs by environment, then by method."""
+    by_environment: dict[str, list[RunData]] = {}
+    for run in runs:
+        by_environment.setdefault(_title(run.flat), []).append(run)
+    return [_study(title, found) for title, found in by_environment.items()]
+
+
+def _title(flat: Flat) -> str:
+    source = flat.get("environment.id") or flat.get("environment.factory")
+    return f"{flat['environment.name']}{f' {source}' if source else ''}"
+
+
+def _study(title: str, runs: Sequence[RunData]) -> Study:
+    groups = grouped(runs)
+    flats = [identity(group[0].flat) for group in groups]
+    names = short_names(differing(flats))
+    shared = {key: name for key, name in names.items() if all(key in flat for flat in flats)}
+    methods = [
+        _method(label, group)
+        for label, group in zip(labels_of(groups, shared), groups, strict=True)
+    ]
+    order = sorted(methods, key=lambda m: _order(m, list(shared)))
+    return Study(title=title, methods=tuple(order), names=shared)
+
+
+def _method(label: str, group: Sequence[RunData]) -> Method:
+    runs = chosen(group)
+    return Method(
+        label=label,
+        flat=identity(group[0].flat),
+        runs=tuple(runs),
+        left_out=tuple(run for run in group if run not in runs),
+    )
+
+
+def _order(method: Method, keys: Sequence[str]) -> list[tuple[bool, float, str]]:
+    """Numbers by size, texts by letter; trials that stand alone by their names."""
+    if any(run.lineage for run in (*method.runs, *method.left_out)):
+        return [(True, 0.0, method.label)]
+    values = [method.flat[key] for key in keys]
+    return [(level(v) is None, level(v) or 0.0, value_text(v)) for v in values]

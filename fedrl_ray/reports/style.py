@@ -1,0 +1,121 @@
+"""How figures look: colours, dashes and markers that tell methods apart with no colour vision."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from algorithms.types import Array
+
+# Okabe and Ito, the dark ones first; yellow (#F0E442) is too light for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px,1px,2px,1px,2px")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+
+ONE_PANEL, PANEL, TOP, BOTTOM = 330, 260, 40, 110
+"""Heights in pixels. Three panels fit on a printed page."""
+
+
+class Look(NamedTuple):
+    """How a line is told from others."""
+
+    colour: str
+    dash: str
+    marker: str
+
+
+def look(index: int) -> Look:
+    """Colour, dash and marker together; after seven they come again in other pairs."""
+    turn, place = divmod(index, len(COLOURS))
+    shifted = (place + turn) % len(COLOURS)
+    return Look(COLOURS[place], DASHES[shifted], MARKERS[shifted])
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is, in lines: it reads markup."""
+    return html.escape(text, quote=False).replace("\n", "<br>")
+
+
+def figure(x_title: str, y_title: str, panels: Sequence[str] = ("",)) -> go.Figure:
+    """An empty figure, a panel above the other where there are several, the legend below."""
+    rows = max(1, len(panels))
+    titles = [plain(title) for title in panels] if any(panels) else None
+    inner = ONE_PANEL if rows == 1 else PANEL * rows
+    fig = make_subplots(
+        rows=rows, cols=1, shared_xaxes=True, subplot_titles=titles,
+        vertical_spacing=50 / inner if rows > 1 else 0,
+    )  # fmt: skip
+    fig.update_layout(layout(inner + TOP + BOTTOM))
+    fig.update_annotations(x=0, xanchor="left", font_size=14)  # the tools are on the right
+    fig.update_yaxes(axis(title_text=y_title))
+    fig.update_xaxes(axis())
+    fig.update_xaxes(title_text=x_title, row=rows, col=1)
+    return fig
+
+
+def layout(height: int) -> dict[str, Any]:
+    """What all figures share. No width: a figure is as wide as its place."""
+    return {
+        "template": "plotly_white",
+        "font": {"size": 14, "color": "#1a1a1a"},
+        "height": height,
+        "margin": {"l": 10, "r": 16, "t": TOP, "b": 10},
+        "legend": {
+            "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom",
+            "x": 0, "xanchor": "left", "font": {"size": 13},
+        },
+        "hoverlabel": {"align": "left"},
+    }  # fmt: skip
+
+
+def axis(**more: Any) -> dict[str, Any]:
+    """An axis that makes room for its own labels."""
+    own = {"automargin": True, "zeroline": False, "linecolor": "#888", "ticks": "outside"}
+    return own | {"title_font_size": 14, "title_standoff": 8} | more
+
+
+def scale(curves: Sequence[Array]) -> dict[str, Any]:
+    """A logarithmic axis where positive values span a decade: labels at 1, 2, 5 or decades."""
+    low, high = min(c.min() for c in curves), max(c.max() for c in curves)
+    if low <= 0 or high < 10 * low:
+        return {}
+    digits = (1, 2, 5) if high < 300 * low else (1,)
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    ticks = [digit * 10.0**decade for decade in decades for digit in digits]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+
+
+def line(
+    fig: go.Figure, x: Sequence[float] | Array, y: Sequence[float] | Array, name: str,
+    chosen: Look, *, group: str = "", width: float = 2, shape: str = "linear", **more: Any,
+) -> None:  # fmt: skip
+    """A line with a dozen markers; what has the same group is shown and hidden together."""
+    fig.add_scatter(
+        x=x, y=y, name=plain(name), legendgroup=plain(group or name), mode="lines+markers",
+        line={"color": chosen.colour, "dash": chosen.dash, "width": width, "shape": shape},
+        marker={"symbol": chosen.marker, "size": 7, "maxdisplayed": 12},
+        col=1, **more,
+    )  # fmt: skip
+
+
+def band(
+    fig: go.Figure, x: Array, low: Array, high: Array, group: str, chosen: Look, **more: Any
+) -> None:
+    """The interval around a line, shown and hidden with it; nothing where it is unknown."""
+    if not len(x) or not np.isfinite(low).all():
+        return
+    fig.add_scatter(
+        x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]),
+        fill="toself", fillcolor=_faint(chosen.colour), line={"width": 0}, mode="lines",
+        legendgroup=plain(group), showlegend=False, hoverinfo="skip", col=1, **more,
+    )  # fmt: skip
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
