@@ -1,13 +1,14 @@
-"""Figures over seeds and test environments, with intervals (docs/statistics.md).
+"""Figures over seeds and test environments, with intervals; docs/statistics.md has the reasons.
 
 Shape letters: S seeds (independently trained policies), M test environments, R episodes in each,
-T points of a curve, B bootstrap resamples.
+J ways to halve the episodes, T points of a curve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,8 +17,11 @@ from scipy import stats
 
 from algorithms.types import Array
 
-MAX_NUMBERS = 2_000_000
-"""Numbers that one chunk of resamples may hold: 16 MB."""
+MAX_HALVINGS = 50
+"""Ways to halve the episodes; more would cost memory and change little."""
+
+Variance = tuple[float, int]
+"""An estimated variance and its degrees of freedom."""
 
 
 class Interval(NamedTuple):
@@ -30,10 +34,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Figure:
-    """A weighted mean of sorted returns: what a set of mean returns is worth in one number.
+    """A weighted mean of sorted mean returns.
 
-    weights: of n values in ascending order, [n], summing to 1. pooled: the figure is taken once,
-    over the S x M mean returns of all seeds; else it is taken for each seed and averaged.
+    weights: of n values in ascending order, [n], summing to 1. pooled: taken once, over the S x M
+    mean returns of all seeds; else taken for each seed and averaged.
     """
 
     text: str
@@ -45,178 +49,232 @@ class Figure:
         means_M = np.asarray(means_M, dtype=np.float64)
         return np.asarray(np.sort(means_M, axis=-1) @ self.weights(means_M.shape[-1]))
 
-    def of_seeds(self, means_SM: Array) -> Array:
-        """Of mean returns of S seeds, [..., S, M] -> [...]."""
-        if self.pooled:
-            return self(means_SM.reshape(*means_SM.shape[:-2], -1))
-        return np.asarray(self(means_SM).mean(-1))
-
 
 def cvar(means_M: Array, fraction: float) -> Array:
     """Mean of the worst `fraction` of the environments, [..., M] -> [...].
 
-    The environment at the border counts in part: 0.25 of 11 environments is the two worst and
-    three quarters of the third. fraction 1 is the mean; 1/M and below is the minimum.
+    The environment at the border counts in part: 0.25 of 11 environments are the two worst and
+    three quarters of the third. fraction 1 is the mean; 1 / M and below is the minimum.
     """
-    return Figure("", lambda n: cvar_weights(n, fraction))(means_M)
+    return Figure("", partial(cvar_weights, fraction=fraction))(means_M)
 
 
 def cvar_weights(n: int, fraction: float) -> Array:
-    """clip(k - i, 0, 1) / k of the values i = 0, ..., n - 1, where k = fraction * n."""
+    """clip(k - i, 0, 1) / k for the values i = 0, ..., n - 1, where k = fraction * n."""
     if not 0 < fraction <= 1:
         raise ValueError(f"fraction must lie in (0, 1], got {fraction}")
     return np.asarray(np.clip(fraction * n - np.arange(n), 0, 1) / (fraction * n))
 
 
 def percentile_weights(n: int, percent: float) -> Array:
-    """Linear between order statistics, as numpy.percentile."""
+    """Linear between neighbours, as numpy.percentile."""
     return np.asarray(np.clip(1 - np.abs(np.arange(n) - percent / 100 * (n - 1)), 0, None))
 
 
 def iqm_weights(n: int) -> Array:
-    """The middle half: scipy.stats.trim_mean(values, 0.25)."""
-    cut = n // 4
-    kept = (np.arange(n) >= cut) & (np.arange(n) < n - cut)
+    """The middle half, as scipy.stats.trim_mean(values, 0.25)."""
+    kept = np.ones(n)
+    kept[: n // 4] = kept[n - n // 4 :] = 0
     return np.asarray(kept / kept.sum())
 
 
 FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
-        "average": Figure("mean over the test environments", lambda n: np.full(n, 1 / n)),
-        "worst": Figure("minimum over the test environments", lambda n: np.eye(n)[0]),
-        "cvar10": Figure("mean of the worst 10% of them", lambda n: cvar_weights(n, 0.1)),
-        "cvar25": Figure("mean of the worst 25% of them", lambda n: cvar_weights(n, 0.25)),
-        "iqm": Figure("interquartile mean over seeds and environments", iqm_weights, pooled=True),
-        "p10": Figure("10th percentile over them", lambda n: percentile_weights(n, 10)),
-        "p50": Figure("median over them", lambda n: percentile_weights(n, 50)),
-        "p90": Figure("90th percentile over them", lambda n: percentile_weights(n, 90)),
+        "average": Figure("mean of test environments", partial(cvar_weights, fraction=1)),
+        "worst": Figure("worst test environment", lambda n: np.eye(n)[0]),
+        "cvar10": Figure("mean of the worst 10%", partial(cvar_weights, fraction=0.1)),
+        "cvar25": Figure("mean of the worst 25%", partial(cvar_weights, fraction=0.25)),
+        "iqm": Figure("interquartile mean, seeds pooled", iqm_weights, pooled=True),
+        "p10": Figure("10th percentile", partial(percentile_weights, percent=10)),
+        "p50": Figure("median", partial(percentile_weights, percent=50)),
+        "p90": Figure("90th percentile", partial(percentile_weights, percent=90)),
     }
 )
 """By name. `iqm` is rliable's: over the mean returns of all seeds and environments at once."""
 
 
-def scope(returns_SMR: Array) -> str:
+def scope(*returns_SMR: Array) -> str:
     """What an interval of these returns speaks of, to be printed beside it."""
-    seeds, _, episodes = _checked(returns_SMR).shape
+    seeds = min(len(_checked(x)) for x in returns_SMR)
+    episodes = min(x.shape[2] for x in returns_SMR)
     if seeds > 1:
         return "seeds and episodes" if episodes > 1 else "seeds"
     return "one seed: interval over episodes only" if episodes > 1 else "one episode: no interval"
 
 
 def estimate(returns_SMR: Array, figure: str | Figure) -> float:
-    """The figure of every seed's environment means, averaged over seeds (`iqm`: pooled)."""
-    return float(_figure(figure).of_seeds(_checked(returns_SMR).mean(-1)))
+    """The figure of each seed's environment means, averaged over seeds (`iqm`: pooled).
+
+    As logged, not corrected for bias: the minimum of noisy means lies below the minimum of the
+    true ones.
+    """
+    return _of_seeds(_checked(returns_SMR).mean(2), _figure(figure))
 
 
-def interval(
-    returns_SMR: Array,
-    figure: str | Figure,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """A figure with its interval; `scope` says what it speaks of."""
-    returns_SMR, figure = _checked(returns_SMR), _figure(figure)
-    draws_B = _resampled([returns_SMR], figure, resamples=resamples, seed=seed)[0]
-    centres = (estimate(returns_SMR, figure), cross_fitted(returns_SMR, figure))
-    return _bracket(centres, draws_B, _freedom(returns_SMR), level)
+def interval(returns_SMR: Array, figure: str | Figure, *, level: float = 0.95) -> Interval:
+    """A figure with its interval.
+
+    Student's, from the spread between seeds and what episodes add that all seeds share. It spans
+    two estimates: the plain one, where noise picks the worst environment as much as the policy
+    does (biased low for `worst` and `cvar`), and one where half of the episodes picks and the
+    other half values (biased high). With one seed it speaks of episodes only, with one episode it
+    cannot see the bias, with one of both it is NaN: see `scope`.
+    """
+    return _interval([_checked(returns_SMR)], _figure(figure), level)
 
 
 def difference(
-    a_SMR: Array,
-    b_SMR: Array,
-    figure: str | Figure,
-    *,
-    level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
+    a_SMR: Array, b_SMR: Array, figure: str | Figure, *, level: float = 0.95
 ) -> Interval:
-    """Figure of a minus that of b."""
-    pair, figure = [_checked(a_SMR), _checked(b_SMR)], _figure(figure)
-    a_B, b_B = _resampled(pair, figure, resamples=resamples, seed=seed)
-    plain = estimate(pair[0], figure) - estimate(pair[1], figure)
-    crossed = cross_fitted(pair[0], figure) - cross_fitted(pair[1], figure)
-    return _bracket((plain, crossed), a_B - b_B, min(map(_freedom, pair)), level)
+    """Figure of a minus that of b, with its interval (Welch's where `interval` is Student's).
+
+    Seeds count as independent, since equal seed numbers do not make two methods learn alike.
+    Where a and b have the same environments and episodes, what an episode does to both cancels.
+    """
+    return _interval([_checked(a_SMR), _checked(b_SMR)], _figure(figure), level)
 
 
 def probability_of_improvement(a_SM: Array, b_SM: Array, *, level: float = 0.95) -> Interval:
-    """Mean over environments of P(X > Y) + P(X = Y) / 2, X of a seed of a, Y of one of b."""
-    a_SM, b_SM = (_checked(np.asarray(x)[..., None])[..., 0] for x in (a_SM, b_SM))
+    """Mean over environments of P(X > Y) + P(X = Y) / 2, X of a seed of a, Y of one of b.
+
+    rliable's figure. Wilson's interval with n = min(S_a, S_b), as the variance is at most
+    p (1 - p) / n whatever the returns; it stays wide where three seeds beat three.
+    """
+    a_SM, b_SM = (_checked(np.expand_dims(x, -1))[..., 0] for x in (a_SM, b_SM))
     if a_SM.shape[1] != b_SM.shape[1]:
-        raise ValueError(f"both must have the same environments, got {a_SM.shape}, {b_SM.shape}")
-    value = float((np.sign(a_SM[:, None] - b_SM[None]) / 2 + 0.5).mean())
+        raise ValueError(f"environments must be the same, got {a_SM.shape[1]} and {b_SM.shape[1]}")
+    p = float((np.sign(a_SM[:, None] - b_SM[None]) / 2 + 0.5).mean())
     n, z = min(len(a_SM), len(b_SM)), float(stats.norm.ppf((1 + level) / 2))
-    centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
-    return Interval(value, max(0.0, float(centre - half)), min(1.0, float(centre + half)))
+    centre, half = p + z**2 / (2 * n), z * float(np.sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2))
+    low, high = ((centre + side * half) / (1 + z**2 / n) for side in (-1, 1))
+    return Interval(p, max(0.0, min(p, low)), min(1.0, max(p, high)))
 
 
 def mean_interval(values_ST: Array, *, level: float = 0.95) -> tuple[Array, Array]:
-    """Student's interval of the mean over seeds, [S, T] -> low [T], high [T]; one seed: NaN."""
+    """Student's interval of the mean over seeds, [S, T] -> low [T], high [T]; NaN for one seed."""
     values_ST = np.asarray(values_ST, dtype=np.float64)
     if values_ST.size == 0 or not np.isfinite(values_ST).all():
-        raise ValueError("values must be finite and not empty")
+        raise ValueError("values must be finite and at least one")
     seeds, mean_T = len(values_ST), values_ST.mean(0)
     if seeds == 1:
-        return np.full_like(mean_T, np.nan), np.full_like(mean_T, np.nan)
-    quantile = stats.t.ppf((1 + level) / 2, seeds - 1)
-    half_T = quantile * values_ST.std(0, ddof=1) / np.sqrt(seeds)
+        return mean_T * np.nan, mean_T * np.nan
+    half_T = stats.t.ppf((1 + level) / 2, seeds - 1) * stats.sem(values_ST, axis=0)
     return mean_T - half_T, mean_T + half_T
 
 
-def cross_fitted(returns_SMR: Array, figure: Figure) -> float:
-    """The figure with environments sorted by R - 1 episodes and valued by the one left out."""
-    episodes = returns_SMR.shape[-1]
-    if episodes == 1:
-        return estimate(returns_SMR, figure)
-    others_SMR = (returns_SMR.sum(-1, keepdims=True) - returns_SMR) / (episodes - 1)
-    values_RSM, others_RSM = np.moveaxis(returns_SMR, -1, 0), np.moveaxis(others_SMR, -1, 0)
+class _Parts(NamedTuple):
+    """What seeds and episodes contribute: the figure, [S] and [S, R]."""
+
+    centre: float
+    seeds: Array
+    episodes: Array
+    """Less the mean of each seed."""
+
+
+def _interval(samples: Sequence[Array], figure: Figure, level: float) -> Interval:
+    """Of the first sample's figure less that of the second, if there is one."""
+    plain, split = [_plain(x, figure) for x in samples], [_split(x, figure) for x in samples]
+    first, *second = [_of_seeds(x.mean(2), figure) for x in samples]
+    centre = first - sum(second)
+    if any(len(x) == x.shape[2] == 1 for x in samples):
+        return Interval(centre, float("nan"), float("nan"))
+    paired = len({x.shape[1:] for x in samples}) == 1
+    low, high = _around([centre], _half(plain, paired, level))
+    ends = _around(_unpicked(plain, split), _half(split, paired, level))
+    return Interval(centre, min(low, *ends), max(high, *ends))
+
+
+def _unpicked(plain: Sequence[_Parts], split: Sequence[_Parts]) -> list[float]:
+    """The estimate by halves; of a difference three, as the biases of two need not cancel: each
+    is also taken halfway to its plain estimate."""
+    ends = [x.centre for x in split]
+    if len(ends) == 1:
+        return ends
+    halfway = [(x.centre + y.centre) / 2 for x, y in zip(plain, split, strict=True)]
+    return [ends[0] - ends[1], ends[0] - halfway[1], halfway[0] - ends[1]]
+
+
+def _around(centres: Sequence[float], half: float) -> tuple[float, float]:
+    return min(centres) - half, max(centres) + half
+
+
+def _plain(x_SMR: Array, figure: Figure) -> _Parts:
+    """Environments sorted by all their episodes."""
+    return _parts(x_SMR, _by_rank(x_SMR.mean(2, keepdims=True), figure), figure)
+
+
+def _split(x_SMR: Array, figure: Figure) -> _Parts:
+    """Environments sorted by half of the episodes and valued by the others, over J halvings.
+
+    No episode has a say in its own weight, so noise is not taken for rank. Pooled figures are
+    left as they are: their two ends are cut alike.
+    """
+    episodes = x_SMR.shape[2]
+    if figure.pooled or episodes == 1:
+        return _plain(x_SMR, figure)
+    halvings = np.arange(min(episodes, MAX_HALVINGS)) * episodes // min(episodes, MAX_HALVINGS)
+    valued_RJ = (np.arange(episodes)[:, None] - halvings) % episodes < episodes // 2
+    weights_SMJ = _by_rank(x_SMR @ ~valued_RJ, figure)
+    return _parts(x_SMR, weights_SMJ @ valued_RJ.T / valued_RJ.sum(1), figure)
+
+
+def _parts(x_SMR: Array, weights_SMR: Array, figure: Figure) -> _Parts:
+    table_SR = (weights_SMR * x_SMR).sum(1)
+    seeds_S = table_SR.mean(1)
+    centre = float(seeds_S.mean())
+    episodes_SR = table_SR - seeds_S[:, None]
+    return _Parts(centre, _jackknife(x_SMR, figure) if figure.pooled else seeds_S, episodes_SR)
+
+
+def _by_rank(order_SMJ: Array, figure: Figure) -> Array:
+    """The figure's weight of each environment, given what to sort by; equals share theirs."""
+    shape = order_SMJ.shape
     if figure.pooled:
-        values_RSM, others_RSM = (x.reshape(episodes, 1, -1) for x in (values_RSM, others_RSM))
-    sums = np.append(0, np.cumsum(figure.weights(values_RSM.shape[-1])))
-    below = stats.rankdata(others_RSM, "min", axis=-1).astype(int) - 1
-    up_to = stats.rankdata(others_RSM, "max", axis=-1).astype(int)
-    weights_RSM = (sums[up_to] - sums[below]) / (up_to - below)  # equals share their weights
-    return float((weights_RSM * values_RSM).sum(-1).mean())
+        order_SMJ = order_SMJ.reshape(1, -1, shape[2])
+    sums = np.append(0, np.cumsum(figure.weights(order_SMJ.shape[1])))
+    below, up_to = (stats.rankdata(order_SMJ, how, axis=1).astype(int) for how in ("min", "max"))
+    weights_SMJ = (sums[up_to] - sums[below - 1]) / (up_to - below + 1)
+    return np.asarray(weights_SMJ.reshape(shape) * (shape[0] if figure.pooled else 1))
 
 
-def _bracket(centres: tuple[float, float], draws_B: Array, freedom: int, level: float) -> Interval:
-    if freedom == 0:
-        return Interval(centres[0], float("nan"), float("nan"))
-    half = float(stats.t.ppf((1 + level) / 2, freedom) * draws_B.std() * np.sqrt(1 + 1 / freedom))
-    return Interval(centres[0], min(centres) - half, max(centres) + half)
+def _jackknife(x_SMR: Array, figure: Figure) -> Array:
+    """Pseudo-values of the seeds of a pooled figure, [S]: S f(all) - (S - 1) f(all but s)."""
+    means_SM, seeds = x_SMR.mean(2), len(x_SMR)
+    if seeds == 1:
+        return np.array([_of_seeds(means_SM, figure)])
+    others_S = [_of_seeds(np.delete(means_SM, s, 0), figure) for s in range(seeds)]
+    return seeds * _of_seeds(means_SM, figure) - (seeds - 1) * np.array(others_S)
 
 
-def _resampled(methods: list[Array], figure: Figure, *, resamples: int, seed: int) -> list[Array]:
-    """The figure of B resamples of each method, [B]: seeds, and episodes of every environment."""
-    rng = np.random.default_rng(seed)
-    paired = len({x.shape[1:] for x in methods}) == 1
-    size = max(1, MAX_NUMBERS // max(x[0].size + x[..., 0].size for x in methods))
-    draws: list[list[Array]] = [[] for _ in methods]
-    for start in range(0, resamples, size):
-        count = min(size, resamples - start)
-        weights_BMR = None
-        for x_SMR, drawn in zip(methods, draws, strict=True):
-            if weights_BMR is None or not paired:
-                weights_BMR = _episode_weights(rng, count, x_SMR.shape[1:])
-            means_BSM = np.einsum("smr,bmr->bsm", x_SMR, weights_BMR, optimize=True)
-            rows_BS = rng.integers(len(x_SMR), size=(count, len(x_SMR)))
-            drawn.append(figure.of_seeds(np.take_along_axis(means_BSM, rows_BS[..., None], 1)))
-    return [np.concatenate(drawn) for drawn in draws]
+def _half(samples: Sequence[_Parts], paired: bool, level: float) -> float:
+    """Half the width: seeds and episodes with a quantile each, added as squares."""
+    seeds = [(float(x.seeds.var(ddof=1)) / n, n - 1) for x in samples if (n := len(x.seeds)) > 1]
+    groups = [list(samples)] if paired else [[x] for x in samples]
+    episodes = [_shared(group) for group in groups if group[0].episodes.shape[1] > 1]
+    return float(np.hypot(_student(seeds, level), _student(episodes, level)))
 
 
-def _episode_weights(rng: np.random.Generator, count: int, shape: tuple[int, ...]) -> Array:
-    """How often each episode is drawn, over R: [B, M, R]."""
-    environments, episodes = shape
-    even_R = np.full(episodes, 1 / episodes)
-    return rng.multinomial(episodes, even_R, size=(count, environments)) / episodes
+def _shared(group: Sequence[_Parts]) -> Variance:
+    """Variance by what an episode does to all seeds: that of its means over seeds, less the seeds'
+    own noise in it. Two-way analysis of variance, seeds and episodes random."""
+    effect_R = group[0].episodes.mean(0) - sum(x.episodes.mean(0) for x in group[1:])
+    episodes = len(effect_R)
+    noise_SR = [x.episodes - x.episodes.mean(0) for x in group if len(x.episodes) > 1]
+    own = sum(float((t**2).sum()) / (len(t) * (len(t) - 1) * (episodes - 1)) for t in noise_SR)
+    return max(0.0, float(effect_R.var(ddof=1)) - own) / episodes, episodes - 1
 
 
-def _freedom(returns_SMR: Array) -> int:
-    """Degrees of freedom: of the seeds; with one seed, of the episodes."""
-    seeds, episodes = len(returns_SMR), int(returns_SMR.shape[-1])
-    return seeds - 1 if seeds > 1 else episodes - 1
+def _student(variances: Sequence[Variance], level: float) -> float:
+    """Half the width of an interval of a sum, degrees of freedom by Welch and Satterthwaite."""
+    total = sum(v for v, _ in variances)
+    if total == 0:
+        return 0.0
+    freedom = total**2 / sum(v**2 / n for v, n in variances)
+    return float(stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total))
+
+
+def _of_seeds(means_SM: Array, figure: Figure) -> float:
+    return float(figure(means_SM.ravel()) if figure.pooled else figure(means_SM).mean())
 
 
 def _figure(figure: str | Figure) -> Figure:
@@ -230,7 +288,7 @@ def _figure(figure: str | Figure) -> Figure:
 def _checked(returns_SMR: Array) -> Array:
     returns_SMR = np.asarray(returns_SMR, dtype=np.float64)
     if returns_SMR.ndim != 3 or returns_SMR.size == 0:
-        raise ValueError(f"returns must be [S, M, R] and not empty, got {returns_SMR.shape}")
+        raise ValueError(f"returns must be [S, M, R] with no axis empty, got {returns_SMR.shape}")
     if not np.isfinite(returns_SMR).all():
         raise ValueError("returns must be finite, got NaN or infinity")
     return returns_SMR
