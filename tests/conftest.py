@@ -64,7 +64,7 @@ def small_yaml(tmp_path: Path) -> Callable[..., Path]:
 
     def write(**changes: Any) -> Path:
         path = tmp_path / "small.yaml"
-        path.write_text(yaml.safe_dump(merged(SMALL, changes)))
+        path.write_text(yaml.safe_dump(merged(SMALL, changes), sort_keys=False))
         return path
 
     return write

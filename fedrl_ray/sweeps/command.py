@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import cluster, run_directory
+from .. import checkpoints, cluster, run_directory
 from ..config import Experiment
 from ..errors import RunError, UserError
 from ..terminal import console, notes
 from . import directory
 from .config import Pbt, SweepConfig
 from .directory import Ledger, Trial
-from .points import check_search, trial_name, variants
+from .points import Variant, check_search, listed_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,15 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
         raise RunError(f"{reason}; {_how_to_go_on(folder, options)}") from None
     finally:
         signal.signal(signal.SIGTERM, before)
+    _prune(folder, experiment.checkpoint.keep)
     return folder, directory.read_trials(folder)
+
+
+def _prune(folder: Path, keep: int) -> None:
+    """A population keeps every checkpoint while another trial may take it up: no longer."""
+    for trial in directory.read_trials(folder):
+        if trial.status == "completed":
+            checkpoints.prune(folder / "trials" / trial.name / "checkpoints", keep)
 
 
 def require_sweep(experiment: Experiment) -> SweepConfig:
@@ -114,12 +122,14 @@ def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) ->
         raise UserError(f"--output {folder} already holds a sweep; choose another, or --resume it")
     run_directory.require_free(folder)
     directory.write_sweep(folder, experiment, sweep)
-    if sweep.searcher != "optuna":
-        listed = enumerate(variants(experiment, sweep))
-        Ledger(folder).put(
-            *[Trial(trial_name(i, v.point, v.seed), v.point, v.seed) for i, v in listed]
-        )
+    listed = _listed(experiment, sweep)
+    Ledger(folder).put(*[Trial(name, v.point, v.seed) for name, v in listed.items()])
     return folder
+
+
+def _listed(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
+    """The trials known beforehand; a searcher makes its own."""
+    return {} if sweep.searcher == "optuna" else listed_names(experiment, sweep)
 
 
 def _forget_failures(folder: Path) -> None:
@@ -133,7 +143,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     from ray import tune
 
     from .search import num_samples, param_space, scheduler, searcher
-    from .settings import TrialSettings, resources
+    from .settings import TrialSettings, can_reuse, resources
     from .trackers import callbacks
     from .trial import FederationTrial
     from .watch import Watch, name_of
@@ -152,11 +162,11 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     state = folder.absolute() / directory.TUNE
     if options.resume and tune.Tuner.can_restore(state):
         return tune.Tuner.restore(str(state), trainable, restart_errored=options.retry_failed)
-    count = num_samples(sweep) if sweep.searcher == "optuna" else len(variants(experiment, sweep))
+    names = list(_listed(experiment, sweep))
     watch = Watch(
         folder.absolute(),
-        metric=sweep.metric,
-        expected=count,
+        sweep,
+        expected=len(names) or num_samples(sweep),
         steps=experiment.federation.steps,
         show=options.show,
     )
@@ -170,17 +180,14 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
             search_alg=searcher(experiment, sweep),
             num_samples=num_samples(sweep),
             max_concurrent_trials=sweep.max_concurrent,
-            reuse_actors=True,
-            trial_name_creator=name_of,
-            trial_dirname_creator=name_of,
+            reuse_actors=can_reuse(sweep),
+            trial_name_creator=functools.partial(name_of, names),
+            trial_dirname_creator=functools.partial(name_of, names),
         ),
         run_config=tune.RunConfig(
             name=directory.TUNE,
             storage_path=str(folder.absolute()),
             failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
-            checkpoint_config=tune.CheckpointConfig(
-                num_to_keep=None if isinstance(sweep.scheduler, Pbt) else 2
-            ),
             callbacks=[watch, *callbacks(sweep, experiment, folder.absolute())],
             verbose=0,
         ),
@@ -197,6 +204,7 @@ def _quiet() -> None:
     """Set before Tune is imported: no chatter, and trials run where the user's files are."""
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables go to stdout, whatever `verbose`
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # we name each with its reason
     os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")
 
 

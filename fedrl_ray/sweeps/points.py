@@ -15,7 +15,7 @@ from .. import experiments
 from ..config import Experiment
 from ..config_files import set_key
 from ..errors import UserError
-from .config import SweepConfig
+from .config import Pbt, SweepConfig
 from .spaces import Grid
 
 Point = dict[str, Any]
@@ -93,11 +93,22 @@ def label(point: Point) -> str:
     return ", ".join(f"{key}={_short(value)}" for key, value in point.items())
 
 
-def trial_name(index: int, point: Point, seed: int) -> str:
+def trial_name(number: str, point: Point, seed: int) -> str:
     """`00003-omega=0.1-sync_interval=10-seed=0`: a folder name."""
     parts = [f"{key.split('.')[-1]}={_short(value)}" for key, value in point.items()]
     text = re.sub(r"[^\w.=+-]", "_", "-".join(parts))[:80]
-    return f"{index:05d}-{text}-seed={seed}"
+    return f"{number}-{text}-seed={seed}"
+
+
+def listed_names(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
+    """The trials that are known beforehand, by name. In a population keys change on the way, so
+    its trials have numbers only."""
+    named = {}
+    for index, variant in enumerate(variants(experiment, sweep)):
+        number = f"{index:05d}"
+        moves = isinstance(sweep.scheduler, Pbt)
+        named[number if moves else trial_name(number, variant.point, variant.seed)] = variant
+    return named
 
 
 def _short(value: Any) -> str:

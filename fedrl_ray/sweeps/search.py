@@ -64,8 +64,10 @@ def searcher(experiment: Experiment, sweep: SweepConfig) -> Any:
         return None
     if importlib.util.find_spec("optuna") is None:
         raise UserError("sweep.searcher optuna needs a package: pip install 'fedrl-ray[sweep]'")
+    import optuna
     from ray.tune.search.optuna import OptunaSearch
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     search = OptunaSearch(metric=sweep.metric, mode="max", seed=experiment.seed % 2**32)
     return Repeater(search, repeat=sweep.seeds) if sweep.seeds > 1 else search
 

@@ -41,6 +41,13 @@ def trial_experiment(settings: TrialSettings, config: dict[str, Any]) -> Experim
     return experiments.from_dict(data)
 
 
+def can_reuse(sweep: SweepConfig) -> bool:
+    """Whether one trial's process may take up the next: a trial whose process refuses is an error
+    to Tune, so sweeps over keys that change the agents themselves start every trial afresh."""
+    changes = ("learner.name", "environment", "federation.num_agents", "federation.agents_per")
+    return not any(key.startswith(changes) for key in sweep.search)
+
+
 def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """One CPU for a trial with its agents inside; else a bundle per actor, none for the driver,
     which waits while they work."""

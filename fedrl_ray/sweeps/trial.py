@@ -31,6 +31,13 @@ from .settings import TrialSettings, trial_experiment
 
 REFERENCE = "trial.json"
 CVAR_FRACTION = 0.25
+FAILING = "failing"
+NAN = float("nan")
+NOTHING_YET = dict.fromkeys(("nominal", "average", "worst", "cvar"), NAN) | {
+    "steps": 0,
+    "agent_steps": 0,
+    "done": False,
+}
 
 
 class FederationTrial(tune.Trainable):
@@ -38,6 +45,9 @@ class FederationTrial(tune.Trainable):
 
     A reported iteration ends with an evaluation, several rounds later than the one before.
     """
+
+    _directory: Path
+    _last: dict[str, Any]
 
     def setup(self, config: dict[str, Any], **parameters: Any) -> None:
         self._settings: TrialSettings = parameters["settings"]
@@ -48,12 +58,17 @@ class FederationTrial(tune.Trainable):
         self._prepare(config)
 
     def step(self) -> dict[str, Any]:
-        """The next evaluation. Raises what the run raises, after writing it down."""
+        """The next evaluation. An exception is written down, told to Tune in a last result, and
+        raised at the next step: Tune is then told not to try again, as it does after a death."""
+        failure = directory.read_failure(self._directory)
+        if failure is not None:
+            raise RunError(failure["reason"])
         try:
-            return self._step()
-        except BaseException as error:
+            self._last = self._step()
+        except Exception as error:
             self._note_failure(error)
-            raise
+            return self._last | {FAILING: True, SHOULD_CHECKPOINT: False}
+        return self._last
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         run = self._open()
@@ -91,14 +106,12 @@ class FederationTrial(tune.Trainable):
             self._pool.close()
 
     def _prepare(self, config: dict[str, Any]) -> None:
+        self._last = NOTHING_YET
         self._point: Point = config["trial"]["point"]
         self._experiment = trial_experiment(self._settings, config)
         self._directory = self._settings.directory / "trials" / self.trial_name
 
     def _step(self) -> dict[str, Any]:
-        failure = directory.read_failure(self._directory)
-        if failure:  # what failed once in our own code fails again
-            raise RunError(failure["reason"])
         run = self._open()
         while not self._rows and not run.done:
             report = run.advance()
@@ -115,7 +128,7 @@ class FederationTrial(tune.Trainable):
         agents = self._experiment.federation.num_agents
         figures = {name: row.get(name) for name in ("nominal", "average", "worst")}
         return {
-            **{name: float("nan") if x is None else x for name, x in figures.items()},
+            **{name: NAN if x is None else x for name, x in figures.items()},
             "cvar": float(cvar(np.array(row["returns"]), CVAR_FRACTION)),
             "steps": row["steps"],
             "agent_steps": row["steps"] * agents,
@@ -153,18 +166,15 @@ class FederationTrial(tune.Trainable):
             self._pool = self._run.detach()
         self._run = None
 
-    def _note_failure(self, error: BaseException) -> None:
-        """Write down why, unless this process is only being ended."""
-        if not isinstance(error, Exception):
-            return
+    def _note_failure(self, error: Exception) -> None:
+        """Write down why."""
         ours = isinstance(error, UserError | RunError | OSError)
         note = {"reason": str(error) if ours else f"{type(error).__name__}: {error}"}
         if not ours:
             note["traceback"] = traceback.format_exc()
-        with contextlib.suppress(OSError):  # a full disk: Tune has the reason too
-            self._directory.mkdir(parents=True, exist_ok=True)
-            path = self._directory / directory.FAILURE
-            run_directory.write_text(path, json.dumps(note, indent=1))
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / directory.FAILURE
+        run_directory.write_text(path, json.dumps(note, indent=1))
 
 
 def agents_can_stay(old: Experiment, new: Experiment) -> bool:

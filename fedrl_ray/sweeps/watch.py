@@ -10,23 +10,29 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..terminal import notes
 from . import directory
+from .config import SweepConfig
 from .directory import Ledger, Status, Trial
 from .points import trial_name
 from .search import seed_of
 
 
-def name_of(trial: Any) -> str:
-    """The name of one of Tune's trials, from its number and what it was to train at first."""
-    number = int(trial.trial_id.rsplit("_", 1)[-1])
-    config = trial.config
-    return trial_name(number, config["trial"]["point"], seed_of(config))
+def name_of(listed: list[str], trial: Any) -> str:
+    """The name of one of Tune's trials: by its number in the list of trials; what a searcher
+    suggests is known by its own id and its keys."""
+    number = trial.trial_id.rsplit("_", 1)[-1]
+    if listed:
+        return listed[int(number)]
+    return trial_name(number, trial.config["trial"]["point"], seed_of(trial.config))
 
 
 class Watch(tune.Callback):
     """Told by Tune of every trial's life. Tune pickles it, so it holds no open display."""
 
-    def __init__(self, folder: Path, *, metric: str, expected: int, steps: int, show: bool) -> None:
-        self._folder, self._metric, self._show = folder, metric, show
+    def __init__(
+        self, folder: Path, sweep: SweepConfig, *, expected: int, steps: int, show: bool
+    ) -> None:
+        self._folder, self._metric, self._show = folder, sweep.metric, show
+        self._max_failures = sweep.max_failures
         self._expected, self._steps = expected, steps
         self._progress: dict[str, float] = {}
         self._ledger: Ledger | None = None
@@ -36,11 +42,14 @@ class Watch(tune.Callback):
         return self.__dict__ | {"_bar": None, "_ledger": None}
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        trial.max_failures = self._max_failures
         self._note(trial, "running")
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        if result.get("failing"):
+            trial.max_failures = 0  # an exception comes again; only a death is worth a retry
         self._note(trial, "running")
         self._progress[str(trial)] = min(1.0, result["steps"] / self._steps)
         self._draw()
