@@ -79,7 +79,8 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str,
 def _parts(key: str) -> list[str]:
     """The sections on the way; below sweep.search the rest is one key, itself dotted."""
     parts = key.split(".")
-    return [*parts[:2], ".".join(parts[2:])] if parts[:2] == ["sweep", "search"] else parts
+    searched = parts[:2] == ["sweep", "search"] and len(parts) > 2
+    return ["sweep", "search", ".".join(parts[2:])] if searched else parts
 
 
 def set_key(data: dict[str, Any], parts: Sequence[str], value: Any, source: str) -> None:

@@ -143,4 +143,6 @@ def test_set_reaches_a_searched_key_and_train_passes_the_section_over(small_yaml
     path = small_yaml(sweep={"search": {"learner.omega": [0.0]}})
     e = experiments.load(path, ["sweep.search.learner.omega=[0.1, 0.2]"])
     assert e.sweep.search == {"learner.omega": [0.1, 0.2]}
+    e = experiments.load(path, ["sweep.search={federation.sync_interval: [10]}"])
+    assert e.sweep.search == {"federation.sync_interval": [10]}
     assert "sweep" not in e.to_dict()
