@@ -12,6 +12,8 @@ import yaml
 from conftest import SMALL, merged
 
 from fedrl_ray.experiments import from_dict
+from fedrl_ray.reports.logs import EvaluationLog, TrainingLog
+from fedrl_ray.reports.runs import RunData
 
 CHANGES: dict[str, Any] = {
     "federation": {"steps": 2000, "sync_interval": 20},
@@ -33,6 +35,39 @@ def returns_of(config: Mapping[str, Any], evaluation: int) -> np.ndarray:
     nominal = np.linspace(0, 1, m)[:, None]
     level = 100 - 20 * omega - nominal * (60 - 50 * omega)
     return np.round(level + rng.normal(0, 2, (m, r)) + config["seed"] % 7 * 0.3, 3)
+
+
+def run_data(
+    returns: Any, *, label: str = "run", status: str = "completed", alone: bool = False,
+    nominal: float = 1.0, **changes: Any,
+) -> RunData:  # fmt: skip
+    """A run as read, with these final returns [M, R] in all of three evaluations."""
+    final = np.asarray(returns, dtype=np.float64)
+    means = final.mean(1)
+    figures = {"average": means.mean(), "worst": means.min(), "nominal": nominal}
+    empty = np.empty(0)
+    return RunData(
+        path=Path(label),
+        label=label,
+        config=config_of(**changes),
+        status=status,
+        reason=None,
+        evaluations=EvaluationLog(
+            steps=np.array([100, 200, 300]),
+            figures={name: np.full(3, value) for name, value in figures.items()},
+            final_returns=final,
+            dynamics={"pole_length": np.linspace(0.5, 1.5, len(final)).tolist()},
+            where="driver",
+        ),
+        training=TrainingLog(
+            steps=empty, drift=empty, agents={}, rounds=0, seconds=0.0, learning=0.0, bytes=0,
+            failures=(),
+        ),
+        summary={},
+        profile={},
+        lineage=[],
+        alone=alone,
+    )  # fmt: skip
 
 
 def write_run(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..statistics import Interval
 from .data import ReportData
-from .keys import SYNC, setting
+from .keys import SYNC
 from .methods import Method
 from .numbers import interval_text, is_known, plural
 from .studies import Study
-from .verdict import Verdict, is_gain, is_loss, verdicts
+from .verdict import Verdict, best, is_gain, is_loss, verdicts
 
 
 def headline(data: ReportData) -> str:
@@ -22,24 +22,26 @@ def _is_alone(data: ReportData) -> bool:
 
 
 def _of_study(study: Study, *, alone: bool) -> list[str]:
-    prefix = "" if alone else f"{study.title}: "
+    title = [] if alone else [study.title]
     found = verdicts(study)
     if not found:
-        return [prefix + _so_far(study)]
-    many = len(found) > 1
+        return [_join(title, _population(study) or _so_far(study))]
     return [
-        prefix + (f"with {_setting(study, verdict)}, " if many else "") + _answer(study, verdict)
+        _join([*title, study.setting_text(verdict.recommended)], _answer(study, verdict))
         for verdict in found
     ]
 
 
+def _join(where: list[str], text: str) -> str:
+    parts = ", ".join(part for part in where if part)
+    return f"{parts}: {text}" if parts else text
+
+
 def _answer(study: Study, verdict: Verdict) -> str:
+    rest = _not_compared(study, verdict)
     if verdict.reference is None:
-        return f"{describe(verdict.recommended)}{_not_compared(study)}"
-    return (
-        f"{compare(study, verdict)} Recommended: {_recommended(study, verdict)}"
-        f"{_not_compared(study)}"
-    )
+        return describe(verdict.recommended) + rest
+    return f"{compare(study, verdict)} Recommended: {_recommended(study, verdict)}{rest}"
 
 
 def describe(method: Method) -> str:
@@ -60,7 +62,7 @@ def compare(study: Study, verdict: Verdict) -> str:
     names = study.between(a, b)
     subject, reference = study.text(a, names), study.text(b, names)
     effects = ((average, AVERAGE), (worst, WORST))
-    clear = " and ".join(f"{_effect(x)} in {where}" for x, where in effects if _is_clear(x))
+    clear = _clear([(x, where) for x, where in effects if _is_clear(x)])
     doubts = [(interval_text(x), where) for x, where in effects if not _is_clear(x)]
     end = f"({_conditions([a, b])}{_caution([a, b])})."
     if not clear:
@@ -73,13 +75,21 @@ def compare(study: Study, verdict: Verdict) -> str:
 AVERAGE, WORST = "the average", "the worst environment"
 
 
-def _effect(interval: Interval) -> str:
-    """`gains 41 [22, 60]`, `loses 3 [1, 5]`."""
-    if is_gain(interval):
-        return f"gains {interval_text(interval)}"
-    return (
-        f"loses {interval_text(Interval(*(-x for x in (interval[0], interval[2], interval[1]))))}"
-    )
+def _clear(effects: list[tuple[Interval, str]]) -> str:
+    """`loses 3 [1, 5] in the average and gains 41 [22, 60] in the worst environment`."""
+    parts, verb = [], ""
+    for interval, where in effects:
+        text = f"{_size(interval)} in {where}"
+        new = "gains" if is_gain(interval) else "loses"
+        parts.append(text if new == verb else f"{new} {text}")
+        verb = new
+    return " and ".join(parts)
+
+
+def _size(interval: Interval) -> str:
+    """A loss is told as a positive number."""
+    estimate, low, high = interval
+    return interval_text(interval if is_gain(interval) else Interval(-estimate, -high, -low))
 
 
 def _is_clear(interval: Interval) -> bool:
@@ -120,20 +130,26 @@ def _recommended(study: Study, verdict: Verdict) -> str:
     return f"{text}, by the rule stated below."
 
 
-def _not_compared(study: Study) -> str:
-    """Methods that are there, but not complete."""
-    left = [m.label for m in study.methods if m not in study.compared]
+def _not_compared(study: Study, verdict: Verdict) -> str:
+    """Methods of the same setting that are there, but not in the comparison."""
+    here = verdict.recommended.setting
+    left = [m.label for m in study.methods if m.setting == here and m not in study.compared]
     if not left:
         return ""
-    names = ", ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
-    return f" Not compared, as not complete or of one seed alone: {names}."
+    names = "; ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
+    return f" Not compared (not complete, of one seed alone, or of a population): {names}."
 
 
-def _setting(study: Study, verdict: Verdict) -> str:
-    """The keys that set this setting apart, in words."""
-    method = verdict.recommended
-    keys = {key: name for key, name in study.names.items() if key in setting(method.flat)}
-    return study.text(method, keys)
+def _population(study: Study) -> str:
+    """Of a population there is a best trial, but no method: its keys changed on the way."""
+    trials = [m for m in study.shown if m.alone and m.complete]
+    if not trials:
+        return ""
+    return (
+        f"Of {plural(len(trials), 'trial')} of a population, the best in the worst environment: "
+        f"{describe(best(trials, 'worst'))} It was picked by these figures, so they flatter it; "
+        "repeat its keys with other seeds before you trust it."
+    )
 
 
 def _so_far(study: Study) -> str:
@@ -141,8 +157,14 @@ def _so_far(study: Study) -> str:
     if not study.shown:
         names = ", ".join(m.label for m in study.methods)
         return f"{names}: no evaluation yet."
-    texts = []
-    for method in study.shown[:6]:
-        steps = min(int(run.evaluations.steps[-1]) for run in method.runs)
-        texts.append(f"After {steps:,} local steps per agent {describe(method)}")
-    return " ".join(["Not complete yet.", *texts])
+    best_first = sorted(study.shown, key=lambda m: m.figures["worst"].estimate, reverse=True)
+    return f"Not complete yet; so far {'; '.join(_brief(m) for m in best_first[:4])}."
+
+
+def _brief(method: Method) -> str:
+    steps = min(int(run.evaluations.steps[-1]) for run in method.runs)
+    return (
+        f"{method.label} returns {interval_text(method.figures['average'])} in the average and "
+        f"{interval_text(method.figures['worst'])} in the worst environment after {steps:,} local "
+        f"steps ({plural(len(method.runs), 'seed')})"
+    )

@@ -20,8 +20,8 @@ MAX_KEYS = 4
 def labels_of(groups: Sequence[Sequence[RunData]], names: Mapping[str, str]) -> list[str]:
     """`omega 0.1, E 100` for each group of runs; names: the keys that differ, as people call them.
 
-    Where nothing differs, or too much to read, the experiment's name; a trial that took over
-    others' states goes by its own.
+    Where nothing differs, or too much to read, the experiment's name; a trial of a
+    population goes by its own.
     """
     texts = [_label(group[0], names) for group in groups]
     counts = Counter(texts)
@@ -37,7 +37,7 @@ def key_values(flat: Flat, names: Mapping[str, str]) -> str:
 
 
 def _label(run: RunData, names: Mapping[str, str]) -> str:
-    if run.lineage:
+    if run.alone:
         return run.label
     present = [key for key in names if key in run.flat]
     if not present or len(present) > MAX_KEYS:

@@ -41,6 +41,11 @@ class Method:
         return all(run.complete for run in self.runs) and not spared
 
     @property
+    def alone(self) -> bool:
+        """Whether it is one trial of a population, whose keys changed while it ran."""
+        return any(run.alone for run in (*self.runs, *self.left_out))
+
+    @property
     def omega(self) -> float:
         """Robustness level; mean over agents; 0 for a learner that has none."""
         return level(self.flat.get(OMEGA)) or 0.0
@@ -89,10 +94,10 @@ class Method:
 
 
 def grouped(runs: Iterable[RunData]) -> list[list[RunData]]:
-    """Runs of one experiment together. A run that took over another's state stands alone."""
+    """Runs of one experiment together; a trial of a population stands alone."""
     groups: dict[str, list[RunData]] = {}
     for run in runs:
-        alone = str(run.path) if run.lineage else ""
+        alone = str(run.path) if run.alone else ""
         groups.setdefault(canonical(identity(run.flat)) + alone, []).append(run)
     return list(groups.values())
 

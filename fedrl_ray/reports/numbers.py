@@ -17,11 +17,14 @@ def number(value: float | None, decimals: int | None = None) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """`41 [22, 60]`, two digits of the half-width; without an interval the estimate alone."""
+    """`41 [22, 60]`: two digits of the half-width, at most four of the number; without an interval
+    the estimate alone."""
     if not is_known(interval):
         return number(interval.estimate)
-    half, scale = (interval.high - interval.low) / 2, abs(interval.estimate)
-    decimals = _decimals(half, 1) if half > 1e-9 * scale else _decimals(scale, 2)
+    half, scale = (interval.high - interval.low) / 2, max(map(abs, interval))
+    decimals = min(_decimals(half, 1), _decimals(scale, 3)) if half > 1e-9 * scale else None
+    if decimals is None:
+        decimals = _decimals(scale, 2)
     low, high = number(interval.low, decimals), number(interval.high, decimals)
     return f"{number(interval.estimate, decimals)} [{low}, {high}]"
 

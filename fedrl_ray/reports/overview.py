@@ -13,12 +13,14 @@ from .methods import Method
 from .numbers import plural, value_text
 from .runs import RunData
 from .section import Cell, Section, Table
-from .sources import SweepInfo
+from .sources import PASSED_OVER, SweepInfo
 
 
 def missing(data: ReportData) -> Section:
     """Everything that is not a complete run, by name, with its keys and the reason."""
-    total = len(data.runs)
+    read = {run.label for run in data.runs}
+    unread = [p for p in data.problems if p.run not in read and p.status != PASSED_OVER]
+    total = len(data.runs) + len(unread)
     complete = sum(run.complete for run in data.runs)
     text = f"{complete} of {plural(total, 'run')} complete."
     if not data.problems:

@@ -39,6 +39,17 @@ class Canvas:
     figure: go.Figure
     panels: tuple[Panel, ...]
 
+    @property
+    def note(self) -> str:
+        """What to say of lines that wait to be chosen."""
+        hidden = sum(not line.shown for panel in self.panels for line in panel.lines)
+        if not hidden:
+            return ""
+        return (
+            f" Drawn at first: the {MOST_LINES} best in the worst environment; choose others by "
+            "their names in the legend."
+        )
+
     def __iter__(self) -> Iterator[tuple[Line, dict[str, Any]]]:
         """Each line with what all of its traces take: row, legend group, visibility."""
         named: set[str] = set()

@@ -6,15 +6,15 @@ and needs none of the packages that the run needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from .. import checkpoints, run_directory
 from ..config_files import read_yaml
 from ..errors import UserError
-from ..run_directory import CONFIG, EVALUATIONS, METRICS
+from ..run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, training_log
 
@@ -50,6 +50,8 @@ class RunData:
     """The execution profile that made the newest checkpoint; empty without one."""
     lineage: list[dict[str, Any]]
     """What a trial of population based training took over from others."""
+    alone: bool
+    """Whether it is no repetition of a method: its keys changed, or may change, on the way."""
 
     @cached_property
     def flat(self) -> Flat:
@@ -73,18 +75,28 @@ class RunData:
 
 
 def read_run(
-    path: Path, label: str, *, status: str | None = None, reason: str | None = None
+    path: Path, label: str, *, status: str = "", reason: str | None = None, alone: bool = False
 ) -> RunData:
-    """Read a run directory. Raises UserError where it does not read."""
+    """Read a run directory; what has not changed since the last time is not read again.
+
+    alone: of a population. Raises UserError where it does not read.
+    """
+    run = _read(path, _stamp(path))
+    alone = alone or bool(run.lineage)
+    return replace(run, label=label, status=status or run.status, reason=reason, alone=alone)
+
+
+@lru_cache(maxsize=512)
+def _read(path: Path, stamp: tuple[tuple[int, int], ...]) -> RunData:
     config = _config(path / CONFIG)
     summary = run_directory.read_summary(path)
-    own = "not ended" if summary is None else str(summary["status"])
     return RunData(
         path=path,
-        label=label,
+        label=path.name,
         config=config,
-        status=own if status is None else status,
-        reason=reason,
+        status="not ended" if summary is None else str(summary["status"]),
+        reason=None,
+        alone=False,
         evaluations=evaluation_log(path / EVALUATIONS),
         training=training_log(path / METRICS, config["federation"]),
         summary=summary or {},
@@ -103,6 +115,17 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
+def _stamp(path: Path) -> tuple[tuple[int, int], ...]:
+    """Changes when one of the files does that a report reads."""
+    files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE))
+    stats = [file.stat() if file.exists() else None for file in files]
+    return tuple((s.st_mtime_ns, s.st_size) if s else (0, 0) for s in stats)
+
+
 def _profile(path: Path) -> dict[str, Any]:
+    """Of the newest checkpoint; a run that is under way may be replacing it just now."""
     found = checkpoints.existing(path / "checkpoints")
-    return checkpoints.read_manifest(found[-1]).profile if found else {}
+    try:
+        return checkpoints.read_manifest(found[-1]).profile if found else {}
+    except UserError:
+        return {}

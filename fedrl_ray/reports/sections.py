@@ -52,4 +52,4 @@ def of_study(study: Study) -> Iterator[Section]:
 
 
 def _of_many(one: Section, study: Study, index: int) -> Section:
-    return replace(one, id=f"{one.id}-{index}", title=f"{study.title}: {one.title}")
+    return replace(one, id=f"s{index}-{one.id}", title=f"{study.title}: {one.title}")

@@ -14,6 +14,9 @@ from ..sweeps.directory import SWEEP, Trial, is_sweep, read_trials
 from .numbers import value_text
 from .runs import RunData, read_run
 
+PASSED_OVER = "passed over"
+"""Status of a folder that is no run of ours."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -38,6 +41,12 @@ class SweepInfo:
     config: dict[str, Any]
     """Its section `sweep`."""
     trials: tuple[Trial, ...]
+
+    @property
+    def is_population(self) -> bool:
+        """Whether trials take over states from each other while they run."""
+        scheduler = self.config.get("scheduler")
+        return (scheduler.get("name") if isinstance(scheduler, dict) else scheduler) == "pbt"
 
 
 @dataclass
@@ -84,7 +93,7 @@ def _add_folder(found: Found, path: Path) -> None:
         _add_if_it_reads(found, folder)
     for folder in _strangers(below, inside):
         found.problems.append(
-            Problem(run=folder.name, status="passed over", point={}, reason=f"it has no {CONFIG}")
+            Problem(run=folder.name, status=PASSED_OVER, point={}, reason=f"it has no {CONFIG}")
         )
 
 
@@ -110,9 +119,11 @@ def _add_sweep(found: Found, path: Path) -> None:
     config = read_yaml(path / SWEEP).get("sweep")
     trials = tuple(_checked(path, trial) for trial in read_trials(path))
     info = SweepInfo(path=path, config=config if isinstance(config, dict) else {}, trials=trials)
+    before = f"{path}/" if found.sweeps else ""  # trials of two sweeps have the same names
     found.sweeps.append(info)
     for trial in trials:
-        _add_trial(found, path / "trials" / trial.name, trial)
+        own = path / "trials" / trial.name
+        _add_trial(found, own, trial._replace(name=before + trial.name), alone=info.is_population)
 
 
 def _checked(sweep: Path, trial: Trial) -> Trial:
@@ -123,11 +134,14 @@ def _checked(sweep: Path, trial: Trial) -> Trial:
     return trial
 
 
-def _add_trial(found: Found, path: Path, trial: Trial) -> None:
+def _add_trial(found: Found, path: Path, trial: Trial, *, alone: bool) -> None:
     if (path / CONFIG).is_file() and found.is_new(path):
         try:
-            run = read_run(path, trial.name, status=str(trial.status), reason=trial.reason)
-            found.runs.append(run)
+            found.runs.append(
+                read_run(
+                    path, trial.name, status=str(trial.status), reason=trial.reason, alone=alone
+                )
+            )
         except UserError as error:
             found.problems.append(_problem(trial, "does not read", str(error)))
             return

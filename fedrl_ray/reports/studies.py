@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .keys import Flat, differing, identity, level, short_names
+from .keys import Flat, differing, identity, level, setting, short_names
 from .labels import key_values, labels_of
 from .methods import Method, chosen, grouped
 from .numbers import value_text
@@ -26,9 +26,10 @@ class Study:
 
     @property
     def compared(self) -> tuple[Method, ...]:
-        """Methods whose figures are those of the whole budget. Where some have several seeds, one
-        seed alone is not compared: its interval is over episodes only, and looks too sure."""
-        complete = [m for m in self.methods if m.complete and m.figures]
+        """Methods whose figures are those of the whole budget, and of one value of every key. Where
+        some have several seeds, one seed alone is not compared: its interval is over episodes
+        only, and looks too sure."""
+        complete = [m for m in self.of_one_value if m.complete]
         most = max((len(m.runs) for m in complete), default=0)
         return tuple(m for m in complete if len(m.runs) >= min(2, most))
 
@@ -37,11 +38,16 @@ class Study:
         """Methods with figures, complete or not."""
         return tuple(m for m in self.methods if m.figures)
 
+    @property
+    def of_one_value(self) -> tuple[Method, ...]:
+        """Methods with figures that belong to one value of every key: no population's trials."""
+        return tuple(m for m in self.shown if not m.alone)
+
     @cached_property
     def settings(self) -> list[tuple[Method, ...]]:
-        """Compared methods by what they were tested on, for how long and with how many agents."""
+        """Methods with figures by what they were tested on, for how long, with how many agents."""
         groups: dict[str, list[Method]] = {}
-        for method in self.compared:
+        for method in self.shown:
             groups.setdefault(method.setting, []).append(method)
         return [tuple(group) for group in groups.values()]
 
@@ -54,9 +60,15 @@ class Study:
         """A method by some of its keys; its whole label where they are none of its own."""
         return key_values(method.flat, names) or method.label
 
+    def setting_text(self, method: Method) -> str:
+        """What a method was tested on, by the keys that set it apart from others' tests; empty
+        where all met the same."""
+        keys = {k: n for k, n in self.names.items() if k in setting(method.flat)}
+        return self.text(method, keys) if len(self.settings) > 1 else ""
+
     def numeric_keys(self) -> list[str]:
         """Keys with more than one number, those with most values first; omega before others."""
-        levels = {key: {level(m.flat.get(key)) for m in self.methods} for key in self.names}
+        levels = {key: {level(m.flat.get(key)) for m in self.of_one_value} for key in self.names}
         numeric = [key for key, found in levels.items() if None not in found]
         return sorted(numeric, key=lambda key: -len(levels[key]))
 
@@ -99,7 +111,7 @@ def _method(label: str, group: Sequence[RunData]) -> Method:
 
 def _order(method: Method, keys: Sequence[str]) -> list[tuple[bool, float, str]]:
     """Numbers by size, texts by letter; trials that stand alone by their names."""
-    if any(run.lineage for run in (*method.runs, *method.left_out)):
+    if method.alone:
         return [(True, 0.0, method.label)]
     values = [method.flat[key] for key in keys]
     return [(level(v) is None, level(v) or 0.0, value_text(v)) for v in values]

@@ -111,11 +111,12 @@ def band(
         return
     fig.add_scatter(
         x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]),
-        fill="toself", fillcolor=_faint(chosen.colour), line={"width": 0}, mode="lines",
+        fill="toself", fillcolor=faded(chosen.colour, 0.15), line={"width": 0}, mode="lines",
         legendgroup=plain(group), showlegend=False, hoverinfo="skip", col=1, **more,
     )  # fmt: skip
 
 
-def _faint(colour: str) -> str:
+def faded(colour: str, opacity: float) -> str:
+    """A colour that lets others through."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.15)"
+    return f"rgba({red},{green},{blue},{opacity})"

@@ -57,7 +57,8 @@ class Verdict:
 
 def verdicts(study: Study) -> list[Verdict]:
     """A verdict for each setting that has a complete method."""
-    return [Verdict(methods=m, recommended=recommend(m)) for m in study.settings]
+    compared = [tuple(m for m in ms if m in study.compared) for ms in study.settings]
+    return [Verdict(methods=ms, recommended=recommend(ms)) for ms in compared if ms]
 
 
 def recommend(methods: Sequence[Method]) -> Method:

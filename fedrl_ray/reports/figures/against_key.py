@@ -16,6 +16,7 @@ from ..style import COLOURS, Look, figure, look, plain
 
 FIGURES = ("average", "worst")
 MOST_TICKS = 8
+CLOUD = "all methods"
 
 
 def return_against_keys(study: Study) -> list[Section | None]:
@@ -25,7 +26,7 @@ def return_against_keys(study: Study) -> list[Section | None]:
 
 
 def _levels(study: Study, key: str) -> set[float | None]:
-    return {level(method.flat.get(key)) for method in study.shown}
+    return {level(method.flat.get(key)) for method in study.of_one_value}
 
 
 def _section(study: Study, key: str) -> Section | None:
@@ -57,9 +58,11 @@ def _lines(study: Study, key: str) -> dict[str, list[Method]]:
     one cloud."""
     others = {k: n for k, n in study.names.items() if k != key}
     lines: dict[str, list[Method]] = {}
-    for method in sorted(study.shown, key=lambda m: level(m.flat.get(key)) or 0.0):
+    for method in sorted(study.of_one_value, key=lambda m: level(m.flat.get(key)) or 0.0):
         lines.setdefault(study.text(method, others) if others else "", []).append(method)
-    return lines if len(lines) <= len(COLOURS) else {"": [m for ms in lines.values() for m in ms]}
+    return (
+        lines if len(lines) <= len(COLOURS) else {CLOUD: [m for ms in lines.values() for m in ms]}
+    )
 
 
 def _add(
@@ -68,7 +71,7 @@ def _add(
 ) -> None:  # fmt: skip
     x = np.array([level(m.flat[key]) for m in methods], dtype=np.float64)
     found = [m.figures[which] for m in methods]
-    lines = len(set(x)) == len(x) > 1
+    lines = title != CLOUD and len(set(x)) == len(x) > 1
     fig.add_scatter(
         x=x, y=[f.estimate for f in found], name=plain(title), legendgroup=plain(title),
         showlegend=bool(title) and row == 1, mode="lines+markers" if lines else "markers",
@@ -84,12 +87,13 @@ def _add(
 
 
 def _is_spread(study: Study, key: str) -> bool:
-    """Whether a logarithmic axis shows the values better: all positive, over a decade."""
-    levels = [x for x in _levels(study, key) if x is not None]
-    return min(levels) > 0 and max(levels) >= 20 * min(levels)
+    """Whether a logarithmic axis shows the values better: positive, most of them far below the
+    largest."""
+    levels = sorted(x for x in _levels(study, key) if x is not None)
+    return levels[0] > 0 and levels[len(levels) // 2] < levels[-1] / 4
 
 
 def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:
-    for method in study.shown:
+    for method in study.of_one_value:
         figures = (method.figures[which] for which in FIGURES)
         yield method.label, level(method.flat[key]), *figures

@@ -71,7 +71,7 @@ def _over_time(study: Study) -> Section | None:
                "its parameters")  # fmt: skip
     rows = tuple(_rows(methods))
     table = Table(columns=columns, rows=rows)
-    return section("agents", "Training episodes of the agents", text,
+    return section("agents", "Training episodes of the agents", text + drawing.note,
                    figure=drawing.figure, table=table)  # fmt: skip
 
 

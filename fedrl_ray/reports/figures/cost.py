@@ -52,7 +52,7 @@ def cost(study: Study) -> Section | None:
     found = [(m, c) for m in study.methods if (c := cost_of(m)) is not None]
     labels = [plain(m.label) for m, _ in found]
     per = [1000 / m.sync_interval for m, _ in found]
-    fig = go.Figure(layout=layout(180 + 30 * len(found)))
+    fig = go.Figure(layout=layout(180 + (30 if len(found) <= 24 else 20) * len(found)))
     learning = [c.learning * p for (_, c), p in zip(found, per, strict=True)]
     rest = [(c.seconds - c.learning) * p for (_, c), p in zip(found, per, strict=True)]
     _bar(fig, "learning", learning, labels, COLOURS[0], "")

@@ -16,6 +16,9 @@ from ..studies import Study
 from ..style import axis, layout, look, plain
 from ..verdict import baseline_of, difference, verdicts
 
+MOST = 20
+"""Methods drawn; the table has all."""
+
 
 class Comparison(NamedTuple):
     """A method beside its baseline."""
@@ -34,11 +37,12 @@ def differences(study: Study) -> list[Section | None]:
     found = comparisons(study)
     if not found:
         return []
-    fig = go.Figure(layout=layout(170 + 44 * len(found)))
+    drawn = sorted(found, key=lambda c: c.worst.estimate, reverse=True)[:MOST]
+    fig = go.Figure(layout=layout(170 + 44 * len(drawn)))
     labels = [plain(f"{c.method.label}\nover {study.text(c.baseline, _names(study, c))}")
-              for c in found]  # fmt: skip
+              for c in drawn]  # fmt: skip
     for index, name in enumerate(("average", "worst")):
-        _add(fig, name, [getattr(c, name) for c in found], labels, index)
+        _add(fig, name, [getattr(c, name) for c in drawn], labels, index)
     fig.add_vline(x=0, line={"color": "#666", "width": 1})
     fig.update_xaxes(axis(title_text="difference in return"))
     fig.update_yaxes(axis(autorange="reversed", ticks=""))
@@ -48,6 +52,7 @@ def differences(study: Study) -> list[Section | None]:
         "equal where there is such a method), with 95% intervals; clear where the bar does not "
         "touch 0. In the table also the probability that a seed of the method beats one of the "
         "baseline."
+        + (f" Drawn: the {MOST} best in the worst environment." if len(found) > MOST else "")
     )
     table = Table(columns=_COLUMNS, rows=tuple(_rows(found)))
     return [section("differences", "Difference to the baseline", text, figure=fig, table=table)]

@@ -12,16 +12,23 @@ from ..methods import Method
 from ..numbers import interval_text, is_known
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, axis, layout, look, plain
+from ..style import COLOURS, axis, faded, layout, look, plain
 from ..verdict import RULE, Verdict, verdicts
+
+MANY = 20
+"""Points whose bars would hide each other."""
 
 MOST_LABELS = 8
 """Points with their names beside them; more would hide each other, so the front's alone have."""
 
 
 def fronts(study: Study) -> list[Section | None]:
-    """A section per setting."""
-    return [_section(study, verdict, index) for index, verdict in enumerate(verdicts(study))]
+    """A section per setting; a method on its own has a table only."""
+    found = {verdict.methods[0].setting: verdict for verdict in verdicts(study)}
+    return [
+        _section(study, methods, found.get(methods[0].setting), index)
+        for index, methods in enumerate(study.settings)
+    ]
 
 
 def pareto_front(methods: Sequence[Method]) -> list[Method]:
@@ -37,25 +44,38 @@ def _dominates(a: Method, b: Method) -> bool:
     return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
 
 
-def _section(study: Study, verdict: Verdict, index: int) -> Section | None:
-    front = pareto_front(verdict.methods)
+def _section(
+    study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int
+) -> Section | None:
+    recommended = verdict.recommended if verdict else None
+    table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
+    id = f"front-{index + 1}" if index else "front"
+    if len(methods) == 1:
+        text = (
+            f"Means over the last tenth of the evaluations; 95% intervals over {methods[0].scope}."
+        )
+        return section(id, "Final returns", text, table=table)
     fig = go.Figure(layout=layout(520))
     fig.update_xaxes(axis(title_text="return, average"))
     fig.update_yaxes(axis(title_text="return, worst environment"))
+    front = pareto_front(methods)
     _add_front(fig, front)
-    few = len(verdict.methods) <= MOST_LABELS
-    for method in verdict.methods:
-        named = few or method in front or method is verdict.recommended
-        _add_point(fig, method, study.methods.index(method), named=named)
-    _add_recommended(fig, verdict.recommended)
-    return section(
-        f"front-{index + 1}" if index else "front",
-        "Average and worst return",
-        f"Further up and to the right is better; bars are 95% intervals over seeds and episodes "
-        f"together. The front joins the methods that no other reaches in both.\n{RULE}",
-        figure=fig,
-        table=Table(columns=_COLUMNS, rows=tuple(_rows(verdict))),
-    )
+    for method in methods:
+        named = len(methods) <= MOST_LABELS or method in front or method is recommended
+        _add_point(fig, method, study.methods.index(method), named=named, faint=len(methods) > MANY)
+    if recommended is not None:
+        _add_recommended(fig, recommended)
+    text = _TEXT + (f"\n{RULE}" if recommended is not None and not index else "")
+    where = study.setting_text(methods[0])
+    title = f"Average and worst return{f': {where}' if where else ''}"
+    return section(id, title, text, figure=fig, table=table)
+
+
+_TEXT = (
+    "Further up and to the right is better; bars are 95% intervals over seeds and episodes "
+    "together. The front joins the methods that no other reaches in both. Open markers: not "
+    "complete, so the figures are those of the budget spent so far."
+)
 
 
 def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
@@ -68,16 +88,18 @@ def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
         )  # fmt: skip
 
 
-def _add_point(fig: go.Figure, method: Method, place: int, *, named: bool) -> None:
+def _add_point(fig: go.Figure, method: Method, place: int, *, named: bool, faint: bool) -> None:
     chosen, name = look(place), plain(method.label)
+    marker = chosen.marker if method.complete else f"{chosen.marker}-open"
     average, worst = method.figures["average"], method.figures["worst"]
     hover = f"{name}<br>average {interval_text(average)}<br>worst {interval_text(worst)}"
+    colour = faded(chosen.colour, 0.3) if faint else chosen.colour
     fig.add_scatter(
         x=[average.estimate], y=[worst.estimate], name=name, showlegend=named, text=[name],
         mode="markers+text" if named else "markers", cliponaxis=False,
         textposition=("top left", "bottom right")[place % 2],
-        error_x=_bars(average, chosen.colour), error_y=_bars(worst, chosen.colour),
-        marker={"color": chosen.colour, "symbol": chosen.marker, "size": 10},
+        error_x=_bars(average, colour), error_y=_bars(worst, colour),
+        marker={"color": chosen.colour, "symbol": marker, "size": 10},
         hovertemplate=f"{hover}<extra></extra>",
     )  # fmt: skip
 
@@ -100,10 +122,11 @@ def _bars(interval: Any, colour: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-_COLUMNS = ("method", "recommended", "seeds", *FIGURES, "nominal")
+_COLUMNS = ("method", "status", "seeds", *FIGURES, "nominal")
 
 
-def _rows(verdict: Verdict) -> Iterator[tuple[Cell, ...]]:
-    for m in verdict.methods:
-        mark = "yes" if m is verdict.recommended else ""
+def _rows(methods: Sequence[Method], recommended: Method | None) -> Iterator[tuple[Cell, ...]]:
+    for m in methods:
+        status = "complete" if m.complete else "not complete"
+        mark = "recommended" if m is recommended else status
         yield m.label, mark, len(m.runs), *(m.figures[name] for name in _COLUMNS[3:])

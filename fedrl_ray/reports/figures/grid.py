@@ -45,7 +45,7 @@ def _section(study: Study, methods: list[Method], label: str, index: int) -> Sec
     return section(
         f"grid-{index + 1}" if index else "grid",
         "Return over the test grid",
-        text,
+        text + drawing.note,
         figure=drawing.figure,
         table=Table(columns=columns, rows=tuple(_rows(methods))),
     )

@@ -24,8 +24,8 @@ def heatmaps(study: Study) -> list[Section | None]:
 
 
 def crossed_keys(study: Study) -> tuple[str, str] | None:
-    """The two keys with most values of which at least one pair of methods differs in both ways:
-    x first. None where no grid is filled by half (random draws)."""
+    """The two keys with most values, x first; None where less than half of their grid is there
+    (random draws)."""
     keys = study.numeric_keys()[:2]
     if len(keys) < 2:
         return None
@@ -37,7 +37,9 @@ def crossed_keys(study: Study) -> tuple[str, str] | None:
 
 
 def _levels(study: Study, key: str) -> list[float]:
-    return sorted({found for m in study.shown if (found := level(m.flat.get(key))) is not None})
+    return sorted(
+        {found for m in study.of_one_value if (found := level(m.flat.get(key))) is not None}
+    )
 
 
 def _cells(study: Study, x: str, y: str) -> dict[tuple[float, float], Method]:
@@ -45,15 +47,18 @@ def _cells(study: Study, x: str, y: str) -> dict[tuple[float, float], Method]:
     chosen = _anchor(study)
     others = [key for key in study.names if key not in (x, y)]
     cells: dict[tuple[float, float], Method] = {}
-    for method in study.shown:
+    for method in study.of_one_value:
         if all(method.flat.get(key) == chosen.flat.get(key) for key in others):
             cells[level(method.flat[x]) or 0.0, level(method.flat[y]) or 0.0] = method
     return cells
 
 
 def _anchor(study: Study) -> Method:
-    found = verdicts(study)
-    return found[0].recommended if found else study.shown[0]
+    return next(iter(_recommended(study)), study.of_one_value[0])
+
+
+def _recommended(study: Study) -> list[Method]:
+    return [verdict.recommended for verdict in verdicts(study)]
 
 
 def _section(study: Study, x: str, y: str) -> Section | None:
@@ -61,7 +66,7 @@ def _section(study: Study, x: str, y: str) -> Section | None:
     fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in FIGURES])
     for row, which in enumerate(FIGURES, start=1):
         grid = [[cells.get((column, r)) for column in columns] for r in rows]
-        fig.add_trace(_heatmap(grid, columns, rows, which, _anchor(study)), row=row, col=1)
+        fig.add_trace(_heatmap(grid, columns, rows, which, _recommended(study)), row=row, col=1)
     fig.update_layout(height=140 + 2 * (90 + 48 * len(rows)))
     fig.update_xaxes(axis(type="category", ticks=""))
     fig.update_yaxes(axis(type="category", ticks=""))
@@ -85,12 +90,12 @@ def _section(study: Study, x: str, y: str) -> Section | None:
 
 def _heatmap(
     grid: list[list[Method | None]], columns: list[float], rows: list[float], which: str,
-    anchor: Method,
+    recommended: list[Method],
 ) -> go.Heatmap:  # fmt: skip
     def text(method: Method | None) -> str:
         if method is None:
             return ""
-        return f"{number(method.figures[which].estimate)}{' ★' if method is anchor else ''}"
+        return f"{number(method.figures[which].estimate)}{' ★' if method in recommended else ''}"
 
     return go.Heatmap(
         z=[[m.figures[which].estimate if m else None for m in line] for line in grid],

@@ -41,7 +41,9 @@ def _section(study: Study, name: str) -> Section | None:
     )
     table = Table(columns=("method", "steps", "seeds", name), rows=tuple(_rows(methods, name)))
     title = f"Learning curve: {name}"
-    return section(f"learning-{name}", title, text, figure=drawing.figure, table=table)
+    return section(
+        f"learning-{name}", title, text + drawing.note, figure=drawing.figure, table=table
+    )
 
 
 def curve(method: Method, name: str) -> tuple[Array, Array, Array, Array]:

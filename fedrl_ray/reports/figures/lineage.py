@@ -45,7 +45,7 @@ def _number(value: object) -> float:
 
 
 def _section(study: Study, key: str, name: str) -> Section | None:
-    methods = [m for m in study.methods if any(run.lineage for run in m.runs)]
+    methods = [m for m in study.methods if m.alone]
     drawing = canvas(study, methods, "local steps per agent", name)
     for entry, shared in drawing:
         x, y = values_over_steps(entry.method.runs[0], key)
@@ -60,7 +60,7 @@ def _section(study: Study, key: str, name: str) -> Section | None:
 
 
 def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:
-    for run in (run for method in study.methods for run in method.runs if run.lineage):
+    for run in (run for method in study.methods if method.alone for run in method.runs):
         yield run.label, 0, "", _at_first(run, key)
         for row in run.lineage:
             taken = _number(row.get("point", {}).get(key))

@@ -72,7 +72,7 @@ def _section(
     if curves:
         drawing.figure.update_yaxes(scale([values for _, values in curves.values()]))
     table = Table(columns=("method", "steps", y_title), rows=tuple(_rows(curves)))
-    return section(id, title, text, figure=drawing.figure, table=table)
+    return section(id, title, text + drawing.note, figure=drawing.figure, table=table)
 
 
 def _curve(method: Method, series: Series) -> tuple[Array, Array]:
