@@ -96,12 +96,14 @@ def write_sweep(
     *,
     seeds: int = 2,
     trials: Mapping[int, Mapping[str, Any]] | None = None,
+    scheduler: str = "fifo",
     **changes: Any,
 ) -> Path:
     """A sweep directory. trials: by number, what differs in trials.json and `share` of the budget
     (0: no run directory)."""
     (path / "trials").mkdir(parents=True)
     sweep = {"search": {k: list(v) for k, v in search.items()}, "seeds": seeds, "metric": "worst"}
+    sweep["scheduler"] = {"name": scheduler}
     text = yaml.safe_dump(config_of(**changes) | {"sweep": sweep}, sort_keys=False)
     (path / "sweep.yaml").write_text(text)
     rows = []

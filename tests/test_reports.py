@@ -287,3 +287,48 @@ def test_a_long_table_is_thinned_on_the_page_only():
     assert html.count("<tr>") == MAX_ROWS + 1
     assert ">0<" in html and ">4999<" in html and "200 of 5,000 rows" in html
     assert to_csv(table).count("\n") == 5001
+
+
+@pytest.fixture
+def population(tmp_path):
+    points = [{"learner.omega": omega} for omega in (0.1, 0.2, 0.7)]
+    path = write_sweep(tmp_path / "pbt", {}, points, seeds=1, scheduler="pbt")
+    rows = [
+        {"round": 20, "steps": 400, "from": "00001-seed=0", "point": {"learner.omega": 0.24}},
+        {"round": 60, "steps": 1200, "from": "00001-seed=0", "point": {"learner.omega": 0.3}},
+    ]
+    log = path / "trials" / "00002-seed=0" / "lineage.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return read([path])
+
+
+def test_a_population_is_shown_trial_by_trial_and_recommends_nothing(population):
+    assert "Of 3 trials of a population, the best in the worst environment: 0000" in headline(
+        population
+    )
+    found = {section.id: section for section in sections(population)}
+    assert not {"differences", "heatmap", "against-omega"} & set(found)
+    assert [row[:2] for row in found["front"].table.rows] == [
+        (f"0000{i}-seed=0", "complete") for i in range(3)
+    ]
+
+
+def test_the_searched_key_of_a_population_is_drawn_over_its_steps(population):
+    figure = {s.id: s for s in sections(population)}["lineage-omega"].figure
+    unchanged, _, changed = figure.data
+    assert list(unchanged.x) == [0, 2000] and list(unchanged.y) == [0.1, 0.1]
+    assert list(changed.x) == [0, 400, 1200, 2000] and list(changed.y)[1:] == [0.24, 0.3, 0.3]
+    assert changed.line.shape == "hv"
+
+
+def test_points_drawn_at_random_make_a_readable_page(tmp_path):
+    rng = np.random.default_rng(0)
+    points = [
+        {"learner.omega": float(rng.random()), "learner.discount": 0.9 + float(rng.random()) / 20}
+        for _ in range(20)
+    ]
+    found = {s.id: s for s in sections(read([write_sweep(tmp_path / "s", {}, points, seeds=1)]))}
+    assert "heatmap" not in found and {"against-omega", "against-discount"} <= set(found)
+    lines = [t for t in found["learning-worst"].figure.data if t.line.width != 0]
+    assert len(lines) == 20 and sum(t.visible is True for t in lines) == 7
+    assert "choose others by their names" in found["learning-worst"].text

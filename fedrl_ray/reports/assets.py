@@ -21,7 +21,7 @@ th, td { border-bottom: 1px solid #ccc; padding: .25rem .7rem; text-align: left;
 thead th { position: sticky; top: 0; background: #f4f4f4; }
 td { overflow-wrap: break-word; max-width: 34rem; }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-tbody th { font-weight: 600; min-width: 7rem; }
+tbody th { font-weight: 600; min-width: 9rem; }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: 13px; }
 button { font: inherit; font-size: .9rem; margin: .4rem 0; padding: .2rem .7rem; }
 summary { cursor: pointer; padding: .3rem 0; }

@@ -40,7 +40,8 @@ def _join(where: list[str], text: str) -> str:
 def _answer(study: Study, verdict: Verdict) -> str:
     rest = _not_compared(study, verdict)
     if verdict.reference is None:
-        return describe(verdict.recommended) + rest
+        first = "Only one method can be judged: " if rest else ""
+        return f"{first}{describe(verdict.recommended)}{rest}"
     return f"{compare(study, verdict)} Recommended: {_recommended(study, verdict)}{rest}"
 
 

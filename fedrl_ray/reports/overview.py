@@ -32,7 +32,7 @@ def missing(data: ReportData) -> Section:
     return Section(
         id="missing",
         title="Missing, failed and unfinished runs",
-        text=f"{text} Runs that are not are named here and enter no comparison.",
+        text=f"{text} The others are named here; they enter no comparison.",
         table=Table(columns=("run", "status", "keys", "reason"), rows=rows),
     )
 

@@ -67,9 +67,9 @@ class Study:
         return self.text(method, keys) if len(self.settings) > 1 else ""
 
     def numeric_keys(self) -> list[str]:
-        """Keys with more than one number, those with most values first; omega before others."""
+        """Keys of more than one number, those with most values first; omega before others."""
         levels = {key: {level(m.flat.get(key)) for m in self.of_one_value} for key in self.names}
-        numeric = [key for key, found in levels.items() if None not in found]
+        numeric = [key for key, found in levels.items() if len(found) > 1 and None not in found]
         return sorted(numeric, key=lambda key: -len(levels[key]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +16,8 @@ from ..studies import Study
 from ..style import COLOURS, Look, figure, look, plain
 
 FIGURES = ("average", "worst")
-MOST_TICKS = 8
+ROOM = 0.08
+"""Share of the axis that a label takes."""
 CLOUD = "all methods"
 
 
@@ -35,11 +37,7 @@ def _section(study: Study, key: str) -> Section | None:
     for row, which in enumerate(FIGURES, start=1):
         for index, (title, methods) in enumerate(_lines(study, key).items()):
             _add(fig, methods, key, which, title, look(index), row)
-    if _is_spread(study, key):
-        fig.update_xaxes(type="log")
-    if len(_levels(study, key)) <= MOST_TICKS:
-        ticks = sorted(x for x in _levels(study, key) if x is not None)
-        fig.update_xaxes(tickvals=ticks, ticktext=[value_text(x) for x in ticks])
+    fig.update_xaxes(_axis(sorted(x for x in _levels(study, key) if x is not None)))
     text = (
         f"Final return at each {name}, a line for each value of the other keys; bars are 95% "
         "intervals over seeds and episodes together."
@@ -54,15 +52,13 @@ def _section(study: Study, key: str) -> Section | None:
 
 
 def _lines(study: Study, key: str) -> dict[str, list[Method]]:
-    """Methods by their other keys. Where hardly two share them (random draws) all are points of
-    one cloud."""
+    """Methods by their other keys; one cloud where no two share them (random draws)."""
     others = {k: n for k, n in study.names.items() if k != key}
     lines: dict[str, list[Method]] = {}
     for method in sorted(study.of_one_value, key=lambda m: level(m.flat.get(key)) or 0.0):
         lines.setdefault(study.text(method, others) if others else "", []).append(method)
-    return (
-        lines if len(lines) <= len(COLOURS) else {CLOUD: [m for ms in lines.values() for m in ms]}
-    )
+    apart = len(lines) > len(COLOURS) or (len(lines) > 1 and max(map(len, lines.values())) == 1)
+    return {CLOUD: [m for methods in lines.values() for m in methods]} if apart else lines
 
 
 def _add(
@@ -86,11 +82,14 @@ def _add(
     )  # fmt: skip
 
 
-def _is_spread(study: Study, key: str) -> bool:
-    """Whether a logarithmic axis shows the values better: positive, most of them far below the
-    largest."""
-    levels = sorted(x for x in _levels(study, key) if x is not None)
-    return levels[0] > 0 and levels[len(levels) // 2] < levels[-1] / 4
+def _axis(levels: list[float]) -> dict[str, Any]:
+    """Logarithmic where most levels are far below the largest; labels at the levels where they
+    have room."""
+    spread = levels[0] > 0 and levels[len(levels) // 2] < levels[-1] / 4
+    places = np.log10(levels) if spread else np.array(levels)
+    room = np.diff(places).min() > ROOM * (places[-1] - places[0])
+    ticks = {"tickvals": levels, "ticktext": [value_text(x) for x in levels]} if room else {}
+    return {"type": "log" if spread else "linear", **ticks}
 
 
 def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:

@@ -12,14 +12,17 @@ from ..methods import Method
 from ..numbers import interval_text, is_known
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, axis, faded, layout, look, plain
+from ..style import COLOURS, Look, axis, faded, layout, look, plain
 from ..verdict import RULE, Verdict, verdicts
 
 MANY = 20
 """Points whose bars would hide each other."""
 
-MOST_LABELS = 8
-"""Points with their names beside them; more would hide each other, so the front's alone have."""
+SIDES = ("top left", "bottom right")
+"""Names of neighbours stand on different sides of their points."""
+
+FEW = 8
+"""Points that all have their place in the legend; else only those on the front."""
 
 
 def fronts(study: Study) -> list[Section | None]:
@@ -35,8 +38,12 @@ def pareto_front(methods: Sequence[Method]) -> list[Method]:
     """Methods whose estimates no other reaches in the average and in the worst, by average."""
     return sorted(
         (m for m in methods if not any(_dominates(other, m) for other in methods)),
-        key=lambda m: m.figures["average"].estimate,
+        key=_average,
     )
+
+
+def _average(method: Method) -> float:
+    return method.figures["average"].estimate
 
 
 def _dominates(a: Method, b: Method) -> bool:
@@ -47,28 +54,32 @@ def _dominates(a: Method, b: Method) -> bool:
 def _section(
     study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int
 ) -> Section | None:
-    recommended = verdict.recommended if verdict else None
+    judged = verdict.methods if verdict else ()
+    recommended = verdict.recommended if verdict and len(judged) > 1 else None
     table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
-    id = f"front-{index + 1}" if index else "front"
+    name = f"front-{index + 1}" if index else "front"
     if len(methods) == 1:
         text = (
             f"Means over the last tenth of the evaluations; 95% intervals over {methods[0].scope}."
         )
-        return section(id, "Final returns", text, table=table)
+        return section(name, "Final returns", text, table=table)
     fig = go.Figure(layout=layout(520))
     fig.update_xaxes(axis(title_text="return, average"))
     fig.update_yaxes(axis(title_text="return, worst environment"))
-    front = pareto_front(methods)
+    front = pareto_front(judged or methods)
     _add_front(fig, front)
+    notable = sorted({*front, *([recommended] if recommended else [])}, key=_average)
+    sides = {m: SIDES[i % 2] for i, m in enumerate(notable)}
     for method in methods:
-        named = len(methods) <= MOST_LABELS or method in front or method is recommended
-        _add_point(fig, method, study.methods.index(method), named=named, faint=len(methods) > MANY)
+        few = len(methods) <= FEW or method in notable
+        chosen, side = look(study.methods.index(method)), sides.get(method, "")
+        _add_point(fig, method, chosen, side=side, legend=few, faint=len(methods) > MANY)
     if recommended is not None:
         _add_recommended(fig, recommended)
     text = _TEXT + (f"\n{RULE}" if recommended is not None and not index else "")
     where = study.setting_text(methods[0])
     title = f"Average and worst return{f': {where}' if where else ''}"
-    return section(id, title, text, figure=fig, table=table)
+    return section(name, title, text, figure=fig, table=table)
 
 
 _TEXT = (
@@ -88,16 +99,18 @@ def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
         )  # fmt: skip
 
 
-def _add_point(fig: go.Figure, method: Method, place: int, *, named: bool, faint: bool) -> None:
-    chosen, name = look(place), plain(method.label)
+def _add_point(
+    fig: go.Figure, method: Method, chosen: Look, *, side: str, legend: bool, faint: bool
+) -> None:
+    """side: where its name stands; nowhere if empty."""
+    name = plain(method.label)
     marker = chosen.marker if method.complete else f"{chosen.marker}-open"
     average, worst = method.figures["average"], method.figures["worst"]
     hover = f"{name}<br>average {interval_text(average)}<br>worst {interval_text(worst)}"
     colour = faded(chosen.colour, 0.3) if faint else chosen.colour
     fig.add_scatter(
-        x=[average.estimate], y=[worst.estimate], name=name, showlegend=named, text=[name],
-        mode="markers+text" if named else "markers", cliponaxis=False,
-        textposition=("top left", "bottom right")[place % 2],
+        x=[average.estimate], y=[worst.estimate], name=name, showlegend=legend, text=[name],
+        mode="markers+text" if side else "markers", textposition=side or None, cliponaxis=False,
         error_x=_bars(average, colour), error_y=_bars(worst, colour),
         marker={"color": chosen.colour, "symbol": marker, "size": 10},
         hovertemplate=f"{hover}<extra></extra>",

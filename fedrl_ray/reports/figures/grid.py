@@ -15,7 +15,7 @@ from ..methods import Method
 from ..panels import canvas
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import band, line
+from ..style import CUT, band, focus, line
 
 
 def return_over_grids(study: Study) -> list[Section | None]:
@@ -31,15 +31,18 @@ def return_over_grids(study: Study) -> list[Section | None]:
 
 def _section(study: Study, methods: list[Method], label: str, index: int) -> Section | None:
     drawing = canvas(study, methods, label, "return")
+    found = {method: grid_intervals(method) for method in methods}
     for entry, shared in drawing:
-        means, low, high = grid_intervals(entry.method)
+        _, means, low, high = found[entry.method]
         x = np.array(axis_of(entry.method)[0])
         place = {"row": shared["row"], "visible": shared["visible"]}
         band(drawing.figure, x, low, high, entry.name, entry.look, **place)
         line(drawing.figure, x, means, entry.name, entry.look, **shared)
+    bounds = [bound for _, _, low, high in found.values() for bound in (low, high)]
+    focus(drawing.figure, [samples for samples, *_ in found.values()], bounds)
     text = (
         "Final return in each test environment: mean over seeds with its 95% interval (Student's); "
-        "with one seed the interval is over episodes only."
+        f"with one seed the interval is over episodes only. {CUT}"
     )
     columns = ("method", label, "return")
     return section(
@@ -56,16 +59,16 @@ def axis_of(method: Method) -> tuple[list[float], str]:
     return grid_axis(method.runs[0].evaluations.dynamics)
 
 
-def grid_intervals(method: Method) -> tuple[Array, Array, Array]:
-    """Mean, low and high per environment, [M] each."""
+def grid_intervals(method: Method) -> tuple[Array, Array, Array, Array]:
+    """Returns of seeds (of episodes where there is one seed), [S, M]; mean, low and high, [M]."""
     assert method.returns is not None
     seeds = len(method.returns)
     samples = method.returns.mean(2) if seeds > 1 else method.returns[0].T
     low, high = statistics.mean_interval(samples)
-    return samples.mean(0), low, high
+    return samples, samples.mean(0), low, high
 
 
 def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
     for method in methods:
-        for x, *values in zip(axis_of(method)[0], *grid_intervals(method), strict=True):
+        for x, *values in zip(axis_of(method)[0], *grid_intervals(method)[1:], strict=True):
             yield method.label, float(x), Interval(*map(float, values))

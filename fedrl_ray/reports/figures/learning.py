@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,11 +16,21 @@ from ..panels import canvas
 from ..section import Cell, Section, Table, section
 from ..series import common
 from ..studies import Study
-from ..style import band, line
+from ..style import CUT, band, focus, line
 
 X_TITLE = "local steps per agent"
 
 _WHAT = {"average": "mean over the test grid", "worst": "worst environment of the test grid"}
+
+
+class Curve(NamedTuple):
+    """steps: [T]. values: of each seed, [S, T]. mean over seeds, low and high: [T]."""
+
+    steps: Array
+    values: Array
+    mean: Array
+    low: Array
+    high: Array
 
 
 def learning_curves(study: Study) -> list[Section | None]:
@@ -30,36 +41,40 @@ def learning_curves(study: Study) -> list[Section | None]:
 def _section(study: Study, name: str) -> Section | None:
     methods = [m for m in study.methods if any(len(r.evaluations.steps) for r in m.runs)]
     drawing = canvas(study, methods, X_TITLE, f"return, {name}")
+    curves = {method: curve(method, name) for method in methods}
     for entry, shared in drawing:
-        steps, means, low, high = curve(entry.method, name)
+        found = curves[entry.method]
         place = {"row": shared["row"], "visible": shared["visible"]}
-        band(drawing.figure, steps, low, high, entry.name, entry.look, **place)
-        line(drawing.figure, steps, means, entry.name, entry.look, **shared)
+        band(drawing.figure, found.steps, found.low, found.high, entry.name, entry.look, **place)
+        line(drawing.figure, found.steps, found.mean, entry.name, entry.look, **shared)
+    focus(
+        drawing.figure,
+        [found.values for found in curves.values()],
+        [bound for found in curves.values() for bound in (found.low, found.high)],
+    )
     text = (
         f"Return of the global policy, {_WHAT[name]}: mean over seeds, and its 95% interval "
-        "(Student's) as a band where there is more than one seed."
+        f"(Student's) as a band where there is more than one seed. {CUT}"
     )
-    table = Table(columns=("method", "steps", "seeds", name), rows=tuple(_rows(methods, name)))
+    rows = tuple(row for m in methods for row in _rows(m, curves[m]))
+    table = Table(columns=("method", "steps", "seeds", name), rows=rows)
     title = f"Learning curve: {name}"
     return section(
         f"learning-{name}", title, text + drawing.note, figure=drawing.figure, table=table
     )
 
 
-def curve(method: Method, name: str) -> tuple[Array, Array, Array, Array]:
-    """Steps, mean over seeds, low and high: [T] each, at the evaluations that all seeds have."""
+def curve(method: Method, name: str) -> Curve:
+    """A figure of a method at the evaluations that all of its seeds have."""
     runs = [run for run in method.runs if len(run.evaluations.steps)]
     steps, values_ST = common(
         [run.evaluations.steps for run in runs], [run.evaluations.figures[name] for run in runs]
     )
     if not values_ST.size:
-        return steps, np.empty(0), np.empty(0), np.empty(0)
-    low, high = statistics.mean_interval(values_ST)
-    return steps, values_ST.mean(0), low, high
+        return Curve(steps, values_ST, *3 * (np.empty(0),))
+    return Curve(steps, values_ST, values_ST.mean(0), *statistics.mean_interval(values_ST))
 
 
-def _rows(methods: list[Method], name: str) -> Iterator[tuple[Cell, ...]]:
-    for method in methods:
-        for step, *values in zip(*curve(method, name), strict=True):
-            interval = Interval(*map(float, values))
-            yield method.label, int(step), len(method.runs), interval
+def _rows(method: Method, found: Curve) -> Iterator[tuple[Cell, ...]]:
+    for step, *values in zip(found.steps, found.mean, found.low, found.high, strict=True):
+        yield method.label, int(step), len(method.runs), Interval(*map(float, values))

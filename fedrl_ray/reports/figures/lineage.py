@@ -32,7 +32,10 @@ def values_over_steps(run: RunData, key: str) -> tuple[list[int], list[float]]:
 
 
 def _at_first(run: RunData, key: str) -> float:
-    """What a trial was to train at first stands in its name: `00003-omega=0.1-seed=0`."""
+    """What a trial was to train at first stands in its name, `00003-omega=0.1-seed=0`; it still
+    does in its configuration if it has taken over nothing."""
+    if not run.lineage:
+        return _number(run.flat.get(key))
     found = re.search(
         rf"(?:^|-){re.escape(key.split('.')[-1])}=(-?[\d.]+(?:e[-+]?\d+)?)", run.label
     )
