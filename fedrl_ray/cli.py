@@ -107,13 +107,29 @@ def evaluate(
 
 @app.command()
 def report(
-    paths: Annotated[list[Path], typer.Argument(help="Run directories, or folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Run directories, sweeps, or folders of them.")
+    ],
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write one offline HTML file on one or several runs."""
+    """Write one offline HTML file on runs and sweeps."""
     from .reports.page import write_report
 
     typer.echo(f"report: {write_report(paths, output)}")
+
+
+@app.command()
+def dashboard(
+    paths: Annotated[list[Path], typer.Argument(help="Run directories, sweeps, folders of them.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8050,
+    host: Annotated[str, typer.Option(help="Address to listen on; others have no password.")] = (
+        "127.0.0.1"
+    ),
+) -> None:
+    """Show the report in the browser, live, while runs and sweeps go on."""
+    from .dashboard.command import dashboard as serve
+
+    serve(paths, host, port)
 
 
 @app.command("list")
