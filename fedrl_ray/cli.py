@@ -107,9 +107,7 @@ def evaluate(
 
 @app.command()
 def report(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Run directories, sweeps, or folders of them.")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Run directories, sweeps, folders of them.")],
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write one offline HTML file on runs and sweeps."""

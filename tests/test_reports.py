@@ -332,3 +332,30 @@ def test_points_drawn_at_random_make_a_readable_page(tmp_path):
     lines = [t for t in found["learning-worst"].figure.data if t.line.width != 0]
     assert len(lines) == 20 and sum(t.visible is True for t in lines) == 7
     assert "choose others by their names" in found["learning-worst"].text
+
+
+@pytest.mark.parametrize("left", [(), ("metrics.jsonl",), ("evaluations.jsonl",)])
+def test_a_run_that_has_only_begun_has_a_page(tmp_path, left):
+    run = write_run(tmp_path / "run", share=0.5, status=None)
+    for name in {"metrics.jsonl", "evaluations.jsonl"} - set(left):
+        (run / name).unlink()
+    data = read([run])
+    assert "run" in {row[0] for row in Page(render(data)).rows if row}
+    expected = "small returns" if "evaluations.jsonl" in left else "small: no evaluation yet."
+    assert expected in headline(data)
+
+
+def test_one_run_has_its_final_returns_and_no_comparison(tmp_path):
+    found = {s.id: s for s in sections(read([write_run(tmp_path / "run")]))}
+    assert found["front"].title == "Final returns" and found["front"].figure is None
+    assert "one seed: interval over episodes only" in found["front"].text
+    assert "differences" not in found and "heatmap" not in found
+
+
+def test_agents_that_score_on_their_own_environments_have_known_parameters(tmp_path):
+    run = write_run(tmp_path / "run", evaluation={"grid": 5})
+    rows = (run / "evaluations.jsonl").read_text().replace('"driver"', '"agents"')
+    (run / "evaluations.jsonl").write_text(rows.replace('"nominal": ', '"nominal": null, "was": '))
+    found = {s.id: s for s in sections(read([run]))}
+    assert found["agents"].table.rows[0][-1] == "pole_length 0.5"
+    assert np.isnan(found["front"].table.rows[0][-1].estimate)

@@ -41,8 +41,22 @@ footer { margin-top: 3rem; color: #444; font-size: .9rem; }
 }
 """
 
-SCRIPT = """
-'use strict';
+FIT = """
+// On a narrow screen the legend takes more rows: the figure grows by as much. There is no room for
+// names beside points then: the legend has them.
+function fit(figure, width) {
+  const named = figure.data.filter((t) => t.showlegend !== false && t.name).length;
+  const columns = Math.max(1, Math.floor(width / 240));
+  figure.layout.height += 20 * Math.max(0, Math.ceil(named / columns) - 2);
+  if (width < 600)
+    for (const trace of figure.data)
+      if (trace.mode) trace.mode = trace.mode.replace('+text', '');
+  return figure;
+}
+"""
+"""What a live page needs too."""
+
+_DRAW = """
 const PRINT = {width: 680, height: 700};  // a section fits on a page
 const config = {  // no button that would send the data anywhere
   responsive: true, displaylogo: false, displayModeBar: 'hover',
@@ -51,19 +65,8 @@ const config = {  // no button that would send the data anywhere
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const plots = [];
 
-// On a narrow screen the legend takes more rows: the figure grows by as much.
-function height(figure, width) {
-  const named = figure.data.filter((t) => t.showlegend !== false && t.name).length;
-  const columns = Math.max(1, Math.floor(width / 240));
-  return figure.layout.height + 20 * Math.max(0, Math.ceil(named / columns) - 2);
-}
-
 function draw(place) {
-  const figure = read(place.dataset.figure);
-  figure.layout.height = height(figure, place.clientWidth);
-  if (place.clientWidth < 600)  // no room for names beside points: the legend has them
-    for (const trace of figure.data)
-      if (trace.mode) trace.mode = trace.mode.replace('+text', '');
+  const figure = fit(read(place.dataset.figure), place.clientWidth);
   place.dataset.height = figure.layout.height;
   plots.push(place);
   return Plotly.newPlot(place, figure.data, figure.layout, config);
@@ -91,3 +94,5 @@ for (const button of document.querySelectorAll('button[data-csv]'))
 Promise.all([...document.querySelectorAll('.plot')].map(draw))
   .then(() => { document.body.dataset.drawn = plots.length; });
 """
+
+SCRIPT = "'use strict';" + FIT + _DRAW

@@ -120,9 +120,9 @@ def focus(fig: go.Figure, seeds: Sequence[Array], bands: Sequence[Array]) -> Non
     """A y axis for what the seeds did. Bands of two or three seeds can be many times as wide: they
     are cut where they leave the seeds' own range by more than a quarter of it."""
     seen = [x[np.isfinite(x)] for x in (*seeds, *bands)]
-    own, wide = np.concatenate(seen[: len(seeds)]), np.concatenate(seen)
-    if not own.size:
+    if not any(x.size for x in seen[: len(seeds)]):
         return
+    own, wide = np.concatenate(seen[: len(seeds)]), np.concatenate(seen)
     margin = max(np.ptp(own), 1e-3 * np.abs(own).max(), 1e-12) / 4
     low, high = max(wide.min(), own.min() - margin), min(wide.max(), own.max() + margin)
     fig.update_yaxes(range=[low - 0.1 * margin, high + 0.1 * margin])

@@ -59,9 +59,7 @@ def _section(
     table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
     name = f"front-{index + 1}" if index else "front"
     if len(methods) == 1:
-        text = (
-            f"Means over the last tenth of the evaluations; 95% intervals over {methods[0].scope}."
-        )
+        text = f"Means over the last tenth of the evaluations; 95% intervals ({methods[0].scope})."
         return section(name, "Final returns", text, table=table)
     fig = go.Figure(layout=layout(520))
     fig.update_xaxes(axis(title_text="return, average"))
