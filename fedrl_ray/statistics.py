@@ -95,8 +95,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
 
 def scope(*returns_SMR: Array) -> str:
     """What an interval of these returns speaks of, to be printed beside it."""
-    seeds = min(len(_checked(x)) for x in returns_SMR)
-    episodes = min(x.shape[2] for x in returns_SMR)
+    shapes = [_checked(x).shape for x in returns_SMR]
+    seeds, _, episodes = (min(sizes) for sizes in zip(*shapes, strict=True))
     if seeds > 1:
         return "seeds and episodes" if episodes > 1 else "seeds"
     return "one seed: interval over episodes only" if episodes > 1 else "one episode: no interval"
@@ -185,8 +185,9 @@ def _interval(samples: Sequence[Array], figure: Figure, level: float) -> Interva
 
 
 def _unpicked(plain: Sequence[_Parts], split: Sequence[_Parts]) -> list[float]:
-    """The estimate by halves; of a difference three, as the biases of two need not cancel: each
-    is also taken halfway to its plain estimate."""
+    """The estimate by halves. Of a difference three, as the biases of two need not cancel: each
+    is also taken halfway to its plain estimate.
+    """
     ends = [x.centre for x in split]
     if len(ends) == 1:
         return ends
