@@ -1,0 +1,120 @@
+"""The Dash app: one page, one callback that answers what has changed, nothing that writes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from dash import MATCH, Dash, Input, Output, Patch, State, no_update, set_props
+from flask import Response, abort
+
+from ..reports.assets import FIT, STYLE
+from ..reports.tables import to_csv
+from . import layout, script
+from .guard import guard
+from .live import Live, Snapshot
+from .updates import Known, Update, update_of
+
+FIRST = 10.0
+"""Seconds that a page waits for the first look at the files."""
+
+_INDEX = f"""<!doctype html>
+<html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
+<style>{STYLE}{script.STYLE}</style></head>
+<body><p class="note" id="silent" role="alert" hidden>No answer from the dashboard: has it been
+stopped? What follows is what it last said.</p>
+{{%app_entry%}}<noscript><p>This page needs JavaScript; <code>fedrl-ray report</code> makes one
+whose tables do not.</p></noscript>
+<script>{script.SCRIPT}{FIT}</script>{{%config%}}{{%scripts%}}{{%renderer%}}</body></html>
+"""
+
+
+def build(live: Live, *, hosts: list[str] | None = None) -> Dash:
+    """The app of one reader. hosts: names under which it may be asked for; None: any."""
+    app = Dash(
+        "fedrl_ray.dashboard",
+        title="fedrl-ray dashboard",
+        update_title=None,  # type: ignore[arg-type]  # the title stays while an answer is awaited
+        index_string=_INDEX,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+        include_assets_files=False,
+        pages_folder="",
+        serve_locally=True,
+        suppress_callback_exceptions=True,  # sections come later
+        add_log_handler=False,
+        enable_mcp=False,
+    )
+    app.layout = layout.page()
+    _connect(app, live)
+    app.server.add_url_rule("/csv/<id>.csv", view_func=lambda id: _csv(live, id), endpoint="csv")
+    guard(app, script.SCRIPT + FIT, hosts)
+    return app
+
+
+def _connect(app: Dash, live: Live) -> None:
+    outputs = ("title", "state", "headline", "contents", "trial-rows", "sections")
+
+    @app.callback(
+        output={
+            "children": [Output(id, "children") for id in outputs],
+            "known": Output("known", "data"),
+            "clock": Output("clock", "data"),
+        },
+        inputs=[Input("tick", "n_intervals"), State("known", "data")],
+    )
+    def ask(n_intervals: int | None, known: Known | None) -> dict[str, Any]:
+        snapshot = live.snapshot(wait=FIRST)
+        clock = {"now": time.time(), "title": _name(snapshot)}
+        update = update_of(snapshot, known or {})
+        if update is None:
+            nothing = [no_update] * len(outputs)
+            return {"children": nothing, "known": no_update, "clock": clock}
+        for id, properties in update.properties:
+            set_props(id, properties)
+        return {"children": _children(snapshot, update), "known": update.known, "clock": clock}
+
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        script.FIT,
+        Output(layout.kind("graph", MATCH), "figure"),
+        Output(layout.kind("graph", MATCH), "style"),
+        Input(layout.kind("figure", MATCH), "data"),
+    )
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        script.CLOCK, Output("clock", "modified_timestamp"), Input("clock", "data")
+    )
+
+
+def _children(snapshot: Snapshot, update: Update) -> list[Any]:
+    added = [layout.section(part, place) for part, place in update.added]
+    return [
+        _name(snapshot),
+        layout.state(snapshot),
+        layout.headlines(snapshot.headline),
+        layout.contents(snapshot.parts),
+        layout.trial_body(snapshot.rows),
+        added if update.anew else _appended(added),
+    ]
+
+
+def _appended(added: list[Any]) -> Any:
+    """What is there stays as it is."""
+    if not added:
+        return no_update
+    patch = Patch()
+    patch.extend(added)
+    return patch
+
+
+def _name(snapshot: Snapshot) -> str:
+    return snapshot.title or "fedrl-ray dashboard"
+
+
+def _csv(live: Live, id: str) -> Response:
+    """All rows of a section's table."""
+    for part in live.snapshot(wait=FIRST).parts:
+        if part.id == id and part.table is not None:
+            headers = {"Content-Disposition": f'attachment; filename="{id}.csv"'}
+            return Response(
+                to_csv(part.table), content_type="text/csv; charset=utf-8", headers=headers
+            )
+    abort(404)

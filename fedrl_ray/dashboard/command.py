@@ -1,0 +1,40 @@
+"""`fedrl-ray dashboard`: serve the live page until Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from ..errors import UserError
+
+
+def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
+    """Check what was asked for, say where the page is, serve it. Raises UserError."""
+    if importlib.util.find_spec("dash") is None:
+        raise UserError("the dashboard needs Dash: pip install 'fedrl-ray[dashboard]'")
+    require_paths(paths)
+    from . import server
+
+    with server.listen(host, port) as listener:
+        served = server.make(paths, listener, host)
+        typer.echo(f"dashboard: {server.url_of(listener)}   (Ctrl-C ends it)")
+        if not server.is_loopback(listener):
+            typer.echo(
+                f"warning: --host {host}: there is no password, so anyone who reaches port "
+                f"{listener.getsockname()[1]} can read these results",
+                err=True,
+            )
+        served.serve_forever()  # returns at Ctrl-C
+
+
+def require_paths(paths: Sequence[Path]) -> None:
+    """A run that is yet to begin is waited for; a folder that is not there is a mistake. Raises
+    UserError."""
+    for path in paths:
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}: a file; give run directories, sweeps, or folders of them")
+        if not path.exists() and not path.absolute().parent.is_dir():
+            raise UserError(f"{path}: there is no folder {path.absolute().parent}")

@@ -1,0 +1,129 @@
+"""The newest state of the paths, read by one thread whoever looks and however many look.
+
+Nothing is read while no browser asks, nor while no file has changed. Drawing is the dear part: it
+rests four times as long as it took, so that a dashboard beside a sweep leaves the processor to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..reports.data import ReportData, read
+from ..reports.headline import headline
+from ..reports.sections import sections
+from .parts import Part, part_of
+from .stamps import Stamp, is_there, stamps_of
+from .trials import TrialRow, trial_rows
+
+PERIOD = 2.0
+"""Seconds between two looks at the files."""
+REST = 4.0
+"""Rest after drawing, in times of what it took."""
+AWAY = 90.0
+"""Seconds after the last question until nobody looks; a hidden tab asks once in a minute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a browser shows."""
+
+    version: int = 0
+    """Grows with each change; 0 before the first look."""
+    title: str = ""
+    headline: tuple[str, ...] = ()
+    rows: tuple[TrialRow, ...] = ()
+    parts: tuple[Part, ...] = ()
+    waiting: tuple[Path, ...] = ()
+    """Paths with nothing there yet."""
+    problem: str = ""
+    """Why the newest state could not be shown; the rest is then older."""
+    changed: float | None = None
+    """When a file last changed, in seconds since 1970."""
+
+
+class Live:
+    """Keeps a snapshot of some paths up to date."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(paths)
+        self._snapshot = Snapshot()
+        self._stamps: dict[Path, Stamp] | None = None
+        self._undrawn: ReportData | None = None
+        self._draw_from = 0.0
+        self._asked = threading.Event()
+        self._first = threading.Event()
+        self._last_asked = time.monotonic()
+
+    def start(self) -> None:
+        """Look from now on, in a thread that ends with the process."""
+        threading.Thread(target=self._watch, name="dashboard-reader", daemon=True).start()
+
+    def snapshot(self, wait: float = 0.0) -> Snapshot:
+        """The newest there is, at once; `wait`: seconds to wait for the first."""
+        self._last_asked = time.monotonic()
+        self._asked.set()
+        self._first.wait(wait)
+        return self._snapshot
+
+    def refresh(self) -> None:
+        """Look at the files; read them if one has changed, draw if it is time to."""
+        stamps = stamps_of(self._paths)
+        if stamps != self._stamps:
+            self._stamps = stamps
+            self._try(self._read)
+        if self._undrawn is not None and time.monotonic() >= self._draw_from:
+            self._try(self._draw)
+        self._first.set()
+
+    def _watch(self) -> None:
+        while True:
+            self.refresh()
+            time.sleep(PERIOD)
+            if time.monotonic() - self._last_asked > AWAY:
+                self._asked.clear()
+                self._asked.wait()
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """A file may be replaced while it is read: say so, keep what there is, look again."""
+        try:
+            step()
+        except UserError as error:
+            self._publish(problem=str(error))
+        except Exception as error:  # the reader must not end while its page goes on
+            self._publish(problem=f"{type(error).__name__}: {error}")
+
+    def _read(self) -> None:
+        stamps = self._stamps or {}
+        there = [path for path in self._paths if is_there(path)]
+        waiting = tuple(path for path in self._paths if path not in there)
+        if not there:
+            self._undrawn = None
+            self._publish(title="", headline=(), rows=(), parts=(), waiting=waiting, problem="")
+            return
+        self._undrawn = read(there)
+        self._publish(
+            title=self._undrawn.title,
+            rows=tuple(trial_rows(self._undrawn, stamps)),
+            waiting=waiting,
+            problem="",
+            changed=max(time_ns for time_ns, _ in stamps.values()) / 1e9,
+        )
+
+    def _draw(self) -> None:
+        data, self._undrawn = self._undrawn, None
+        assert data is not None
+        before = time.monotonic()
+        try:
+            lines = tuple(headline(data).split("\n"))
+            self._publish(headline=lines, parts=tuple(part_of(s) for s in sections(data)))
+        finally:
+            self._draw_from = time.monotonic() + REST * (time.monotonic() - before)
+
+    def _publish(self, **changes: Any) -> None:
+        self._snapshot = replace(self._snapshot, version=self._snapshot.version + 1, **changes)

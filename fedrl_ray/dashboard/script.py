@@ -1,0 +1,79 @@
+"""The style and the scripts that the live page adds to those of the report."""
+
+STYLE = """
+#sections { display: grid; grid-template-columns: minmax(0, 1fr); }
+#state p { margin: .3rem 0; }
+.note { border-left: 4px solid #d55e00; padding: .2rem 0 .2rem .8rem; overflow-wrap: anywhere; }
+.progress progress { display: block; width: 8rem; accent-color: #0072b2; }
+.progress span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+#trial-rows tr:not(.running):not(.not-ended) [data-at] { visibility: hidden; }
+#trial-rows .failed td { color: #a33b00; }
+#silent { position: sticky; top: 0; z-index: 10; background: #fff; }
+"""
+
+FIT = """
+(figure) => {
+  if (!figure) return [window.dash_clientside.no_update, window.dash_clientside.no_update];
+  const width = document.getElementById('sections').clientWidth;
+  const fitted = fit(structuredClone(figure), width);
+  const height = fitted.layout.height;
+  delete fitted.layout.height;  // of the figure's place, so that the width stays free
+  return [fitted, {height: `${height}px`}];
+}
+"""
+"""From what the server sent to the figure and the style of its place."""
+
+CLOCK = """
+(clock) => {
+  if (clock) dashboard.heard(clock);
+  return window.dash_clientside.no_update;
+}
+"""
+
+SCRIPT = """
+'use strict';
+const dashboard = (() => {
+  const SILENT = 15000;  // milliseconds without an answer after which the page says so
+  let ahead = 0, last = Date.now();
+
+  function age(seconds) {
+    if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s ago`;
+    if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+    return seconds < 172800 ? `${Math.round(seconds / 3600)} h ago`
+                            : `${Math.round(seconds / 86400)} days ago`;
+  }
+
+  // Times are the server's: a browser elsewhere may have a clock that is wrong.
+  function ages() {
+    const now = (Date.now() + ahead) / 1000;
+    for (const place of document.querySelectorAll('[data-at]')) {
+      const text = place.dataset.at ? age(now - Number(place.dataset.at)) : '';
+      if (place.textContent !== text) place.textContent = text;
+    }
+    document.getElementById('silent').hidden = Date.now() - last < SILENT;
+  }
+
+  // Tables come as the report writes them, every text escaped. A script in one would not run: the
+  // page's policy names those that may.
+  function tables() {
+    for (const place of document.querySelectorAll('[data-html]')) {
+      if (place.shown === place.dataset.html) continue;
+      const [left, top] = [place.firstElementChild?.scrollLeft, place.firstElementChild?.scrollTop];
+      place.innerHTML = place.shown = place.dataset.html;
+      if (place.firstElementChild) place.firstElementChild.scrollTo(left ?? 0, top ?? 0);
+    }
+  }
+
+  function heard(clock) {
+    last = Date.now();
+    ahead = clock.now * 1000 - last;
+    document.title = clock.title;
+    ages();
+  }
+
+  setInterval(ages, 1000);
+  new MutationObserver(tables).observe(
+    document, {subtree: true, childList: true, attributeFilter: ['data-html']});
+  return {heard};
+})();
+"""
