@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from algorithms import prefixes
 from algorithms.types import AgentState
 
 from . import digests
+from .array_files import write_arrays
 from .messages import Shard
 
 
@@ -21,7 +21,7 @@ def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
     ids = tuple(states)
     name = f"agents_{ids[0]:05d}-{ids[-1]:05d}.safetensors"
     path = directory / name
-    save_file(prefixes.join({str(agent): state for agent, state in states.items()}), path)
+    write_arrays(path, prefixes.join({str(agent): state for agent, state in states.items()}))
     return Shard(
         file=name,
         bytes=path.stat().st_size,

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from algorithms import prefixes
 from algorithms.types import ServerState
 
 from . import digests
+from .array_files import write_arrays
 from .errors import UserError
 from .messages import Shard
 
@@ -68,7 +69,7 @@ def staging(folder: Path, round_number: int) -> Path:
 def write_server(aside: Path, server: ServerState) -> str:
     """Write the server's state; its sha256."""
     path = aside / _SERVER
-    save_file(prefixes.join({"shared": server.shared, "memory": server.memory}), path)
+    write_arrays(path, prefixes.join({"shared": server.shared, "memory": server.memory}))
     return digests.of_file(path)
 
 

@@ -15,7 +15,6 @@ from .errors import RunError, UserError
 from .local_agents import LocalAgents
 from .messages import HostFailure, RoundOrder, RoundReply, Shard
 
-
 START_SECONDS = 120.0
 """How long a new actor may take to come up before calls to it begin to count."""
 

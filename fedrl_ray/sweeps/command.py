@@ -77,13 +77,24 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         tuner.fit()
-    except OSError as error:
-        reason = f"{folder}: {error.strerror or error}"
-        raise RunError(f"{reason}; {_how_to_go_on(folder, options)}") from None
+    except Exception as error:  # Tune wraps what goes wrong in its own exceptions
+        reason = _disk_error(error)
+        if reason is None:
+            raise
+        raise RunError(f"{folder}: {reason}; {_how_to_go_on(folder, options)}") from None
     finally:
         signal.signal(signal.SIGTERM, before)
     _prune(folder, experiment.checkpoint.keep)
     return folder, directory.read_trials(folder)
+
+
+def _disk_error(error: BaseException | None) -> str | None:
+    """What the system said, where a file that could not be written is behind an exception."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.strerror or str(error)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _prune(folder: Path, keep: int) -> None:
@@ -161,7 +172,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     )
     state = folder.absolute() / directory.TUNE
     if options.resume and tune.Tuner.can_restore(state):
-        return tune.Tuner.restore(str(state), trainable, restart_errored=options.retry_failed)
+        return tune.Tuner.restore(str(state), trainable, resume_errored=options.retry_failed)
     names = list(_listed(experiment, sweep))
     watch = Watch(
         folder.absolute(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import traceback
 from collections import deque
 from pathlib import Path
@@ -149,6 +150,8 @@ class FederationTrial(tune.Trainable):
         """The run, opened when it is first needed: where its directory ends, or new."""
         if self._run is None:
             there = (self._directory / run_directory.CONFIG).exists()
+            if not there:  # what a trial left that died before it had begun
+                shutil.rmtree(self._directory, ignore_errors=True)
             driver = self._driver()
             self._run = Run(self._experiment, self._directory, resume=there, driver=driver)
             rows = run_directory.read_rows(self._directory / run_directory.EVALUATIONS)
@@ -169,12 +172,19 @@ class FederationTrial(tune.Trainable):
     def _note_failure(self, error: Exception) -> None:
         """Write down why."""
         ours = isinstance(error, UserError | RunError | OSError)
-        note = {"reason": str(error) if ours else f"{type(error).__name__}: {error}"}
-        if not ours:
-            note["traceback"] = traceback.format_exc()
+        text = str(error) if ours else f"{type(error).__name__}: {error}"
+        note = {"reason": one_line(text)}
+        if not ours or "\n" in text:
+            note["traceback"] = text if "\n" in text else traceback.format_exc()
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / directory.FAILURE
         run_directory.write_text(path, json.dumps(note, indent=1))
+
+
+def one_line(text: str) -> str:
+    """A reason that holds a traceback, as what comes before it and its last line."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
 
 
 def agents_can_stay(old: Experiment, new: Experiment) -> bool:
