@@ -94,6 +94,13 @@ def set_key(data: dict[str, Any], parts: Sequence[str], value: Any, source: str)
     data[parts[-1]] = value
 
 
+def get_key(data: Any, parts: Sequence[str]) -> Any:
+    """The value at one dotted key, given in parts; None where there is none."""
+    for part in parts:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
 _MERGE = "tag:yaml.org,2002:merge"
 
 

@@ -294,9 +294,11 @@ def population(tmp_path):
     points = [{"learner.omega": omega} for omega in (0.1, 0.2, 0.7)]
     path = write_sweep(tmp_path / "pbt", {}, points, seeds=1, scheduler="pbt")
     rows = [
-        {"round": 20, "steps": 400, "from": "00001-seed=0", "point": {"learner.omega": 0.24}},
-        {"round": 60, "steps": 1200, "from": "00001-seed=0", "point": {"learner.omega": 0.3}},
-    ]
+        {"round": 20, "steps": 400, "from": "00001-seed=0", "before": {"learner.omega": 0.7},
+         "point": {"learner.omega": 0.24}},
+        {"round": 60, "steps": 1200, "from": "00001-seed=0", "before": {"learner.omega": 0.24},
+         "point": {"learner.omega": 0.3}},
+    ]  # fmt: skip
     log = path / "trials" / "00002-seed=0" / "lineage.jsonl"
     log.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return read([path])
@@ -317,7 +319,7 @@ def test_the_searched_key_of_a_population_is_drawn_over_its_steps(population):
     figure = {s.id: s for s in sections(population)}["lineage-omega"].figure
     unchanged, _, changed = figure.data
     assert list(unchanged.x) == [0, 2000] and list(unchanged.y) == [0.1, 0.1]
-    assert list(changed.x) == [0, 400, 1200, 2000] and list(changed.y)[1:] == [0.24, 0.3, 0.3]
+    assert list(changed.x) == [0, 400, 1200, 2000] and list(changed.y) == [0.7, 0.24, 0.3, 0.3]
     assert changed.line.shape == "hv"
 
 

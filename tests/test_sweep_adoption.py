@@ -51,7 +51,9 @@ def test_the_state_is_the_others_and_the_keys_are_ones_own(small, tmp_path, pair
     assert [p.name for p in checkpoints.existing(tmp_path / "B" / "checkpoints")] == [
         "round_00000004"
     ]
-    assert read_lineage(tmp_path / "B") == [{"round": 4, "steps": 80, "from": "A", "point": point}]
+    assert read_lineage(tmp_path / "B") == [
+        {"round": 4, "steps": 80, "from": "A", "before": {"learner.omega": 0.0}, "point": point}
+    ]
     for name in (METRICS, EVALUATIONS):
         assert [row["round"] for row in read_rows(tmp_path / "B" / name)] == sorted(
             {row["round"] for row in read_rows(tmp_path / "A" / name)}

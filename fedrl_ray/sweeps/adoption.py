@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import checkpoints, run_directory
 from ..config import Experiment
+from ..config_files import get_key
 from ..errors import RunError
 from ..resume_rules import changed_keys
 from ..run_directory import EVALUATIONS, METRICS, RoundLog
@@ -34,6 +35,7 @@ def adopt(
         "round": round_number,
         "steps": reference["steps"],
         "from": reference["trial"],
+        "before": _values_before(here, point),
         "point": point,
     }
     log = RoundLog(here / LINEAGE)
@@ -43,6 +45,14 @@ def adopt(
     (here / run_directory.SUMMARY).unlink(missing_ok=True)
     run_directory.write_config(here, experiment)
     log.append(row)
+
+
+def _values_before(here: Path, point: Point) -> Point:
+    """What the run trained at until now; empty where it had not begun."""
+    if not (here / run_directory.CONFIG).exists():
+        return {}
+    data = run_directory.read_experiment(here).to_dict()
+    return {key: get_key(data, key.split(".")) for key in point}
 
 
 def _take_checkpoint(

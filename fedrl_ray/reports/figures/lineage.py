@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 
 from ..keys import level, short_names
@@ -32,14 +31,9 @@ def values_over_steps(run: RunData, key: str) -> tuple[list[int], list[float]]:
 
 
 def _at_first(run: RunData, key: str) -> float:
-    """What a trial was to train at first stands in its name, `00003-omega=0.1-seed=0`; it still
-    does in its configuration if it has taken over nothing."""
-    if not run.lineage:
-        return _number(run.flat.get(key))
-    found = re.search(
-        rf"(?:^|-){re.escape(key.split('.')[-1])}=(-?[\d.]+(?:e[-+]?\d+)?)", run.label
-    )
-    return float(found[1]) if found else math.nan
+    """What a trial trained at before its first exchange; its configuration is of the last."""
+    before = run.lineage[0].get("before", {}) if run.lineage else run.flat
+    return _number(before.get(key))
 
 
 def _number(value: object) -> float:
