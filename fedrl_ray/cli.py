@@ -77,6 +77,7 @@ def sweep(
 
     experiment = experiments.load(config, overrides or [])
     options = SweepOptions(
+        source=str(config),
         output=output,
         resume=resume,
         retry_failed=retry_failed,

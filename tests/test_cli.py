@@ -270,3 +270,22 @@ def test_default_outputs_count_up(fedrl, small_yaml, tmp_path, monkeypatch):
     status, out, _ = fedrl("train", small_yaml(), *longer, "--resume", "--json")
     assert status == 0 and json.loads(out)["rounds"] == 16
     assert json.loads((tmp_path / "runs" / "small-3" / "summary.json").read_text())["rounds"] == 16
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("sweep.search={learner.omgea: [0]}", "learner.omgea: unknown key (did you mean 'omega'?)"),
+        ("sweep.search.learner.omega=[]", "sweep.search.learner.omega must hold at least one"),
+        ("evaluation.where=none", "sweep.metric worst is given by no evaluation"),
+        ("sweep.seeds=0", "sweep.seeds should be greater than or equal to 1"),
+        ("sweep=null", "sweep: required, but missing"),
+    ],
+)
+def test_a_bad_sweep_is_one_line_and_status_2(fedrl, small_yaml, tmp_path, change, words):
+    path = small_yaml(sweep={"search": {"learner.omega": [0.0, 0.3]}})
+    status, out, err = fedrl("sweep", path, "--set", change, "--output", tmp_path / "sweep")
+    assert status == 2
+    assert words in err
+    assert err.count("\n") == 1 and err.startswith(f"error: {path}: ") and not out
+    assert not (tmp_path / "sweep").exists()

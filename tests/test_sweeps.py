@@ -37,7 +37,9 @@ TINY = {
 
 def options(output: Path, **keys: Any) -> SweepOptions:
     defaults = {"resume": False, "retry_failed": False, "show": False, "as_json": True}
-    return SweepOptions(output=output, command=["fedrl-ray", "sweep"], **(defaults | keys))
+    return SweepOptions(
+        source="file", output=output, command=["fedrl-ray", "sweep"], **(defaults | keys)
+    )
 
 
 def tiny(small_yaml, search, **section):

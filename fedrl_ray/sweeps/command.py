@@ -26,6 +26,8 @@ from .points import Variant, check_search, listed_names
 class SweepOptions:
     """What the command line asked for besides the experiment."""
 
+    source: str
+    """The experiment file, for errors."""
     output: Path | None
     resume: bool
     retry_failed: bool
@@ -69,7 +71,10 @@ def _conclude(folder: Path, trials: list[Trial]) -> None:
 
 def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list[Trial]]:
     """Every trial to its end; the directory and its trials. Raises UserError or RunError."""
-    sweep = require_sweep(experiment)
+    try:
+        sweep = require_sweep(experiment)
+    except UserError as error:
+        raise UserError(f"{options.source}: {error}") from None
     folder = _claim(experiment, sweep, options)
     cluster.connect()
     tuner = _tuner(experiment, sweep, folder, options)
