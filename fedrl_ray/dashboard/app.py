@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from dash import MATCH, Dash, Input, Output, Patch, State, no_update, set_props
+from dash import ALL, MATCH, Dash, Input, Output, State, no_update, set_props
 from flask import Response, abort
 
 from ..reports.assets import FIT, STYLE
@@ -13,10 +13,13 @@ from ..reports.tables import to_csv
 from . import layout, script
 from .guard import guard
 from .live import Live, Snapshot
-from .updates import Known, Update, update_of
+from .updates import Known, update_of
 
 FIRST = 10.0
 """Seconds that a page waits for the first look at the files."""
+
+HEADS = ("title", "state", "headline", "contents", "trial-rows")
+"""What stands above the sections."""
 
 _INDEX = f"""<!doctype html>
 <html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
@@ -52,57 +55,59 @@ def build(live: Live, *, hosts: list[str] | None = None) -> Dash:
 
 
 def _connect(app: Dash, live: Live) -> None:
-    outputs = ("title", "state", "headline", "contents", "trial-rows", "sections")
-
     @app.callback(
         output={
-            "children": [Output(id, "children") for id in outputs],
+            "heads": [Output(id, "children") for id in HEADS],
+            "places": Output(layout.kind("place", ALL), "children"),
             "known": Output("known", "data"),
             "clock": Output("clock", "data"),
         },
-        inputs=[Input("tick", "n_intervals"), State("known", "data")],
+        inputs=[
+            Input("tick", "n_intervals"),
+            State("known", "data"),
+            State(layout.kind("place", ALL), "id"),
+        ],
     )
-    def ask(n_intervals: int | None, known: Known | None) -> dict[str, Any]:
-        snapshot = live.snapshot(wait=FIRST)
-        clock = {"now": time.time(), "title": _name(snapshot)}
-        update = update_of(snapshot, known or {})
-        if update is None:
-            nothing = [no_update] * len(outputs)
-            return {"children": nothing, "known": no_update, "clock": clock}
-        for id, properties in update.properties:
-            set_props(id, properties)
-        return {"children": _children(snapshot, update), "known": update.known, "clock": clock}
+    def ask(n_intervals: int | None, known: Known | None, places: list[Any]) -> dict[str, Any]:
+        return answer(live.snapshot(wait=FIRST), known or {}, len(places))
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
         script.FIT,
         Output(layout.kind("graph", MATCH), "figure"),
         Output(layout.kind("graph", MATCH), "style"),
         Input(layout.kind("figure", MATCH), "data"),
+        State(layout.kind("graph", MATCH), "figure"),
     )
     app.clientside_callback(  # type: ignore[no-untyped-call]
         script.CLOCK, Output("clock", "modified_timestamp"), Input("clock", "data")
     )
 
 
-def _children(snapshot: Snapshot, update: Update) -> list[Any]:
-    added = [layout.section(part, place) for part, place in update.added]
+def answer(snapshot: Snapshot, known: Known, num_places: int) -> dict[str, Any]:
+    """What to set; on the side the properties of sections that are there already."""
+    heads: list[Any] = [no_update] * len(HEADS)
+    places: list[Any] = [no_update] * num_places
+    clock = {"now": time.time(), "title": _name(snapshot)}
+    update = update_of(snapshot, known)
+    if update is None:
+        return {"heads": heads, "places": places, "known": no_update, "clock": clock}
+    for id, properties in update.properties:
+        set_props(id, properties)
+    if update.added:
+        added = [layout.section(part, number) for part, number in update.added]
+        places[update.place] = [*added, layout.place(update.place + 1)]
+    known, heads = update.known, _heads(snapshot)
+    return {"heads": heads, "places": places, "known": known, "clock": clock}
+
+
+def _heads(snapshot: Snapshot) -> list[Any]:
     return [
         _name(snapshot),
         layout.state(snapshot),
         layout.headlines(snapshot.headline),
         layout.contents(snapshot.parts),
         layout.trial_body(snapshot.rows),
-        added if update.anew else _appended(added),
     ]
-
-
-def _appended(added: list[Any]) -> Any:
-    """What is there stays as it is."""
-    if not added:
-        return no_update
-    patch = Patch()
-    patch.extend(added)
-    return patch
 
 
 def _name(snapshot: Snapshot) -> str:

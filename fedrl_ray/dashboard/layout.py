@@ -35,7 +35,7 @@ def page() -> html.Div:
             html.Div(id="headline"),
             html.Nav(html.Ul(id="contents"), **_attributes(aria_label="Contents")),
             html.Section(_trials(), id="trials"),
-            html.Main(id="sections", children=[]),
+            html.Main(place(0), id="sections"),
             dcc.Store(id="known", data={}),
             dcc.Store(id="clock"),
             dcc.Interval(id="tick", interval=POLL),
@@ -76,8 +76,13 @@ def trial_body(rows: Sequence[TrialRow]) -> list[Any]:
     return [html.Tr(_cells(row), className=row.status.replace(" ", "-")) for row in rows]
 
 
-def section(part: Part, place: int) -> html.Section:
-    """A section of the report; its figure and its table open where the reader left them."""
+def place(number: int) -> html.Div:
+    """Where sections go that come later."""
+    return html.Div(id=kind("place", number), className="place")
+
+
+def section(part: Part, number: int) -> html.Section:
+    """A section of the report, and where it stands on the page."""
     return html.Section(
         [
             html.H2(part.title, id=kind("title", part.id)),
@@ -87,7 +92,7 @@ def section(part: Part, place: int) -> html.Section:
             html.Pre(part.source, id=kind("source", part.id), hidden=not part.source),
         ],
         id=part.id,
-        style={"order": place},
+        style={"order": number},
     )
 
 
@@ -119,10 +124,14 @@ def _cells(row: TrialRow) -> list[Any]:
         html.Th(row.name, scope="row"),
         html.Td(status),
         html.Td(_progress(row), className="progress"),
-        html.Td(number(row.worst), className="number"),
-        html.Td(number(row.average), className="number"),
+        html.Td(_return(row.worst), className="number worst"),
+        html.Td(_return(row.average), className="number average"),
         html.Td("", className="number", **_attributes(data_at=row.last_row)),
     ]
+
+
+def _return(value: float | None) -> str:
+    return "" if value is None else number(value)
 
 
 def _progress(row: TrialRow) -> list[Any]:

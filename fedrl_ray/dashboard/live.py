@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import UserError
 from ..reports.data import ReportData, read
 from ..reports.headline import headline
+from ..reports.section import Section
 from ..reports.sections import sections
 from .parts import Part, part_of
 from .stamps import Stamp, is_there, stamps_of
@@ -121,9 +122,16 @@ class Live:
         before = time.monotonic()
         try:
             lines = tuple(headline(data).split("\n"))
-            self._publish(headline=lines, parts=tuple(part_of(s) for s in sections(data)))
+            parts = tuple(part_of(section) for section in _in_order(sections(data)))
+            self._publish(headline=lines, parts=parts)
         finally:
             self._draw_from = time.monotonic() + REST * (time.monotonic() - before)
 
     def _publish(self, **changes: Any) -> None:
         self._snapshot = replace(self._snapshot, version=self._snapshot.version + 1, **changes)
+
+
+def _in_order(found: list[Section]) -> list[Section]:
+    """What is missing comes after the figures: the trials above have named it already."""
+    last = {"missing": 1, "runs": 2, "configurations": 2, "made-with": 2}
+    return sorted(found, key=lambda section: last.get(section.id, 0))

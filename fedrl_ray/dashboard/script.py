@@ -2,26 +2,38 @@
 
 STYLE = """
 #sections { display: grid; grid-template-columns: minmax(0, 1fr); }
+.place { display: contents; }
 #state p { margin: .3rem 0; }
 .note { border-left: 4px solid #d55e00; padding: .2rem 0 .2rem .8rem; overflow-wrap: anywhere; }
 .progress progress { display: block; width: 8rem; accent-color: #0072b2; }
 .progress span { white-space: nowrap; font-variant-numeric: tabular-nums; }
 #trial-rows tr:not(.running):not(.not-ended) [data-at] { visibility: hidden; }
 #trial-rows .failed td { color: #a33b00; }
+@media (max-width: 599px) {  /* a card per trial: no scrolling sideways */
+  #trials table, #trial-rows { display: block; }
+  #trials thead { display: none; }
+  #trial-rows tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; border-bottom: 1px solid #ccc; }
+  #trial-rows th { flex: 0 0 100%; }
+  .progress progress { width: 6rem; }
+  #trial-rows :is(th, td) { border: 0; padding: .1rem 0; }
+  #trial-rows td:empty { display: none; }
+  #trial-rows .worst::before { content: 'worst '; }
+  #trial-rows .average::before { content: 'average '; }
+}
 #silent { position: sticky; top: 0; z-index: 10; background: #fff; }
 """
 
 FIT = """
-(figure) => {
+(figure, shown) => {
   if (!figure) return [window.dash_clientside.no_update, window.dash_clientside.no_update];
   const width = document.getElementById('sections').clientWidth;
-  const fitted = fit(structuredClone(figure), width);
+  const fitted = dashboard.keep(fit(structuredClone(figure), width), shown);
   const height = fitted.layout.height;
   delete fitted.layout.height;  // of the figure's place, so that the width stays free
   return [fitted, {height: `${height}px`}];
 }
 """
-"""From what the server sent to the figure and the style of its place."""
+"""From what the server sent, and what is shown, to the figure and the style of its place."""
 
 CLOCK = """
 (clock) => {
@@ -71,9 +83,28 @@ const dashboard = (() => {
     ages();
   }
 
+  // What the reader has changed stays: zoom, and which lines are shown. `uirevision` alone does
+  // not do it, as dcc.Graph writes a zoom into its figure, and plotly.js then takes it for ours.
+  const sent = new Map();
+  function keep(figure, shown) {
+    const id = figure.layout.uirevision, before = sent.get(id);
+    sent.set(id, structuredClone(figure));
+    if (!before || !shown) return figure;
+    for (const [name, axis] of Object.entries(shown.layout))
+      if (/^[xy]axis/.test(name) && figure.layout[name] && axis.autorange === false
+          && String(axis.range) !== String(before.layout[name]?.range))
+        Object.assign(figure.layout[name], {range: axis.range, autorange: false});
+    const visible = (traces) => new Map(traces.map((t) => [t.uid, t.visible]));
+    const was = visible(before.data), now = visible(shown.data);
+    for (const trace of figure.data)
+      if (was.has(trace.uid) && now.has(trace.uid) && was.get(trace.uid) !== now.get(trace.uid))
+        trace.visible = now.get(trace.uid);
+    return figure;
+  }
+
   setInterval(ages, 1000);
   new MutationObserver(tables).observe(
     document, {subtree: true, childList: true, attributeFilter: ['data-html']});
-  return {heard};
+  return {heard, keep};
 })();
 """

@@ -10,11 +10,13 @@ from pathlib import Path
 from ..reports.data import ReportData
 from ..reports.runs import RunData
 from ..reports.sources import PASSED_OVER, Problem
-from ..run_directory import METRICS
+from ..run_directory import EVALUATIONS, METRICS
 from .stamps import Stamp
 
 _FIRST = ("running", "not ended", "failed", "does not read", "interrupted", "pending", "stopped")
 """What a reader looks for comes first; all else, completed trials above all, comes last."""
+
+_ON_ITS_WAY = ("running", "not ended", "pending")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class TrialRow:
     last_row: float | None = None
     """When its log last grew, in seconds since 1970."""
     reason: str = ""
-    """Why it failed, or does not read."""
+    """Where something is wrong."""
 
 
 def trial_rows(data: ReportData, stamps: Mapping[Path, Stamp]) -> list[TrialRow]:
@@ -56,8 +58,6 @@ def _rank(status: str) -> int:
 
 
 def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp]) -> TrialRow:
-    stamp = stamps.get(run.path / METRICS)
-    bad = problem is not None and problem.status in ("failed", "does not read")
     return TrialRow(
         name=run.label,
         status=run.status,
@@ -65,8 +65,8 @@ def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp])
         budget=int(run.flat["federation.steps"]),
         average=_last(run, "average"),
         worst=_last(run, "worst"),
-        last_row=stamp[0] / 1e9 if stamp and stamp[1] else None,
-        reason=problem.reason if problem and bad else "",
+        last_row=_last_row(run.path, stamps),
+        reason=_reason(problem),
     )
 
 
@@ -75,6 +75,15 @@ def _last(run: RunData, name: str) -> float | None:
     return float(values[-1]) if len(values) else None
 
 
+def _last_row(path: Path, stamps: Mapping[Path, Stamp]) -> float | None:
+    found = [stamps.get(path / name, (0, 0)) for name in (METRICS, EVALUATIONS)]
+    return max((time_ns / 1e9 for time_ns, size in found if size), default=None)
+
+
 def _of_problem(problem: Problem) -> TrialRow:
-    reason = "" if problem.status == "pending" else problem.reason
-    return TrialRow(name=problem.run, status=problem.status, reason=reason)
+    return TrialRow(name=problem.run, status=problem.status, reason=_reason(problem))
+
+
+def _reason(problem: Problem | None) -> str:
+    """Not for a trial that is only on its way."""
+    return "" if problem is None or problem.status in _ON_ITS_WAY else problem.reason

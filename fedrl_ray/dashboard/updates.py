@@ -1,7 +1,8 @@
 """What a browser needs to be told, given what it knows: no more than has changed.
 
-Sections are only ever added at the end of the page and put in their place by their style. So none
-is built anew, and its zoom, its opened table and its scroll position stay as the reader left them.
+Dash builds whatever lies inside a component anew when its children change, and with it go zoom,
+opened tables and scroll positions. So sections that come later go into an empty place of their
+own after those that are there, and only their style puts them where they belong.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from .live import Snapshot
 from .parts import Part
 
 Known = dict[str, Any]
-"""`version`, and of each section on the page its `[digest, whether it is drawn]`."""
+"""`version`; `sections`: of each on the page `[digest, whether it is drawn]`; `places`: how many
+have been filled."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """added: sections that are new to the page. anew: the page starts from nothing. properties:
-    (component id, what to set) of the sections that are there."""
+    """added: sections that are new to the page, each with where it stands. place: which place they
+    fill; 0 clears the page. properties: (component id, what to set) of the sections that are
+    there."""
 
     known: Known
     added: list[tuple[Part, int]] = field(default_factory=list)
-    anew: bool = False
+    place: int = 0
     properties: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -32,26 +35,36 @@ def update_of(snapshot: Snapshot, known: Known) -> Update | None:
     """None where the browser is up to date."""
     if known.get("version") == snapshot.version:
         return None
-    have: dict[str, list[Any]] = known.get("sections", {})
     want = {part.id: [part.digest, part.figure is not None] for part in snapshot.parts}
-    places = {part.id: place for place, part in enumerate(snapshot.parts)}
-    anew = any(have[id][1] != want[id][1] for id in have.keys() & want.keys())
-    if anew:
-        have = {}
-    update = Update(known={"version": snapshot.version, "sections": have | want}, anew=anew)
-    for part in snapshot.parts:
-        if part.id not in have:
-            update.added.append((part, places[part.id]))
-        elif have[part.id][0] != part.digest:
-            update.properties.extend(_changes(part))
-    for id in have:
-        update.properties.append((id, {"style": _style(places.get(id))}))
-    return update
+    have, place = _kept(known, want)
+    stands = {part.id: number for number, part in enumerate(snapshot.parts)}
+    added = [(part, stands[part.id]) for part in snapshot.parts if part.id not in have]
+    changed = [part for part in snapshot.parts if have.get(part.id, want[part.id]) != want[part.id]]
+    properties = [change for part in changed for change in _changes(part)]
+    return Update(
+        known={
+            "version": snapshot.version,
+            "sections": have | want,
+            "places": place + bool(added),
+        },
+        added=added,
+        place=place,
+        properties=properties + [(id, {"style": _style(stands.get(id))}) for id in have],
+    )
 
 
-def _style(place: int | None) -> dict[str, Any]:
+def _kept(known: Known, want: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], int]:
+    """Sections that stay on the page, and the next empty place; none stays where one has got or
+    lost its figure."""
+    have: dict[str, list[Any]] = known.get("sections", {})
+    if any(have[id][1] != want[id][1] for id in have.keys() & want.keys()):
+        return {}, 0
+    return have, known.get("places", 0)
+
+
+def _style(number: int | None) -> dict[str, Any]:
     """Where a section stands; nowhere if it is no longer part of the page."""
-    return {"display": "none"} if place is None else {"order": place}
+    return {"display": "none"} if number is None else {"order": number}
 
 
 def _changes(part: Part) -> list[tuple[Any, dict[str, Any]]]:
