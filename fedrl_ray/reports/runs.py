@@ -7,7 +7,7 @@ and needs none of the packages that the run needed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, training_log
 
 LINEAGE = "lineage.jsonl"
+
+Stamp = tuple[tuple[int, int], ...]
 
 _REQUIRED: dict[str, type] = {
     "name": str,
@@ -74,6 +76,10 @@ class RunData:
         return self.status == "completed"
 
 
+_READ: dict[Path, tuple[Stamp, RunData]] = {}
+"""The last reading of each run directory: a live page keeps no older ones."""
+
+
 def read_run(
     path: Path, label: str, *, status: str = "", reason: str | None = None, alone: bool = False
 ) -> RunData:
@@ -81,13 +87,15 @@ def read_run(
 
     alone: of a population. Raises UserError where it does not read.
     """
-    run = _read(path, _stamp(path))
+    stamp = _stamp(path)
+    if path not in _READ or _READ[path][0] != stamp:
+        _READ[path] = (stamp, _read(path))
+    run = _READ[path][1]
     alone = alone or bool(run.lineage)
     return replace(run, label=label, status=status or run.status, reason=reason, alone=alone)
 
 
-@lru_cache(maxsize=512)
-def _read(path: Path, stamp: tuple[tuple[int, int], ...]) -> RunData:
+def _read(path: Path) -> RunData:
     config = _config(path / CONFIG)
     summary = run_directory.read_summary(path)
     return RunData(
@@ -115,7 +123,7 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _stamp(path: Path) -> tuple[tuple[int, int], ...]:
+def _stamp(path: Path) -> Stamp:
     """Changes when one of the files does that a report reads."""
     files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE))
     stats = [file.stat() if file.exists() else None for file in files]
