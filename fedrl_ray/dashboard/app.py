@@ -41,6 +41,7 @@ def build(live: Live, *, hosts: list[str] | None = None) -> Dash:
         index_string=_INDEX,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         include_assets_files=False,
+        include_pages_meta=False,
         pages_folder="",
         serve_locally=True,
         suppress_callback_exceptions=True,  # sections come later
@@ -96,8 +97,10 @@ def answer(snapshot: Snapshot, known: Known, num_places: int) -> dict[str, Any]:
     if update.added:
         added = [layout.section(part, number) for part, number in update.added]
         places[update.place] = [*added, layout.place(update.place + 1)]
-    known, heads = update.known, _heads(snapshot)
-    return {"heads": heads, "places": places, "known": known, "clock": clock}
+    heads = _heads(snapshot)
+    if not update.new_rows:
+        heads[-1] = no_update
+    return {"heads": heads, "places": places, "known": update.known, "clock": clock}
 
 
 def _heads(snapshot: Snapshot) -> list[Any]:
@@ -106,7 +109,7 @@ def _heads(snapshot: Snapshot) -> list[Any]:
         layout.state(snapshot),
         layout.headlines(snapshot.headline),
         layout.contents(snapshot.parts),
-        layout.trial_body(snapshot.rows),
+        layout.trial_rows(snapshot.rows),
     ]
 
 

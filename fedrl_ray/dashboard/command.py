@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from ..errors import UserError
+
+NICE = 15
+"""That of Ray's workers: what trains on this machine does not wait for its picture."""
 
 
 def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
@@ -18,7 +23,8 @@ def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
     require_paths(paths)
     from . import server
 
-    with server.listen(host, port) as listener:
+    os.nice(NICE)
+    with server.listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
         served = server.make(paths, listener, host)
         typer.echo(f"dashboard: {server.url_of(listener)}   (Ctrl-C ends it)")
         if not server.is_loopback(listener):
@@ -27,7 +33,7 @@ def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
                 f"{listener.getsockname()[1]} can read these results",
                 err=True,
             )
-        served.serve_forever()  # returns at Ctrl-C
+        served.serve_forever()
 
 
 def require_paths(paths: Sequence[Path]) -> None:

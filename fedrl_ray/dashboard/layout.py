@@ -71,9 +71,14 @@ def contents(parts: Iterable[Part]) -> list[Any]:
     return [html.Li(html.A(part.title, href=f"#{part.id}")) for part in parts]
 
 
-def trial_body(rows: Sequence[TrialRow]) -> list[Any]:
+def trial_rows(rows: Sequence[TrialRow]) -> list[Any]:
     """A row per trial."""
-    return [html.Tr(_cells(row), className=row.status.replace(" ", "-")) for row in rows]
+    return [html.Tr(id=kind("row", i), **trial(row)) for i, row in enumerate(rows)]
+
+
+def trial(row: TrialRow) -> dict[str, Any]:
+    """What a row of the trials holds."""
+    return {"children": _cells(row), "className": row.status.replace(" ", "-")}
 
 
 def place(number: int) -> html.Div:

@@ -45,7 +45,7 @@ def part_of(section: Section) -> Part:
         table=section.table,
         table_html=html,
         source=section.source,
-        digest=_digest(shown),
+        digest=digest_of(shown),
     )
 
 
@@ -57,10 +57,11 @@ def live_figure(figure: go.Figure, id: str) -> dict[str, Any]:
     seen: Counter[str] = Counter()
     for trace in found["data"]:
         name = f"{trace.get('legendgroup', '')}/{trace.get('name', '')}"
-        trace["uid"] = _digest([name, seen[name]])  # plotly.js makes ids of it: letters, digits
+        trace["uid"] = digest_of([name, seen[name]])  # plotly.js makes ids of it: letters, digits
         seen[name] += 1
     return found
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
+    """Equal for equal values of JSON, and fit for an id."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

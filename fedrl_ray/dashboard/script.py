@@ -24,8 +24,9 @@ STYLE = """
 """
 
 FIT = """
-(figure, shown) => {
+async (figure, shown) => {
   if (!figure) return [window.dash_clientside.no_update, window.dash_clientside.no_update];
+  await dashboard.turn();
   const width = document.getElementById('sections').clientWidth;
   const fitted = dashboard.keep(fit(structuredClone(figure), width), shown);
   const height = fitted.layout.height;
@@ -83,6 +84,13 @@ const dashboard = (() => {
     ages();
   }
 
+  // Figures are drawn one by one, so that the page answers its reader in between.
+  let queue = Promise.resolve();
+  function turn() {
+    queue = queue.then(() => new Promise((done) => setTimeout(done, 50)));
+    return queue;
+  }
+
   // What the reader has changed stays: zoom, and which lines are shown. `uirevision` alone does
   // not do it, as dcc.Graph writes a zoom into its figure, and plotly.js then takes it for ours.
   const sent = new Map();
@@ -105,6 +113,6 @@ const dashboard = (() => {
   setInterval(ages, 1000);
   new MutationObserver(tables).observe(
     document, {subtree: true, childList: true, attributeFilter: ['data-html']});
-  return {heard, keep};
+  return {heard, keep, turn};
 })();
 """

@@ -7,28 +7,33 @@ own after those that are there, and only their style puts them where they belong
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from .layout import kind, paragraphs
+from .layout import kind, paragraphs, trial
 from .live import Snapshot
-from .parts import Part
+from .parts import Part, digest_of
+from .trials import TrialRow
 
 Known = dict[str, Any]
 """`version`; `sections`: of each on the page `[digest, whether it is drawn]`; `places`: how many
-have been filled."""
+have been filled; `rows`: the digest of each trial's row."""
+
+Property = tuple[Any, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
     """added: sections that are new to the page, each with where it stands. place: which place they
-    fill; 0 clears the page. properties: (component id, what to set) of the sections that are
-    there."""
+    fill; 0 clears the page. properties: (component id, what to set) of what is there. new_rows:
+    whether the trials are to be listed anew, as there are more or fewer."""
 
     known: Known
     added: list[tuple[Part, int]] = field(default_factory=list)
     place: int = 0
-    properties: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)
+    properties: list[Property] = field(default_factory=list)
+    new_rows: bool = True
 
 
 def update_of(snapshot: Snapshot, known: Known) -> Update | None:
@@ -41,16 +46,30 @@ def update_of(snapshot: Snapshot, known: Known) -> Update | None:
     added = [(part, stands[part.id]) for part in snapshot.parts if part.id not in have]
     changed = [part for part in snapshot.parts if have.get(part.id, want[part.id]) != want[part.id]]
     properties = [change for part in changed for change in _changes(part)]
+    properties += [(id, {"style": _style(stands.get(id))}) for id in have]
+    rows = [digest_of(astuple(row)) for row in snapshot.rows]
+    listed: list[str] = known.get("rows", [])
+    if len(rows) == len(listed):
+        properties += _changed_rows(snapshot.rows, rows, listed)
     return Update(
         known={
             "version": snapshot.version,
             "sections": have | want,
             "places": place + bool(added),
+            "rows": rows,
         },
         added=added,
         place=place,
-        properties=properties + [(id, {"style": _style(stands.get(id))}) for id in have],
+        properties=properties,
+        new_rows=len(rows) != len(listed),
     )
+
+
+def _changed_rows(
+    found: Sequence[TrialRow], digests: list[str], listed: list[str]
+) -> list[Property]:
+    places = zip(found, digests, listed, strict=True)
+    return [(kind("row", i), trial(row)) for i, (row, new, old) in enumerate(places) if new != old]
 
 
 def _kept(known: Known, want: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], int]:
@@ -67,8 +86,8 @@ def _style(number: int | None) -> dict[str, Any]:
     return {"display": "none"} if number is None else {"order": number}
 
 
-def _changes(part: Part) -> list[tuple[Any, dict[str, Any]]]:
-    changes: list[tuple[Any, dict[str, Any]]] = [
+def _changes(part: Part) -> list[Property]:
+    changes: list[Property] = [
         (kind("title", part.id), {"children": part.title}),
         (kind("text", part.id), {"children": paragraphs(part)}),
         (kind("table", part.id), {"data-html": part.table_html}),
