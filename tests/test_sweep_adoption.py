@@ -9,7 +9,7 @@ from fedrl_ray.driver import Driver
 from fedrl_ray.errors import RunError
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
-from fedrl_ray.sweeps.adoption import LINEAGE, adopt, read_lineage
+from fedrl_ray.sweeps.adoption import LINEAGE, follow, read_lineage
 
 from .runs import train
 
@@ -22,6 +22,11 @@ def robust(small, omega, **changes):
 
 def reference(run):
     return {"trial": "A", "round": run.driver.server.round, "steps": run.steps}
+
+
+def state_of(run):
+    """Its newest checkpoint, as Tune keeps a copy of it."""
+    return checkpoints.existing(run / "checkpoints")[-1]
 
 
 def advance_to(run, round_number):
@@ -44,7 +49,7 @@ def pair(small, tmp_path):
 def test_the_state_is_the_others_and_the_keys_are_ones_own(small, tmp_path, pair):
     a, _ = pair
     mine, point = robust(small, 0.7), {"learner.omega": 0.7}
-    adopt(tmp_path / "B", mine, point, tmp_path / "A", reference(a))
+    follow(tmp_path / "B", mine, point, state_of(tmp_path / "A"), reference(a))
     taken = Run(mine, tmp_path / "B", resume=True)
     assert taken.driver.digest() == a.driver.digest()
     assert taken.driver.server.round == 4
@@ -73,7 +78,9 @@ def test_more_than_the_points_keys_may_not_differ(small, tmp_path, pair):
     a, _ = pair
     other = robust(small, 0.7, federation={"num_agents": 3})
     with pytest.raises(RunError, match=r"federation\.num_agents differ"):
-        adopt(tmp_path / "B", other, {"learner.omega": 0.7}, tmp_path / "A", reference(a))
+        follow(
+            tmp_path / "B", other, {"learner.omega": 0.7}, state_of(tmp_path / "A"), reference(a)
+        )
     a.close()
     assert not (tmp_path / "B" / LINEAGE).exists()
 

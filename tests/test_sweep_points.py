@@ -78,6 +78,13 @@ def test_asha_and_pbt_count_agent_steps_whatever_e(small_yaml):
     assert (pbt._time_attr, pbt._perturbation_interval) == ("agent_steps", 24 * 5)
 
 
+def test_a_population_moves_among_listed_values_only(small_yaml):
+    space = {"learner.batch_size": {"choice": [4, 8, 16]}}
+    e = sweep_of(small_yaml, search=space, scheduler="pbt", samples=4)
+    mutations = search.scheduler(e, e.sweep)._hyperparam_mutations
+    assert mutations == {"trial": {"point": {"learner.batch_size": [4, 8, 16]}}}
+
+
 def test_a_population_stays_inside_its_ranges():
     spaces = {"learner.omega": parse("learner.omega", {"uniform": [0, 1]})}
     moved = search._inside(spaces, {"trial": {"point": {"learner.omega": 1.08}}})
@@ -97,6 +104,15 @@ BAD = [
     ({"search": {"federation.sync_interval": [10, 7]}}, "sync_interval must divide"),
     ({"search": {"federation.steps": [100]}}, "every point gets the same budget"),
     ({"search": {"seed": [1, 2]}}, "sweep.seeds repeats every point"),
+    ({"search": {"federation": [{"steps": 100}]}}, "sweep.search.federation: cannot be searched"),
+    (
+        {"search": {"federation.num_agents": [2, 3]}, "scheduler": "asha"},
+        "num_agents: cannot be searched under sweep.scheduler asha",
+    ),
+    (
+        {"search": {"federation.sync_interval": [10, 60]}, "scheduler": "asha"},
+        "must divide evaluation.every (80) under sweep.scheduler asha",
+    ),
     ({"search": {}}, "sweep.search"),
     ({"search": {"learner.omega": [0]}, "metric": "wrst"}, "sweep.metric should be"),
     ({"search": {"learner.omega": [0]}, "scheduler": "ash"}, "sweep.scheduler.name must be one of"),

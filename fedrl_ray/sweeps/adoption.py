@@ -22,29 +22,55 @@ from .points import Point
 LINEAGE = "lineage.jsonl"
 
 
-def adopt(
-    here: Path, experiment: Experiment, point: Point, source: Path, reference: dict[str, Any]
+def holds(here: Path, experiment: Experiment) -> bool:
+    """Whether a run directory is of this experiment, after all it took up."""
+    return run_directory.read_experiment(here).fingerprint() == experiment.fingerprint()
+
+
+def follow(
+    here: Path, experiment: Experiment, point: Point, state: Path, reference: dict[str, Any]
 ) -> None:
-    """Make `here` go on from a checkpoint of the trial `source`. Raises RunError where the two
-    differ in more than the point's keys."""
-    round_number = reference["round"]
-    path = checkpoints.path_of(source / "checkpoints", round_number)
-    manifest = checkpoints.verify(path)
+    """Make `here` go on from the checkpoint `state`, of the trial, round and steps in `reference`,
+    unless it already went on from there. Raises RunError where the two differ in more than the
+    point's keys."""
+    if not _is_behind(here, experiment, reference):
+        _adopt(here, experiment, point, state, reference)
+
+
+def _is_behind(here: Path, experiment: Experiment, reference: dict[str, Any]) -> bool:
+    """Whether `here` descends from the reference: same keys, last taken up there or its own, and
+    not of an earlier round."""
+    found = checkpoints.existing(here / "checkpoints")
+    if not (here / run_directory.CONFIG).exists() or not holds(here, experiment) or not found:
+        return False
+    newest = checkpoints.read_manifest(found[-1]).round
+    rows = read_lineage(here)
+    last = {"from": here.name, "round": 0} if not rows else rows[-1]
+    if reference["trial"] == here.name:
+        return bool(last["round"] <= reference["round"] <= newest)
+    same = (last["from"], last["round"]) == (reference["trial"], reference["round"])
+    return same and bool(reference["round"] <= newest)
+
+
+def _adopt(
+    here: Path, experiment: Experiment, point: Point, state: Path, reference: dict[str, Any]
+) -> None:
+    manifest = checkpoints.verify(state)
     _require_only(changed_keys(experiment.identity(), manifest.identity), point)
     row = {
-        "round": round_number,
+        "round": reference["round"],
         "steps": reference["steps"],
         "from": reference["trial"],
         "before": _values_before(here, point),
         "point": point,
     }
-    log = RoundLog(here / LINEAGE)
-    _take_checkpoint(here / "checkpoints", path, manifest, experiment)
+    here.mkdir(parents=True, exist_ok=True)
     for name in (METRICS, EVALUATIONS):
-        RoundLog(here / name).cut(round_number)
+        RoundLog(here / name).cut(reference["round"])
     (here / run_directory.SUMMARY).unlink(missing_ok=True)
+    RoundLog(here / LINEAGE).append(row)
+    _take_checkpoint(here / "checkpoints", state, manifest, experiment)
     run_directory.write_config(here, experiment)
-    log.append(row)
 
 
 def _values_before(here: Path, point: Point) -> Point:
@@ -56,10 +82,10 @@ def _values_before(here: Path, point: Point) -> Point:
 
 
 def _take_checkpoint(
-    folder: Path, path: Path, manifest: checkpoints.Manifest, experiment: Experiment
+    folder: Path, state: Path, manifest: checkpoints.Manifest, experiment: Experiment
 ) -> None:
     aside = checkpoints.staging(folder, manifest.round)
-    for file in path.iterdir():
+    for file in state.iterdir():
         shutil.copy2(file, aside / file.name)
     mine = replace(manifest, identity=experiment.identity(), fingerprint=experiment.fingerprint())
     kept = checkpoints.commit(folder, aside, mine)

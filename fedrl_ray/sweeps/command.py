@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import collections
+import errno
 import functools
 import json
 import os
 import shlex
+import shutil
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoints, cluster, run_directory
+from .. import cluster, run_directory
 from ..config import Experiment
 from ..errors import RunError, UserError
 from ..terminal import console, notes
 from . import directory
-from .config import Pbt, SweepConfig
+from .config import Fifo, Pbt, SweepConfig
 from .directory import Ledger, Trial
-from .points import Variant, check_search, listed_names
+from .points import Variant, check_search, listed_names, related
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,37 +78,46 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
     except UserError as error:
         raise UserError(f"{options.source}: {error}") from None
     folder = _claim(experiment, sweep, options)
+    with directory.locked(folder):
+        try:
+            _fit(experiment, sweep, folder, options)
+        except KeyboardInterrupt:  # before Tune had begun
+            notes.print(_how_to_go_on(folder, options), soft_wrap=True)
+        except Exception as error:  # Tune wraps what goes wrong in its own exceptions
+            reason = _disk_error(error)
+            if reason is None:
+                raise
+            raise RunError(f"{folder}: {reason}; {_how_to_go_on(folder, options)}") from None
+        return folder, directory.read_trials(folder)
+
+
+def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
+    """Tune's part, then what is left to tidy."""
     cluster.connect()
     tuner = _tuner(experiment, sweep, folder, options)
     _introduce(sweep, folder, options)
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        tuner.fit()
-    except Exception as error:  # Tune wraps what goes wrong in its own exceptions
-        reason = _disk_error(error)
-        if reason is None:
-            raise
-        raise RunError(f"{folder}: {reason}; {_how_to_go_on(folder, options)}") from None
+        results = tuner.fit()
     finally:
         signal.signal(signal.SIGTERM, before)
-    _prune(folder, experiment.checkpoint.keep)
-    return folder, directory.read_trials(folder)
+    if sweep.searcher == "optuna":  # what was begun after Tune last wrote its state, then killed
+        Ledger(folder).drop_all_but({str(t) for t in results._experiment_analysis.trials})
+    if all(t.status in ("completed", "stopped") for t in directory.read_trials(folder)):
+        for state in (folder / directory.TUNE).glob("*/checkpoint_*/state"):
+            shutil.rmtree(state, ignore_errors=True)  # nobody will take it up any more
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def _disk_error(error: BaseException | None) -> str | None:
     """What the system said, where a file that could not be written is behind an exception."""
     while error is not None:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.errno in _DISK:
             return error.strerror or str(error)
         error = error.__cause__ or error.__context__
     return None
-
-
-def _prune(folder: Path, keep: int) -> None:
-    """A population keeps every checkpoint while another trial may take it up: no longer."""
-    for trial in directory.read_trials(folder):
-        if trial.status == "completed":
-            checkpoints.prune(folder / "trials" / trial.name / "checkpoints", keep)
 
 
 def require_sweep(experiment: Experiment) -> SweepConfig:
@@ -120,12 +131,36 @@ def require_sweep(experiment: Experiment) -> SweepConfig:
             f"sweep.metric {experiment.sweep.metric} is given by no evaluation: "
             f"evaluation.where is {where}"
         )
+    _check_cadence(experiment, experiment.sweep)
     return experiment.sweep
+
+
+def _check_cadence(experiment: Experiment, sweep: SweepConfig) -> None:
+    """Schedulers act on evaluations: there must be some, at the same steps in every trial."""
+    if isinstance(sweep.scheduler, Fifo):
+        return
+    name, every = sweep.scheduler.name, experiment.evaluation.every
+    if every is None:
+        raise UserError(f"evaluation.every must be a number under sweep.scheduler {name}, got null")
+    searched = sweep.spaces().get("federation.sync_interval")
+    for value in searched.ends() if searched else [experiment.federation.sync_interval]:
+        if every % value:
+            raise UserError(
+                f"federation.sync_interval must divide evaluation.every ({every}) under "
+                f"sweep.scheduler {name}, which compares trials at equal steps, got {value}"
+            )
+    if any(related(key, "federation.num_agents") for key in sweep.search):
+        raise UserError(
+            f"sweep.search.federation.num_agents: cannot be searched under sweep.scheduler {name}, "
+            "whose time is agent steps"
+        )
 
 
 def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Path:
     """The directory, new or resumed, with every trial that is known beforehand in trials.json."""
     name = f"sweep-{experiment.name}"
+    if options.retry_failed and not options.resume:
+        raise UserError("--retry-failed goes with --resume")
     if options.resume:
         folder = options.output or run_directory.latest_output(name)
         directory.require_same_sweep(folder, experiment, sweep)
@@ -162,7 +197,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     from .settings import TrialSettings, can_reuse, resources
     from .trackers import callbacks
     from .trial import FederationTrial
-    from .watch import Watch, name_of
+    from .watch import Watch, name_of, take_up
 
     settings = TrialSettings(
         directory=folder.absolute(),
@@ -177,6 +212,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     )
     state = folder.absolute() / directory.TUNE
     if options.resume and tune.Tuner.can_restore(state):
+        take_up(folder.absolute(), sweep, show=options.show)
         return tune.Tuner.restore(str(state), trainable, resume_errored=options.retry_failed)
     names = list(_listed(experiment, sweep))
     watch = Watch(

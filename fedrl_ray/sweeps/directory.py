@@ -6,9 +6,12 @@ only where no other user can have written it. Everything else is text or safeten
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -46,6 +49,11 @@ class Ledger:
         self._path = directory / TRIALS
         self.trials: dict[str, Trial] = {t.name: t for t in read_trials(directory)}
 
+    def drop_all_but(self, names: Collection[str]) -> None:
+        """Forget trials that are not among these."""
+        self.trials = {name: trial for name, trial in self.trials.items() if name in names}
+        self.put()
+
     def put(self, *trials: Trial) -> None:
         """Add trials, or replace those of the same names."""
         self.trials |= {trial.name: trial for trial in trials}
@@ -76,6 +84,7 @@ def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> 
     try:
         (directory / "trials").mkdir(parents=True, exist_ok=True)
         (directory / TUNE).mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(directory.stat().st_mode & ~0o022)  # or --resume would refuse it
         write_text(directory / SWEEP, yaml.safe_dump(data, sort_keys=False))
     except OSError as error:
         raise UserError(f"--output {directory}: {error.strerror}") from None
@@ -107,19 +116,35 @@ def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConf
 
 def require_own(directory: Path) -> None:
     """Tune's state is pickled, so reading it runs what its writer wrote. Raises UserError unless
-    it belongs to this user and nobody else can write it."""
-    for path in (directory, directory / TUNE):
-        found = path.stat()
+    it belongs to this user and nobody else can write or replace it."""
+    inside = list((directory / TUNE).rglob("*")) if (directory / TUNE).is_dir() else []
+    for path in (directory, *[directory / TUNE] * bool(inside), *inside):
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode) and path != directory:
+            raise UserError(f"--resume: {path} is a link; Ray Tune's state must lie in the sweep")
         if found.st_uid != os.getuid():
             raise UserError(
                 f"--resume: {path} belongs to another user; Ray Tune's state in it is pickled, and "
                 "reading a pickle runs what its writer put there"
             )
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if path not in inside and path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UserError(
                 f"--resume: {path} can be written by other users, and Ray Tune's state in it is "
                 f"pickled; if you trust what is there: chmod go-w {path}"
             )
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Only one program at a time runs a sweep. Raises UserError."""
+    with (directory / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"--output {directory}: another program is running this sweep"
+            ) from None
+        yield
 
 
 def read_failure(run: Path) -> dict[str, Any] | None:

@@ -43,7 +43,7 @@ def check_search(experiment: Experiment, sweep: SweepConfig) -> None:
     """Every searched key exists and every value is legal. Raises UserError."""
     for key in sweep.search:
         for fixed, why in _FIXED.items():
-            if key == fixed or key.startswith(f"{fixed}."):
+            if related(key, fixed):
                 raise UserError(f"sweep.search.{key}: cannot be searched; {why}")
     base = experiment.to_dict()
     spaces = sweep.spaces()
@@ -54,6 +54,11 @@ def check_search(experiment: Experiment, sweep: SweepConfig) -> None:
     if sweep.searcher != "optuna":
         for point in points(sweep, experiment.seed):
             at_point(base, point, experiment.seed)
+
+
+def related(one: str, other: str) -> bool:
+    """Whether two dotted keys are the same, or one is a section that holds the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def points(sweep: SweepConfig, seed: int) -> list[Point]:
@@ -96,7 +101,7 @@ def label(point: Point) -> str:
 def trial_name(number: str, point: Point, seed: int) -> str:
     """`00003-omega=0.1-sync_interval=10-seed=0`: a folder name."""
     parts = [f"{key.split('.')[-1]}={_short(value)}" for key, value in point.items()]
-    text = re.sub(r"[^\w.=+-]", "_", "-".join(parts))[:80]
+    text = re.sub(r"[^\w.=+-]", "_", "-".join(parts), flags=re.ASCII)[:80]
     return f"{number}-{text}-seed={seed}"
 
 

@@ -39,7 +39,10 @@ def scheduler(experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
 def _population(chosen: Pbt, experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
     f, spaces = experiment.federation, sweep.spaces()
     interval = chosen.interval or max(1, f.steps // 10)
-    mutations = {key: domain(space) for key, space in spaces.items()}
+    # A list is shifted to a neighbour; a Domain of Tune's would be multiplied out of the values.
+    mutations = {
+        k: list(s.values) if isinstance(s, Choice) else domain(s) for k, s in spaces.items()
+    }
     return PopulationBasedTraining(
         time_attr=_TIME,
         perturbation_interval=interval * f.num_agents,

@@ -1,8 +1,9 @@
 """One trial: a run under Ray Tune. Its own process holds the driver.
 
 What Tune keeps as a trial's checkpoint is a small JSON file that names a checkpoint in the trial's
-own run directory. A trial that starts finds its run directory and goes on where that ends; rows
-that Tune has not been told of are told again, in order, so that schedulers see one history.
+own run directory; in a population a copy of that checkpoint goes with it. A trial that starts finds
+its run directory and goes on where that ends; rows that Tune has not been told of are told again,
+in order, so that schedulers see one history.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from . import adoption, directory
 from .points import Point
 from .settings import TrialSettings, trial_experiment
 
-REFERENCE = "trial.json"
+REFERENCE, STATE = "trial.json", "state"
 CVAR_FRACTION = 0.25
 FAILING = "failing"
 NAN = float("nan")
@@ -48,7 +49,9 @@ class FederationTrial(tune.Trainable):
     """
 
     _directory: Path
+    _experiment: Experiment
     _last: dict[str, Any]
+    _told: bool
 
     def setup(self, config: dict[str, Any], **parameters: Any) -> None:
         self._settings: TrialSettings = parameters["settings"]
@@ -62,55 +65,72 @@ class FederationTrial(tune.Trainable):
         """The next evaluation. An exception is written down, told to Tune in a last result, and
         raised at the next step: Tune is then told not to try again, as it does after a death."""
         failure = directory.read_failure(self._directory)
-        if failure is not None:
+        if failure is not None and self._told:
             raise RunError(failure["reason"])
         try:
-            self._last = self._step()
+            if failure is None:
+                self._last = self._step()
+                return self._last
         except Exception as error:
             self._note_failure(error)
-            return self._last | {FAILING: True, SHOULD_CHECKPOINT: False}
-        return self._last
+        self._told = True
+        return self._last | {FAILING: True, SHOULD_CHECKPOINT: False}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        run = self._open()
+        run, folder = self._open(), Path(checkpoint_dir)
         run.checkpoint()
         reference = {"trial": self.trial_name, "round": run.driver.server.round, "steps": run.steps}
-        (Path(checkpoint_dir) / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
+        (folder / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
+        newest = run.driver.newest_checkpoint
+        if self._settings.is_population and newest is not None:  # for whoever takes it up
+            shutil.copytree(newest, folder / STATE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Another trial's state is copied into this one's directory (population based training);
-        of its own there is nothing to do: the run goes on where its directory ends."""
+        """In a population the directory becomes what the checkpoint says, this trial's or
+        another's; elsewhere there is nothing to do: the run goes on where its directory ends."""
         reference = json.loads((Path(checkpoint) / REFERENCE).read_text(encoding="utf-8"))
         self._reported = reference["steps"]
-        if reference["trial"] != self.trial_name:
-            self._let_go()
-            source = self._settings.directory / "trials" / reference["trial"]
-            adoption.adopt(self._directory, self._experiment, self._point, source, reference)
+        if not self._settings.is_population or directory.read_failure(self._directory):
+            return
+        self._let_go()
+        try:
+            state = Path(checkpoint) / STATE
+            adoption.follow(self._directory, self._experiment, self._point, state, reference)
+        except Exception as error:
+            self._note_failure(error)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up another trial in this process; only where the local agents can stay."""
-        new = trial_experiment(self._settings, new_config)
-        if not agents_can_stay(self._experiment, new):
-            return False
-        self._let_go()
+        before = self._experiment
+        self._end_run()
         self._reported = 0
         self._prepare(new_config)
-        return True
+        return directory.read_failure(self._directory) is not None or agents_can_stay(
+            before, self._experiment
+        )
 
     def cleanup(self) -> None:
-        run, failed = self._run, directory.read_failure(self._directory)
-        if run is not None and not failed and not (self._directory / "summary.json").exists():
-            with contextlib.suppress(Exception):  # stopped early: resumable all the same
-                run.finish()
-        self._let_go()
+        self._end_run()
         if self._pool is not None:
             self._pool.close()
 
+    def _end_run(self) -> None:
+        """Leave the run as it is; one stopped early is resumable all the same."""
+        run, failed = self._run, directory.read_failure(self._directory)
+        if run is not None and not failed and not (self._directory / "summary.json").exists():
+            with contextlib.suppress(Exception):
+                run.finish()
+        self._let_go()
+
     def _prepare(self, config: dict[str, Any]) -> None:
-        self._last = NOTHING_YET
+        """The trial of a config; one that is no legal experiment has failed before it began."""
+        self._last, self._told = NOTHING_YET, False
         self._point: Point = config["trial"]["point"]
-        self._experiment = trial_experiment(self._settings, config)
         self._directory = self._settings.directory / "trials" / self.trial_name
+        try:
+            self._experiment = trial_experiment(self._settings, config)
+        except UserError as error:
+            self._note_failure(error)
 
     def _step(self) -> dict[str, Any]:
         run = self._open()
@@ -150,6 +170,8 @@ class FederationTrial(tune.Trainable):
         """The run, opened when it is first needed: where its directory ends, or new."""
         if self._run is None:
             there = (self._directory / run_directory.CONFIG).exists()
+            if there and self._settings.is_population:
+                there = adoption.holds(self._directory, self._experiment)
             if not there:  # what a trial left that died before it had begun
                 shutil.rmtree(self._directory, ignore_errors=True)
             driver = self._driver()

@@ -25,6 +25,14 @@ def name_of(listed: list[str], trial: Any) -> str:
     return trial_name(number, trial.config["trial"]["point"], seed_of(trial.config))
 
 
+_TAKEN_UP: dict[str, Any] = {}
+
+
+def take_up(folder: Path, sweep: SweepConfig, *, show: bool) -> None:
+    """What a Watch unpickled from now on in this process takes from here, not from its pickle."""
+    _TAKEN_UP.update(_folder=folder, _show=show, _max_failures=sweep.max_failures)
+
+
 class Watch(tune.Callback):
     """Told by Tune of every trial's life. Tune pickles it, so it holds no open display."""
 
@@ -40,6 +48,10 @@ class Watch(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_bar": None, "_ledger": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A resumed sweep may lie elsewhere and be shown otherwise: see `take_up`."""
+        self.__dict__ = state | _TAKEN_UP
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         trial.max_failures = self._max_failures
