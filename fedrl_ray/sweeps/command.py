@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,10 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
 
 def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
     """Tune's part, then what is left to tidy."""
+    imports = threading.Thread(target=_import_tune)  # takes as long as Ray takes to start
+    imports.start()
     cluster.connect()
+    imports.join()
     tuner = _tuner(experiment, sweep, folder, options)
     _introduce(sweep, folder, options)
     before = signal.signal(signal.SIGTERM, _as_interrupt)
@@ -188,9 +192,13 @@ def _forget_failures(folder: Path) -> None:
         (folder / "trials" / trial.name / directory.FAILURE).unlink(missing_ok=True)
 
 
+def _import_tune() -> None:
+    _quiet()
+    from . import search, settings, trackers, trial, watch  # noqa: F401
+
+
 def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> Any:
     """A new Tuner, or Tune's own state taken up where it has written any."""
-    _quiet()
     from ray import tune
 
     from .search import num_samples, param_space, scheduler, searcher

@@ -25,8 +25,8 @@ from ..config import Experiment
 from ..driver import Driver
 from ..errors import RunError, UserError
 from ..pool import Pool
+from ..return_figures import cvar
 from ..run import Run
-from ..statistics import cvar
 from . import adoption, directory
 from .points import Point
 from .settings import TrialSettings, trial_experiment

@@ -1,0 +1,76 @@
+"""Figures of a policy over its test environments: average, worst, CVaR, percentiles.
+
+Light to import: trials of a sweep report them. Intervals are in `statistics`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from algorithms.types import Array
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A weighted mean of sorted mean returns.
+
+    weights: of n values in ascending order, [n], summing to 1. pooled: taken once, over the S x M
+    mean returns of all seeds; else taken for each seed and averaged.
+    """
+
+    text: str
+    weights: Callable[[int], Array]
+    pooled: bool = False
+
+    def __call__(self, means_M: Array) -> Array:
+        """Of mean returns per environment, [..., M] -> [...]."""
+        means_M = np.asarray(means_M, dtype=np.float64)
+        return np.asarray(np.sort(means_M, axis=-1) @ self.weights(means_M.shape[-1]))
+
+
+def cvar(means_M: Array, fraction: float) -> Array:
+    """Mean of the worst `fraction` of the environments, [..., M] -> [...].
+
+    The environment at the border counts in part: 0.25 of 11 environments are the two worst and
+    three quarters of the third. fraction 1 is the mean; 1 / M and below is the minimum.
+    """
+    return Figure("", partial(cvar_weights, fraction=fraction))(means_M)
+
+
+def cvar_weights(n: int, fraction: float) -> Array:
+    """clip(k - i, 0, 1) / k for the values i = 0, ..., n - 1, where k = fraction * n."""
+    if not 0 < fraction <= 1:
+        raise ValueError(f"fraction must lie in (0, 1], got {fraction}")
+    return np.asarray(np.clip(fraction * n - np.arange(n), 0, 1) / (fraction * n))
+
+
+def percentile_weights(n: int, percent: float) -> Array:
+    """Linear between neighbours, as numpy.percentile."""
+    return np.asarray(np.clip(1 - np.abs(np.arange(n) - percent / 100 * (n - 1)), 0, None))
+
+
+def iqm_weights(n: int) -> Array:
+    """The middle half, as scipy.stats.trim_mean(values, 0.25)."""
+    kept = np.ones(n)
+    kept[: n // 4] = kept[n - n // 4 :] = 0
+    return np.asarray(kept / kept.sum())
+
+
+FIGURES: Mapping[str, Figure] = MappingProxyType(
+    {
+        "average": Figure("mean of test environments", partial(cvar_weights, fraction=1)),
+        "worst": Figure("worst test environment", lambda n: np.eye(n)[0]),
+        "cvar10": Figure("mean of the worst 10%", partial(cvar_weights, fraction=0.1)),
+        "cvar25": Figure("mean of the worst 25%", partial(cvar_weights, fraction=0.25)),
+        "iqm": Figure("interquartile mean, seeds pooled", iqm_weights, pooled=True),
+        "p10": Figure("10th percentile", partial(percentile_weights, percent=10)),
+        "p50": Figure("median", partial(percentile_weights, percent=50)),
+        "p90": Figure("90th percentile", partial(percentile_weights, percent=90)),
+    }
+)
+"""By name. `iqm` is rliable's: over the mean returns of all seeds and environments at once."""
