@@ -69,13 +69,32 @@ def test_complete_runs_come_before_all_others():
     ]
     assert [run.seed for run in chosen(runs)] == [1]
     assert [run.seed for run in chosen(runs[::2])] == [0, 2]
-    assert study(runs).methods[0].complete
+    assert study(runs[1:]).methods[0].complete
     assert not study(runs[::2]).methods[0].complete
 
 
 def test_seeds_that_a_scheduler_spared_do_not_make_a_method_complete():
     runs = [run_data(returns(), seed=0), run_data(returns(), seed=1, status="stopped")]
     assert not study(runs).methods[0].complete and not study(runs).compared
+
+
+def test_seeds_that_survive_a_failed_one_do_not_make_a_method_complete():
+    runs = [run_data(returns(), seed=0), run_data(returns(), seed=1, status="failed")]
+    method = study(runs).methods[0]
+    assert not method.complete and not study(runs).compared
+    assert method.failed == {1} and method.seeds == {0, 1} and method.scored == {0}
+
+
+def test_a_seed_that_ends_without_finite_returns_has_failed():
+    diverged = run_data(returns(), seed=1)
+    diverged = replace(diverged, evaluations=replace(diverged.evaluations, final_returns=None))
+    method = study([run_data(returns(), seed=0), diverged]).methods[0]
+    assert method.failed == {1} and not method.complete
+
+
+def test_a_failed_seed_that_was_run_again_has_not_failed():
+    runs = [run_data(returns(), seed=0, status=status) for status in ("failed", "completed")]
+    assert not study(runs).methods[0].failed and study(runs).methods[0].complete
 
 
 def test_one_seed_is_not_compared_with_many():

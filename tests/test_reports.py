@@ -22,6 +22,7 @@ from fedrl_ray.reports.page import render
 from fedrl_ray.reports.section import Table
 from fedrl_ray.reports.sections import sections
 from fedrl_ray.reports.tables import MAX_ROWS, to_csv, to_html
+from fedrl_ray.reports.verdict import RULE
 from fedrl_ray.statistics import Interval
 
 SEARCH = {"learner.omega": [0.0, 0.3, 0.6], "federation.sync_interval": [10, 20]}
@@ -126,6 +127,22 @@ def test_the_page_shows_the_table_of_the_front_as_text(by_id, page):
         interval_text(cell) if isinstance(cell, Interval) else str(cell) for cell in table.rows[0]
     ]
     assert expected in shown
+
+
+def test_a_method_with_a_failed_seed_is_shown_and_not_compared(by_id, data):
+    row = next(r for r in by_id["front"].table.rows if r[0] == "omega 0.6, E 20")
+    assert row[1:3] == ("1 of 3 seeds failed", 2)
+    assert "omega 0.6, E 20" not in {r[0] for r in by_id["differences"].table.rows}
+    assert "1 of 3 seeds of omega 0.6, E 20 failed: not compared." in headline(data)
+
+
+def test_the_rule_is_stated_once_at_the_first_setting_with_a_choice(tmp_path):
+    write_run(tmp_path / "alone", environment={"perturb": {"pole_length": 0.3}},
+              learner={"omega": 0.0})  # fmt: skip
+    for number in range(4):
+        write_run(tmp_path / f"{number}", seed=number // 2, learner={"omega": number % 2 / 2})
+    found = {s.id: s.text for s in sections(read([tmp_path]))}
+    assert [name for name, text in found.items() if RULE in text] == ["front-2"]
 
 
 def test_every_table_can_be_downloaded_whole(by_id, page):
@@ -305,8 +322,9 @@ def population(tmp_path):
 
 
 def test_a_population_is_shown_trial_by_trial_and_recommends_nothing(population):
-    assert "Of 3 trials of a population, the best in the worst environment: 0000" in headline(
-        population
+    assert (
+        "Of 3 complete trials of a population, the best in the worst environment: 0000"
+        in headline(population)
     )
     found = {section.id: section for section in sections(population)}
     assert not {"differences", "heatmap", "against-omega"} & set(found)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..statistics import Interval
+from . import remarks
 from .data import ReportData
 from .keys import SYNC
 from .methods import Method
-from .numbers import interval_text, is_known, plural
+from .numbers import interval_text, plural
 from .studies import Study
-from .verdict import Verdict, best, is_gain, is_loss, verdicts
+from .verdict import TOLERANCE, Verdict, beaten_by, beats, best, is_gain, is_loss, verdicts
 
 
 def headline(data: ReportData) -> str:
@@ -25,11 +28,25 @@ def _of_study(study: Study, *, alone: bool) -> list[str]:
     title = [] if alone else [study.title]
     found = verdicts(study)
     if not found:
-        return [_join(title, _population(study) or _so_far(study))]
-    return [
+        return [_join(title, _population(study) or _so_far(study.methods))]
+    lines = [
         _join([*title, study.setting_text(verdict.recommended)], _answer(study, verdict))
         for verdict in found
     ]
+    return lines + [
+        _join([*title, study.setting_text(methods[0])], _so_far(methods))
+        for methods in _unjudged(study, found)
+    ]
+
+
+def _unjudged(study: Study, found: Sequence[Verdict]) -> list[list[Method]]:
+    """Methods of each setting that has no verdict; trials of a population are no methods."""
+    judged = {verdict.recommended.setting for verdict in found}
+    groups: dict[str, list[Method]] = {}
+    for method in study.methods:
+        if method.setting not in judged and not method.alone:
+            groups.setdefault(method.setting, []).append(method)
+    return list(groups.values())
 
 
 def _join(where: list[str], text: str) -> str:
@@ -38,9 +55,10 @@ def _join(where: list[str], text: str) -> str:
 
 
 def _answer(study: Study, verdict: Verdict) -> str:
-    rest = _not_compared(study, verdict)
+    others = remarks.not_compared(study, verdict.recommended.setting)
+    rest = others + remarks.unfinished(verdict.methods)
     if verdict.reference is None:
-        first = "Only one method can be judged: " if rest else ""
+        first = "Only one method can be judged: " if others else ""
         return f"{first}{describe(verdict.recommended)}{rest}"
     return f"{compare(study, verdict)} Recommended: {_recommended(study, verdict)}{rest}"
 
@@ -48,6 +66,7 @@ def _answer(study: Study, verdict: Verdict) -> str:
 def describe(method: Method) -> str:
     """One method on its own: `x returns 480 [470, 490] in the average and ... `."""
     scope = "" if len(method.runs) > 1 else f"; {method.scope}"
+    scope += remarks.without_width([(method.figures[x], WHERE[x]) for x in WHERE])
     return (
         f"{method.label} returns {interval_text(method.figures['average'])} in the average and "
         f"{interval_text(method.figures['worst'])} in the worst environment "
@@ -58,14 +77,14 @@ def describe(method: Method) -> str:
 def compare(study: Study, verdict: Verdict) -> str:
     """What the subject gains and loses over the reference, with intervals."""
     a, b = verdict.subject, verdict.reference
-    average, worst = verdict.effect("average"), verdict.effect("worst")
-    assert b is not None and average is not None and worst is not None
+    assert b is not None
     names = study.between(a, b)
     subject, reference = study.text(a, names), study.text(b, names)
-    effects = ((average, AVERAGE), (worst, WORST))
+    effects = [(x, where) for name, where in WHERE.items() if (x := verdict.effect(name))]
     clear = _clear([(x, where) for x, where in effects if _is_clear(x)])
     doubts = [(interval_text(x), where) for x, where in effects if not _is_clear(x)]
-    end = f"({_conditions([a, b])}{_caution([a, b])})."
+    scope = remarks.caution([a, b]) + remarks.without_width(effects)
+    end = f"({_conditions([a, b])}{scope})."
     if not clear:
         both = " and ".join(f"{text} in {where}" for text, where in doubts)
         return f"{subject} shows no clear difference over {reference}: {both} {end}"
@@ -73,7 +92,7 @@ def compare(study: Study, verdict: Verdict) -> str:
     return f"{subject} {clear} over {reference}{but} {end}"
 
 
-AVERAGE, WORST = "the average", "the worst environment"
+WHERE = {"average": "the average", "worst": "the worst environment"}
 
 
 def _clear(effects: list[tuple[Interval, str]]) -> str:
@@ -98,21 +117,11 @@ def _is_clear(interval: Interval) -> bool:
 
 
 def _conditions(methods: list[Method]) -> str:
-    """`5 seeds, E 100`; E only where it is the same."""
-    counts = sorted({len(m.runs) for m in methods})
+    """`5 seeds, E 100`: of two methods `5 and 3 seeds`, in their order; E where it is the same."""
+    counts = list(dict.fromkeys(len(m.runs) for m in methods))
     seeds = plural(counts[0], "seed") if len(counts) == 1 else f"{counts[0]} and {counts[1]} seeds"
     intervals = {m.sync_interval for m in methods}
     return seeds + (f", E {intervals.pop()}" if len(intervals) == 1 else "")
-
-
-def _caution(methods: list[Method]) -> str:
-    """What the intervals leave out, where there are too few seeds."""
-    if all(len(m.runs) > 1 for m in methods):
-        return ""
-    least = min(methods, key=lambda m: len(m.runs))
-    if not is_known(least.figures["average"]):
-        return "; one seed and one episode: no interval"
-    return "; intervals over episodes only, they say nothing of other seeds"
 
 
 def _recommended(study: Study, verdict: Verdict) -> str:
@@ -122,23 +131,25 @@ def _recommended(study: Study, verdict: Verdict) -> str:
     if SYNC not in study.names:
         text += f", E {method.sync_interval}"
     if verdict.subject is method:
-        return f"{text}, the smallest omega that is not clearly worse than the best."
-    if verdict.subject.omega > method.omega:
+        return f"{text}, the smallest omega that the rule below leaves{_because(study, verdict)}."
+    if verdict.subject.omega == method.omega:
+        return f"{text}, by the rule below."
+    if any(m.omega > method.omega and beats(m, method, "worst") for m in verdict.methods):
         return (
-            f"{text}; no larger omega is clearly better in the worst environment without a clear "
-            "loss in the average."
+            f"{text}; what is clearly better in the worst environment at a larger omega is clearly "
+            f"below another method in the average, by more than {TOLERANCE:.0%}."
         )
-    return f"{text}, by the rule stated below."
+    return f"{text}; no larger omega is clearly better in the worst environment."
 
 
-def _not_compared(study: Study, verdict: Verdict) -> str:
-    """Methods of the same setting that are there, but not in the comparison."""
-    here = verdict.recommended.setting
-    left = [m.label for m in study.methods if m.setting == here and m not in study.compared]
-    if not left:
+def _because(study: Study, verdict: Verdict) -> str:
+    """What rules out the reference, where the subject's own gain does not show it."""
+    assert verdict.reference is not None
+    found = beaten_by(verdict.reference, verdict.methods)
+    if found is None or beats(verdict.subject, verdict.reference, found[1]):
         return ""
-    names = "; ".join(left[:6]) + (f" and {len(left) - 6} more" if len(left) > 6 else "")
-    return f" Not compared (not complete, of one seed alone, or of a population): {names}."
+    loser, winner = (study.text(m, study.names) for m in (verdict.reference, found[0]))
+    return f" ({loser} is clearly below {winner} in {WHERE[found[1]]})"
 
 
 def _population(study: Study) -> str:
@@ -147,19 +158,23 @@ def _population(study: Study) -> str:
     if not trials:
         return ""
     return (
-        f"Of {plural(len(trials), 'trial')} of a population, the best in the worst environment: "
-        f"{describe(best(trials, 'worst'))} It was picked by these figures, so they flatter it; "
-        "repeat its keys with other seeds before you trust it."
+        f"Of {plural(len(trials), 'complete trial')} of a population, the best in the worst "
+        f"environment: {describe(best(trials, 'worst'))} It was picked by these figures, so "
+        "they flatter it; repeat its keys with other seeds before you trust it."
     )
 
 
-def _so_far(study: Study) -> str:
+def _so_far(methods: Sequence[Method]) -> str:
     """While no method is complete: what there is."""
-    if not study.shown:
-        names = ", ".join(m.label for m in study.methods)
-        return f"{names}: no evaluation yet."
-    best_first = sorted(study.shown, key=lambda m: m.figures["worst"].estimate, reverse=True)
-    return f"Not complete yet; so far {'; '.join(_brief(m) for m in best_first[:4])}."
+    failed = remarks.failures(methods)
+    shown = [m for m in methods if m.figures]
+    if not shown:
+        waiting = ", ".join(m.label for m in methods if m.alone or not m.failed)
+        return (f"{waiting}: no evaluation yet.{failed}" if waiting else failed).strip()
+    best_first = sorted(shown, key=lambda m: m.figures["worst"].estimate, reverse=True)
+    more = f"; and {len(shown) - 4} more" if len(shown) > 4 else ""
+    brief = "; ".join(_brief(m) for m in best_first[:4])
+    return f"Not complete; so far {brief}{more}.{failed}"
 
 
 def _brief(method: Method) -> str:

@@ -35,10 +35,27 @@ class Method:
     def complete(self) -> bool:
         """Whether its figures are those of the whole budget; only then is it compared.
 
-        A scheduler stops the poor seeds of a method, so the seeds it spares would flatter it.
+        A scheduler stops the poor seeds of a method, and poor seeds diverge: the others would
+        flatter it.
         """
         spared = any(run.status == "stopped" for run in self.left_out)
-        return all(run.complete for run in self.runs) and not spared
+        return all(run.complete for run in self.runs) and not spared and not self.failed
+
+    @cached_property
+    def seeds(self) -> frozenset[int]:
+        """All seeds it was run with, whatever became of them."""
+        return frozenset(run.seed for run in (*self.runs, *self.left_out))
+
+    @cached_property
+    def scored(self) -> frozenset[int]:
+        """Seeds that spent the whole budget and have final returns."""
+        return frozenset(run.seed for run in self.runs if run.complete and not run.failed)
+
+    @cached_property
+    def failed(self) -> frozenset[int]:
+        """Seeds that failed, but for those that another run completed."""
+        every = (*self.runs, *self.left_out)
+        return frozenset(run.seed for run in every if run.failed) - self.scored
 
     @property
     def alone(self) -> bool:

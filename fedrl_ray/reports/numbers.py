@@ -22,9 +22,8 @@ def interval_text(interval: Interval) -> str:
     if not is_known(interval):
         return number(interval.estimate)
     half, scale = (interval.high - interval.low) / 2, max(map(abs, interval))
-    decimals = min(_decimals(half, 1), _decimals(scale, 3)) if half > 1e-9 * scale else None
-    if decimals is None:
-        decimals = _decimals(scale, 2)
+    wide = has_width(interval)
+    decimals = min(_decimals(half, 1), _decimals(scale, 3)) if wide else _decimals(scale, 2)
     low, high = number(interval.low, decimals), number(interval.high, decimals)
     return f"{number(interval.estimate, decimals)} [{low}, {high}]"
 
@@ -32,6 +31,11 @@ def interval_text(interval: Interval) -> str:
 def is_known(interval: Interval) -> bool:
     """Whether there is an interval: one seed with one episode has none."""
     return math.isfinite(interval.low) and math.isfinite(interval.high)
+
+
+def has_width(interval: Interval) -> bool:
+    """Whether its ends differ by more than rounding."""
+    return interval.high - interval.low > 2e-9 * max(map(abs, interval))
 
 
 def value_text(value: Any) -> str:

@@ -75,6 +75,12 @@ class RunData:
         """Whether the whole budget was spent: only then is a run compared with others."""
         return self.status == "completed"
 
+    @property
+    def failed(self) -> bool:
+        """Whether it failed, or ended with returns that are not all finite numbers."""
+        not_finite = len(self.evaluations.steps) > 0 and self.evaluations.final_returns is None
+        return self.status == "failed" or (self.complete and not_finite)
+
 
 _READ: dict[Path, tuple[Stamp, RunData]] = {}
 """The last reading of each run directory: a live page keeps no older ones."""

@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 from .. import statistics
 from ..statistics import Interval
 from .methods import Method
 from .studies import Study
 
+TOLERANCE = 0.05
+"""Share of the better average that a method may clearly lose and still be taken."""
+
+STEPS = (("average", TOLERANCE), ("worst", 0.0), ("average", 0.0))
+"""Figures by which methods are left out, in turn, and the share of the better one to lose."""
+
+ROUNDING = 1e-9
+"""Share of the returns below which a difference is one of rounding."""
+
 RULE = (
-    "Rule: keep the methods whose average is not clearly below the best average, and of these the "
-    "ones whose worst environment is not clearly below the best worst environment; take the "
-    "smallest omega among them, and at that omega the E (and other keys) with the largest return "
-    "in the worst environment. A difference is clear if its 95% interval excludes 0; where "
-    "nothing is clear, the smallest omega is taken. Intervals are of one comparison each, not "
-    "corrected for their number."
+    "Rule: leave out, one step after the other, (1) methods whose average is clearly below "
+    f"another's, by more than {TOLERANCE:.0%} of its magnitude; (2) methods whose worst "
+    "environment is clearly below another's; (3) methods whose average is clearly below another's "
+    "by any amount. "
+    "Each step compares what the one before it leaves. Take the smallest omega that is left, and "
+    "at that omega the E (and other keys) with the largest return in the worst environment. A "
+    "difference is clear if its 95% interval excludes 0; where nothing is clear, the smallest "
+    f"omega is taken. So the average comes first: a clear loss of more than {TOLERANCE:.0%} there "
+    "rules a method out, whatever it gains in the worst environment; for a smaller loss, any "
+    "clear gain there is enough. Intervals are of one comparison each, not corrected for their "
+    "number, and the figures of a method picked among many flatter it."
 )
 
 
@@ -48,11 +63,15 @@ class Verdict:
         return method.omega > min(m.omega for m in self.methods)
 
     def _rival(self) -> Method:
-        """The best of larger omega beside the recommended baseline: at its other keys, if any."""
-        others = [m for m in self.methods if m is not self.recommended]
-        robust = [m for m in others if m.omega > self.recommended.omega] or others
-        near = [m for m in robust if _differ_in_omega_only(m, self.recommended)]
-        return best(near or robust, "worst") if others else self.recommended
+        """What to name beside the recommended baseline, of larger omega if there is any: one that
+        is clearly better in the worst environment; of these, or of all, one at its other keys; of
+        these the best."""
+        one = self.recommended
+        others = [m for m in self.methods if m is not one]
+        robust = [m for m in others if m.omega > one.omega] or others
+        clear = [m for m in robust if beats(m, one, "worst")] or robust
+        near = [m for m in clear if _differ_in_omega_only(m, one)] or clear
+        return best(near, "worst") if others else one
 
 
 def verdicts(study: Study) -> list[Verdict]:
@@ -63,16 +82,38 @@ def verdicts(study: Study) -> list[Verdict]:
 
 def recommend(methods: Sequence[Method]) -> Method:
     """The rule, on methods that may be compared."""
-    fair = not_clearly_below(methods, "average")
-    tied = not_clearly_below(fair, "worst")
-    least = min(m.omega for m in tied)
-    return best([m for m in tied if m.omega == least], "worst")
+    left = methods
+    for figure, share in STEPS:
+        left = unbeaten(left, figure, share)
+    least = min(m.omega for m in left)
+    return best([m for m in left if m.omega == least], "worst")
 
 
-def not_clearly_below(methods: Sequence[Method], figure: str) -> list[Method]:
-    """Methods but those whose difference to the best estimate has an interval below 0."""
-    top = best(methods, figure)
-    return [m for m in methods if m is top or not is_loss(difference(m, top, figure))]
+def unbeaten(methods: Sequence[Method], figure: str, share: float = 0.0) -> list[Method]:
+    """Methods that no other beats; the largest estimate is always among them.
+
+    Each is compared with all others: beside the best estimate alone, one noisy method on top
+    would keep all the bad ones.
+    """
+    ranked = sorted(methods, key=lambda m: m.figures[figure].estimate, reverse=True)
+    return [m for m in methods if not any(beats(o, m, figure, share) for o in ranked)]
+
+
+def beats(a: Method, b: Method, figure: str, share: float = 0.0) -> bool:
+    """Whether a is clearly above b, and by more than a share of its own estimate."""
+    estimate = a.figures[figure].estimate
+    lead = estimate - b.figures[figure].estimate
+    return lead > share * abs(estimate) and is_gain(difference(a, b, figure))
+
+
+def beaten_by(method: Method, methods: Sequence[Method]) -> tuple[Method, str] | None:
+    """The best method that beats it, and in which figure, at the step that leaves it out."""
+    left = methods
+    for figure, share in STEPS:
+        if better := [m for m in left if beats(m, method, figure, share)]:
+            return best(better, figure), figure
+        left = unbeaten(left, figure, share)
+    return None
 
 
 def best(methods: Iterable[Method], figure: str) -> Method:
@@ -92,9 +133,18 @@ def baseline_of(method: Method, methods: Sequence[Method]) -> Method | None:
 
 
 def difference(a: Method, b: Method, figure: str) -> Interval:
-    """Figure of a minus that of b."""
+    """Figure of a minus that of b; computed once, and 0 where only rounding differs."""
+    known = _KNOWN.setdefault(a, WeakKeyDictionary()).setdefault(b, {})
+    if figure not in known:
+        known[figure] = _difference(a, b, figure)
+    return known[figure]
+
+
+def _difference(a: Method, b: Method, figure: str) -> Interval:
     assert a.returns is not None and b.returns is not None
-    return statistics.difference(a.returns, b.returns, figure)
+    found = statistics.difference(a.returns, b.returns, figure)
+    least = ROUNDING * max(abs(a.returns).max(), abs(b.returns).max())
+    return Interval(0.0, 0.0, 0.0) if all(abs(x) <= least for x in found) else found
 
 
 def is_loss(interval: Interval) -> bool:
@@ -105,6 +155,11 @@ def is_loss(interval: Interval) -> bool:
 def is_gain(interval: Interval) -> bool:
     """Clearly above 0; never where there is no interval (NaN)."""
     return interval.low > 0
+
+
+_KNOWN: WeakKeyDictionary[Method, WeakKeyDictionary[Method, dict[str, Interval]]]
+_KNOWN = WeakKeyDictionary()
+"""Differences of methods that are still in use: a page asks for the same ones several times."""
 
 
 def _differ_in_omega_only(a: Method, b: Method) -> bool:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ...statistics import FIGURES
 from ..methods import Method
-from ..numbers import interval_text, is_known
+from ..numbers import interval_text, is_known, plural
 from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import COLOURS, Look, axis, faded, layout, look, plain
@@ -28,8 +28,15 @@ FEW = 8
 def fronts(study: Study) -> list[Section | None]:
     """A section per setting; a method on its own has a table only."""
     found = {verdict.methods[0].setting: verdict for verdict in verdicts(study)}
+    chosen = [setting for setting, verdict in found.items() if len(verdict.methods) > 1]
     return [
-        _section(study, methods, found.get(methods[0].setting), index)
+        _section(
+            study,
+            methods,
+            found.get(methods[0].setting),
+            index,
+            rule=methods[0].setting in chosen[:1],
+        )
         for index, methods in enumerate(study.settings)
     ]
 
@@ -52,8 +59,9 @@ def _dominates(a: Method, b: Method) -> bool:
 
 
 def _section(
-    study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int
+    study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int, *, rule: bool
 ) -> Section | None:
+    """rule: whether to state it; once for each study."""
     judged = verdict.methods if verdict else ()
     recommended = verdict.recommended if verdict and len(judged) > 1 else None
     table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
@@ -74,7 +82,7 @@ def _section(
         _add_point(fig, method, chosen, side=side, legend=few, faint=len(methods) > MANY)
     if recommended is not None:
         _add_recommended(fig, recommended)
-    text = _TEXT + (f"\n{RULE}" if recommended is not None and not index else "")
+    text = f"{_TEXT}\n{RULE}" if rule else _TEXT
     where = study.setting_text(methods[0])
     title = f"Average and worst return{f': {where}' if where else ''}"
     return section(name, title, text, figure=fig, table=table)
@@ -83,7 +91,8 @@ def _section(
 _TEXT = (
     "Further up and to the right is better; bars are 95% intervals over seeds and episodes "
     "together. The front joins the methods that no other reaches in both. Open markers: not "
-    "complete, so the figures are those of the budget spent so far."
+    "complete, so not compared: either the budget is not spent, and the figures are those so far; "
+    "or seeds failed or were stopped, and the figures are those of the others."
 )
 
 
@@ -139,5 +148,7 @@ _COLUMNS = ("method", "status", "seeds", *FIGURES, "nominal")
 def _rows(methods: Sequence[Method], recommended: Method | None) -> Iterator[tuple[Cell, ...]]:
     for m in methods:
         status = "complete" if m.complete else "not complete"
+        if m.failed:
+            status = f"{len(m.failed)} of {plural(len(m.seeds), 'seed')} failed"
         mark = "recommended" if m is recommended else status
         yield m.label, mark, len(m.runs), *(m.figures[name] for name in _COLUMNS[3:])
