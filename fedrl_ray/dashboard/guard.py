@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from urllib.parse import urlsplit
 
 from dash import Dash
 from flask import Response, abort, request
@@ -21,7 +22,6 @@ def guard(app: Dash, inline: str, hosts: list[str] | None) -> None:
     """
     server = app.server
     policy = functools.cache(lambda: _policy(app, inline))  # Dash adds scripts at its first request
-    server.config["TRUSTED_HOSTS"] = hosts
 
     def headers(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = policy()
@@ -29,6 +29,11 @@ def guard(app: Dash, inline: str, hosts: list[str] | None) -> None:
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
+    def named() -> None:
+        if hosts is not None and urlsplit(f"//{request.host}").hostname not in hosts:
+            abort(400)
+
+    server.before_request(named)  # not TRUSTED_HOSTS: werkzeug's cannot name an IPv6 address
     server.before_request(_read_only)
     server.after_request(headers)
 

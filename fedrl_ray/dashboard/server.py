@@ -48,7 +48,7 @@ def make(paths: Sequence[Path], listener: socket.socket, host: str) -> BaseWSGIS
     """Reads the paths from now on; `serve_forever()` answers, until Ctrl-C or `shutdown()`."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     live = Live(paths)
-    names = ["localhost", "127.0.0.1", "[::1]", host] if is_loopback(listener) else None
+    names = ["localhost", "127.0.0.1", "::1", host.lower()] if is_loopback(listener) else None
     app = build(live, hosts=names)
     live.start()
     address, port = listener.getsockname()[:2]
