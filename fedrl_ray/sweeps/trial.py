@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from ray import tune
-from ray.tune.result import SHOULD_CHECKPOINT
+from ray.tune.result import SHOULD_CHECKPOINT, TIMESTEPS_TOTAL
 
 from .. import run_directory
 from ..config import Experiment
@@ -153,6 +153,7 @@ class FederationTrial(tune.Trainable):
             "cvar": float(cvar(np.array(row["returns"]), CVAR_FRACTION)),
             "steps": row["steps"],
             "agent_steps": row["steps"] * agents,
+            TIMESTEPS_TOTAL: row["steps"],  # the axis of trackers' curves
             "done": run.done and not self._rows,
             SHOULD_CHECKPOINT: not self._rows and self._checkpoint_is_due(run),
         }
