@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))  # after tests/, which has a module of the same name
 
 from browser import Browser, find_chromium  # noqa: E402
 from report_runs import config_of, returns_of, write_sweep  # noqa: E402

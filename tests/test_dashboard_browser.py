@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))  # after tests/, which has a module of the same name
 
 from browser import Browser, find_chromium  # noqa: E402
 from report_runs import write_run, write_sweep  # noqa: E402
