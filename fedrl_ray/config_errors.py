@@ -31,7 +31,8 @@ def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
         context = error["ctx"]
         return f"{key}.name must be one of {context['expected_tags']}, got {context['tag']!r}"
     message = re.sub(r"^(Value error,|Input|String|Tuple|List|Dictionary) ", "", error["msg"])
-    if error["type"] == "value_error" and (not path or isinstance(error["input"], dict)):
+    whole_section = not prefix and len(path) == 1 and isinstance(error["input"], dict)
+    if error["type"] == "value_error" and (not path or whole_section):
         return f"{key}: {message}"
     return f"{key} {message}, got {_short(error['input'])}"
 

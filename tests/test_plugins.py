@@ -24,6 +24,7 @@ from fedrl_ray.resume_rules import changed_keys
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
 from fedrl_ray.stacks.family import EnvFamily
+from fedrl_ray.sweeps.command import require_sweep
 
 from .presets import AGENTS, OWN_ENVIRONMENTS, PRESETS, ROUNDS, small, unscored
 from .runs import digests, train
@@ -86,7 +87,8 @@ def test_every_concrete_family_is_a_plug_in_of_its_own_file() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_reads_back_as_itself(preset: str, tmp_path: Path) -> None:
     experiment = load(PRESETS[preset])
-    assert experiment.name == preset
+    assert experiment.name == preset.removeprefix("sweep-")
+    experiment = experiment.model_copy(update={"sweep": None})  # config.yaml is of one trial
     assert from_dict(experiment.to_dict()) == experiment
     copy = tmp_path / "config.yaml"
     copy.write_text(yaml.safe_dump(experiment.to_dict()))
@@ -94,7 +96,14 @@ def test_a_preset_reads_back_as_itself(preset: str, tmp_path: Path) -> None:
     assert PRESETS[preset].read_text().startswith("# ")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [p for p in PRESETS if p.startswith("sweep-")])
+def test_a_sweep_preset_compares_its_omegas_with_the_baseline(preset: str) -> None:
+    experiment = load(PRESETS[preset])
+    sweep = require_sweep(experiment)
+    assert 0.0 in sweep.search["learner.omega"] and sweep.seeds >= 3
+
+
+@pytest.mark.parametrize("preset", [p for p in PRESETS if not p.startswith("sweep-")])
 def test_a_preset_is_one_of_a_pair(preset: str) -> None:
     learner = load(PRESETS[preset]).learner
     robust = preset.replace(f"-{BASELINE[learner.name]}", f"-{learner.name}")
