@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
     from . import server
 
     os.nice(NICE)
+    # A program started in the background by a script inherits SIGINT as ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with server.listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
         served = server.make(paths, listener, host)
         typer.echo(f"dashboard: {server.url_of(listener)}   (Ctrl-C ends it)")
