@@ -10,35 +10,46 @@ It is plain Python. Under `train` a Ray actor holds it, under Tune the trial doe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from algorithms.types import Array, ServerState
 
-from . import checkpoints, digests, plugins
+from . import checkpoints, digests, plugins, storage
 from .config import Experiment
 from .config_checks import build_family
 from .errors import RunError, UserError
 from .evaluation import GridEvaluator, evaluation_of_agents
 from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport, Shard
 from .packing import build_pool
+from .phases import PhaseClock
 from .pool import Pool
 from .profile import execution_profile, single_thread
 from .resume_rules import require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
+from .storage import Location
+from .working_copy import CHECKPOINTS
+from .storage import Location
+from .working_copy import CHECKPOINTS
+
+
+Tell = Callable[..., None]
+
+
+def _to_nobody(event: str, **fields: Any) -> None: ...
 
 
 class Driver:
-    """One federation. `server` is the global state; `directory` holds its checkpoints.
+    """One federation. `server` is the global state; `directory`, a folder or a URI, holds its
+    checkpoints.
 
     Without a directory nothing can be saved, and a lost host ends the run.
     """
 
     def __init__(
-        self, experiment: Experiment, *, directory: Path | None = None, pool: Pool | None = None
+        self, experiment: Experiment, *, directory: Location | None = None, pool: Pool | None = None
     ) -> None:
         single_thread()
         self.experiment, self._folder = experiment, directory
@@ -51,9 +62,12 @@ class Driver:
         self.pool = build_pool(experiment) if pool is None else pool
         self._attempt = 0
         self._failures: list[str] = []  # since the last report
+        self.clock = PhaseClock()
+        self.tell: Tell = _to_nobody
+        """Called with an event of `run_log.EVENTS` and its fields."""
         self._setbacks, self._furthest = 0, 0
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
-        self._checkpoint: Path | None = None
+        self._checkpoint: Location | None = None
 
     # -- the four verbs ---------------------------------------------------------------------
 
@@ -64,24 +78,32 @@ class Driver:
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
+            called = time.perf_counter()
             replies, lost = sort_results(self.pool.run_round(order), order)
+            complete = not lost or self._is_quorum(replies)
+            self._spend(time.perf_counter() - called, replies if complete else [], bool(lost))
             if lost:
                 self._recover(lost)
-            if not lost or self._is_quorum(replies):
-                return self._complete(order, replies, time.perf_counter() - started)
+            if complete:
+                return self._complete(order, replies, started)
 
     def evaluate(self) -> Evaluation | None:
         """Score the global policy; None where `evaluation.where` is none, or where a lost host
         sent the driver back (its `server.round` tells)."""
         where = self.experiment.evaluation.where
-        if where == "driver":
-            if self._evaluator is None:
-                self._evaluator = GridEvaluator(self.experiment, self._family)
-            return self._evaluator(self.server.shared)
-        return self._evaluate_at_agents() if where == "agents" else None
+        with self.clock.phase("evaluation"):
+            if where == "driver":
+                if self._evaluator is None:
+                    self._evaluator = GridEvaluator(self.experiment, self._family)
+                return self._evaluator(self.server.shared)
+            return self._evaluate_at_agents() if where == "agents" else None
 
-    def save(self) -> Path | None:
+    def save(self) -> Location | None:
         """Write a checkpoint of this round; None where a lost host sent the driver back."""
+        with self.clock.phase("checkpoint"):
+            return self._save(time.perf_counter())
+
+    def _save(self, started: float) -> Location | None:
         folder = self._require_folder()
         aside = checkpoints.staging(folder, self.server.round)
         results = self.pool.save(str(aside))
@@ -92,9 +114,11 @@ class Driver:
             return self.save() if self._continues or first else None
         self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
         checkpoints.prune(folder, self.experiment.checkpoint.keep)
+        size = sum(r.bytes for r in results if isinstance(r, Shard))
+        self.tell("checkpoint", bytes=size, seconds=time.perf_counter() - started)
         return self._checkpoint
 
-    def restore(self, path: Path, *, any_profile: bool = False) -> None:
+    def restore(self, path: Location, *, any_profile: bool = False) -> None:
         """Take up a checkpoint: server, agents, counters.
 
         Raises UserError when it is torn, edited, of another experiment, or was written under
@@ -126,7 +150,7 @@ class Driver:
         return digests.of_arrays(self.server.shared)
 
     @property
-    def newest_checkpoint(self) -> Path | None:
+    def newest_checkpoint(self) -> Location | None:
         """The checkpoint a rewind would take up."""
         return self._checkpoint
 
@@ -158,13 +182,23 @@ class Driver:
         )
         return {name: x[0] for name, x in one.shared().items()}
 
+    def _spend(self, seconds: float, replies: Sequence[RoundReply], lost: bool) -> None:
+        """A call to all hosts: the time of one that gave no round, or waited for a host that was
+        lost, is recovery."""
+        learning = max((r.seconds for r in replies), default=0.0)
+        self.clock.add("learning", learning)
+        self.clock.add("recovery" if lost else "communication", seconds - learning)
+
     def _complete(
-        self, order: RoundOrder, replies: list[RoundReply], seconds: float
+        self, order: RoundOrder, replies: list[RoundReply], started: float
     ) -> RoundReport:
         failures, self._failures = tuple(self._failures), []
         steps = self.experiment.federation.sync_interval
-        participants = sum(len(r.agent_ids) for r in replies)
-        self.server = self._aggregator.merge(self.server, [r.partial for r in replies])
+        present = [agent for r in replies for agent in r.agent_ids]
+        participants = len(present)
+        with self.clock.phase("aggregation"):
+            self.server = self._aggregator.merge(self.server, [r.partial for r in replies])
+        seconds = time.perf_counter() - started
         self._progress["agent_steps"] += participants * steps
         self._progress["seconds"] += seconds
         if self.server.round > self._furthest:
@@ -180,6 +214,8 @@ class Driver:
             seconds=seconds,
             learning=max(r.seconds for r in replies),
             bytes=payload_bytes(order, replies),
+            phases=self.clock.take(),
+            absent=tuple(sorted(set(range(self.experiment.federation.num_agents)) - set(present))),
             failures=failures,
         )
 
@@ -208,20 +244,41 @@ class Driver:
         """Law 3. `rewind`: everybody goes back to the last checkpoint. `continue`: the lost agents
         are rebuilt from their own last shard and join at the next broadcast."""
         self._failures += [str(failure) for failure in lost]
+        for failure in lost:
+            self.tell("host_lost", **self._described(failure))
         self._require_recoverable(lost)
         self._attempt += 1
+        with self.clock.phase("recovery"):
+            self._rebuild(lost)
+
+    def _rebuild(self, lost: Sequence[HostFailure]) -> None:
         if self._checkpoint is None:  # lost while the first one was being written
             self.pool.rebuild(range(len(self.pool.groups)))
             return
         hosts = sorted({failure.host for failure in lost})
         self.pool.rebuild(hosts)
         if not self._continues:
+            before = self.server.round
             self.restore(self._checkpoint, any_profile=True)
+            self.tell("rewind", from_round=before, to_round=self.server.round)
             return
-        files = checkpoints.read_manifest(self._checkpoint).agent_files
-        again = self.pool.load(str(self._checkpoint), files, hosts)
+        manifest = checkpoints.read_manifest(self._checkpoint)
+        agents = [agent for host in hosts for agent in self.pool.groups[host]]
+        self.tell("rebuilt", agents=agents, from_round=manifest.round)
+        again = self.pool.load(str(self._checkpoint), manifest.agent_files, hosts)
         if again:
             self._recover(again)
+
+    def _described(self, failure: HostFailure) -> dict[str, Any]:
+        """A failure as fields of a log."""
+        place = self.pool.places[failure.host]
+        return {
+            "agents": list(failure.agent_ids),
+            "kind": failure.kind,
+            "reason": failure.reason.strip(),
+            "node": None if place is None else place.node,
+            "pid": None if place is None else place.pid,
+        }
 
     def _require_recoverable(self, lost: Sequence[HostFailure]) -> None:
         for failure in lost:
@@ -239,7 +296,7 @@ class Driver:
 
     # -- checkpoints ------------------------------------------------------------------------
 
-    def _manifest(self, aside: Path, results: Sequence[Any]) -> checkpoints.Manifest:
+    def _manifest(self, aside: Location, results: Sequence[Any]) -> checkpoints.Manifest:
         return checkpoints.Manifest(
             fingerprint=self.experiment.fingerprint(),
             identity=self.experiment.identity(),
@@ -251,10 +308,10 @@ class Driver:
             progress=dict(self._progress),
         )
 
-    def _require_folder(self) -> Path:
+    def _require_folder(self) -> Location:
         if self._folder is None:
             raise UserError("a driver without a directory cannot save")
-        return self._folder / "checkpoints"
+        return storage.child(self._folder, CHECKPOINTS)
 
 
 def sort_results(

@@ -56,6 +56,15 @@ class HostFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a host runs. node: Ray's id of the node; None where it runs in the driver's process."""
+
+    node: str | None
+    hostname: str
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Shard:
     """A file of agent states that a host wrote, relative to its checkpoint.
 
@@ -109,7 +118,8 @@ class RoundReport:
     metrics: by name, a value per agent, [K]; `episode_return` is the mean return of the training
     episodes that ended in the round. drift: root mean square over agents of the distance of their
     parameters to the mean, just before averaging. seconds: the round's wall time; learning: the
-    longest time inside a host. bytes: broadcast plus replies. failures: since the last report.
+    longest time inside a host. bytes: broadcast plus replies. absent: agents that took no part.
+    phases: seconds by name (`phases.PHASES`) since the last report. failures: since then, too.
     """
 
     round: int
@@ -121,13 +131,15 @@ class RoundReport:
     seconds: float
     learning: float
     bytes: int
+    phases: dict[str, float]
+    absent: tuple[int, ...] = ()
     failures: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for a log, the evaluation left out: it has a log of its own."""
         names = ("round", "steps", "agent_steps", "drift", "participants")
-        timing = ("seconds", "learning", "bytes", "failures")
+        timing = ("seconds", "learning", "bytes", "phases", "absent", "failures")
         row = {name: getattr(self, name) for name in names}
         row["agents"] = {name: values.tolist() for name, values in self.metrics.items()}
         return row | {name: getattr(self, name) for name in timing}

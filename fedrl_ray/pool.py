@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -10,7 +12,7 @@ from algorithms.types import Array, Dynamics, Params
 
 from .errors import RunError, UserError
 from .local_agents import LocalAgents
-from .messages import HostFailure, RoundOrder, RoundReply, Shard
+from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 
 T = TypeVar("T")
 
@@ -24,6 +26,10 @@ class Pool(Protocol):
     @property
     def groups(self) -> Sequence[tuple[int, ...]]:
         """Agent ids of each host."""
+
+    @property
+    def places(self) -> Sequence[Place | None]:
+        """Where each host runs, or ran last; None as long as that is not known."""
 
     def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
         """E local steps on every host."""
@@ -59,6 +65,8 @@ class InProcessPool:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
         self._hosts = [LocalAgents(experiment, group) for group in self.groups]
+        here = Place(node=None, hostname=platform.node(), pid=os.getpid())
+        self.places: list[Place | None] = [here] * len(self.groups)
 
     def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
         return self._map(lambda host: host.run_round(order))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +16,7 @@ from algorithms.types import Array, Dynamics, Params
 
 from .errors import RunError, UserError
 from .local_agents import LocalAgents
-from .messages import HostFailure, RoundOrder, RoundReply, Shard
+from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 
 START_SECONDS = 120.0
 """How long a new actor may take to come up before calls to it begin to count."""
@@ -44,8 +47,10 @@ class AgentHost:
         except Exception:
             return False, "\n" + traceback.format_exc().rstrip()
 
-    def started(self) -> None:
-        """Answered once the process is up and everything is imported."""
+    def started(self) -> Place:
+        """Where it runs: answered once the process is up and everything is imported."""
+        node = ray.get_runtime_context().get_node_id()
+        return Place(node=node, hostname=platform.node(), pid=os.getpid())
 
     def close(self) -> None:
         """Close what the agents opened, before the process is ended."""
@@ -81,8 +86,9 @@ class RayPool:
         self._actor_class: Any = ray.remote(AgentHost).options(
             num_cpus=cpus_per_actor, max_restarts=0, max_task_retries=0
         )
-        self._starting: list[Any] = []
-        self._actors = [self._start(group) for group in self.groups]
+        self._starting: dict[Any, int] = {}
+        self.places: list[Place | None] = [None] * len(self.groups)
+        self._actors = [self._start(host) for host in range(len(self.groups))]
 
     def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
         shared = ray.put(order.shared)
@@ -108,7 +114,7 @@ class RayPool:
     def rebuild(self, hosts: Sequence[int]) -> None:
         for host in hosts:
             ray.kill(self._actors[host])
-            self._actors[host] = self._start(self.groups[host])
+            self._actors[host] = self._start(host)
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
@@ -130,16 +136,20 @@ class RayPool:
         """The actor handles, one per host."""
         return list(self._actors)
 
-    def _start(self, group: tuple[int, ...]) -> Any:
-        actor = self._actor_class.remote(self._host_class, self._experiment, group)
-        self._starting.append(actor.started.remote())
+    def _start(self, host: int) -> Any:
+        actor = self._actor_class.remote(self._host_class, self._experiment, self.groups[host])
+        self._starting[actor.started.remote()] = host
         return actor
 
     def _await_started(self) -> None:
         """Importing torch on a busy machine takes seconds, which no call's timeout counts. An
         actor that died on the way is found out by the call that follows."""
-        ray.wait(self._starting, num_returns=len(self._starting), timeout=START_SECONDS)
-        self._starting = []
+        calls = list(self._starting)
+        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=START_SECONDS)
+        for call in ready:
+            with contextlib.suppress(RayError):
+                self.places[self._starting[call]] = ray.get(call)
+        self._starting = {}
 
     def _call_all(self, method: str, *args: Any) -> list[Any]:
         return self._gather([actor.call.remote(method, *args) for actor in self._actors])

@@ -1,0 +1,55 @@
+"""Where a federation's time goes: seconds per phase."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PHASES = (
+    "learning",
+    "communication",
+    "aggregation",
+    "evaluation",
+    "checkpoint",
+    "recovery",
+)
+"""learning: the longest time inside a host. communication: what is left of a round's call to all
+hosts. aggregation: merging the replies. recovery: rounds that were lost, and going back."""
+
+
+class PhaseClock:
+    """Seconds per phase since they were last taken. A phase begun inside another interrupts it, so
+    that no second counts twice."""
+
+    def __init__(self) -> None:
+        self._spent = dict.fromkeys(PHASES, 0.0)
+        self._running: list[str] = []
+        self._since = 0.0
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """What happens inside belongs to this phase."""
+        self._charge()
+        self._running.append(name)
+        try:
+            yield
+        finally:
+            self._charge()
+            self._running.pop()
+
+    def add(self, name: str, seconds: float) -> None:
+        """Seconds measured elsewhere."""
+        self._spent[name] += max(0.0, seconds)
+
+    def take(self) -> dict[str, float]:
+        """Seconds by phase, counted from 0 again."""
+        self._charge()
+        spent, self._spent = self._spent, dict.fromkeys(PHASES, 0.0)
+        return spent
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        if self._running:
+            self._spent[self._running[-1]] += now - self._since
+        self._since = now
