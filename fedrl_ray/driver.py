@@ -31,9 +31,6 @@ from .resume_rules import require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
 from .storage import Location
 from .working_copy import CHECKPOINTS
-from .storage import Location
-from .working_copy import CHECKPOINTS
-
 
 Tell = Callable[..., None]
 
@@ -115,7 +112,7 @@ class Driver:
         self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
         checkpoints.prune(folder, self.experiment.checkpoint.keep)
         size = sum(r.bytes for r in results if isinstance(r, Shard))
-        self.tell("checkpoint", bytes=size, seconds=time.perf_counter() - started)
+        self.tell("checkpoint", bytes=size, seconds=round(time.perf_counter() - started, 6))
         return self._checkpoint
 
     def restore(self, path: Location, *, any_profile: bool = False) -> None:

@@ -9,3 +9,10 @@ class UserError(Exception):
 
 class RunError(Exception):
     """A run that cannot go on, through no mistake in what was asked for."""
+
+
+def one_line(error: BaseException | str) -> str:
+    """An error in one line; of one that holds a traceback, what comes before and the last line."""
+    text = str(error) or type(error).__name__
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"

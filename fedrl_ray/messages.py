@@ -142,4 +142,5 @@ class RoundReport:
         timing = ("seconds", "learning", "bytes", "phases", "absent", "failures")
         row = {name: getattr(self, name) for name in names}
         row["agents"] = {name: values.tolist() for name, values in self.metrics.items()}
-        return row | {name: getattr(self, name) for name in timing}
+        row |= {name: getattr(self, name) for name in timing}
+        return row | {"phases": {name: round(value, 6) for name, value in self.phases.items()}}

@@ -87,8 +87,14 @@ class RayPool:
             num_cpus=cpus_per_actor, max_restarts=0, max_task_retries=0
         )
         self._starting: dict[Any, int] = {}
-        self.places: list[Place | None] = [None] * len(self.groups)
+        self._places: list[Place | None] = [None] * len(self.groups)
         self._actors = [self._start(host) for host in range(len(self.groups))]
+
+    @property
+    def places(self) -> Sequence[Place | None]:
+        if self._starting:
+            self._await_started()
+        return self._places
 
     def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
         shared = ray.put(order.shared)
@@ -148,7 +154,7 @@ class RayPool:
         ready, _ = ray.wait(calls, num_returns=len(calls), timeout=START_SECONDS)
         for call in ready:
             with contextlib.suppress(RayError):
-                self.places[self._starting[call]] = ray.get(call)
+                self._places[self._starting[call]] = ray.get(call)
         self._starting = {}
 
     def _call_all(self, method: str, *args: Any) -> list[Any]:

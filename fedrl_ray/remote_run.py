@@ -11,18 +11,22 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from . import cluster, experiments
+from . import cluster, experiments, storage
 from .config import Experiment
-from .errors import RunError, UserError
+from .errors import RunError, UserError, one_line
 from .messages import RoundReport
+from .run_log import to_stderr
+from .storage import Location
 
 
 class DriverActor:
     """Holds a `Run`. Errors come back as values, so that they keep their own words."""
 
-    def __init__(self, experiment: Mapping[str, Any], directory: str, options: Any) -> None:
-        self._build = (experiment, directory, options)
+    def __init__(self, experiment: Mapping[str, Any], location: str, options: Any) -> None:
+        to_stderr()
+        self._build = (experiment, location, options)
         self._run: Any = None
 
     def call(self, method: str) -> tuple[str, Any]:
@@ -39,8 +43,8 @@ class DriverActor:
     def _start(self) -> bool:
         from .run import Run
 
-        experiment, directory, options = self._build
-        self._run = Run(experiments.from_dict(experiment), Path(directory), **options)
+        experiment, location, options = self._build
+        self._run = Run(experiments.from_dict(experiment), storage.parse(location), **options)
         return bool(self._run.done)
 
     def _facts(self) -> tuple[list[int], dict[str, str]]:
@@ -68,14 +72,14 @@ class RemoteRun:
     def __init__(
         self,
         experiment: Experiment,
-        directory: Path,
+        location: Location,
         *,
         resume: bool = False,
         any_profile: bool = False,
     ) -> None:
         cluster.connect()
-        self.experiment, self.directory = experiment, directory
-        self._options = {"resume": resume, "any_profile": any_profile}
+        self.experiment, self.location = experiment, location
+        self._options: dict[str, Any] = {"resume": resume, "any_profile": any_profile}
         self._furthest, self._deaths = 0, 0
         self._told: list[str] = []
         self.done = False
@@ -107,10 +111,16 @@ class RemoteRun:
         ray.kill(self._actor)
 
     def _launch(self) -> None:
+        here = ray.get_runtime_context().get_node_id()
+        near = NodeAffinitySchedulingStrategy(here, soft=True)
+        location = self.location
+        where = str(location.absolute()) if isinstance(location, Path) else location
         self._actor = (
             ray.remote(DriverActor)
-            .options(num_cpus=0)
-            .remote(self.experiment.to_dict(), str(self.directory.absolute()), self._options)
+            .options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True)
+            )
+            .remote(self.experiment.to_dict(), where, self._options)
         )
         self.done = self._ask("start")
         self.packing, self.exemptions = self._ask("facts")
@@ -135,7 +145,8 @@ class RemoteRun:
                 f"(federation.max_rewinds is {self.experiment.federation.max_rewinds}): "
                 + " ".join(str(error).split())[:200]
             ) from None
-        self._options["resume"], self._actor = True, None
+        self._options |= {"resume": True, "driver_died": one_line(error)}
+        self._actor = None
 
     def _ask(self, method: str, timeout: float | None = None) -> Any:
         kind, value = ray.get(self._actor.call.remote(method), timeout=timeout)

@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import checkpoints, run_directory
+from . import checkpoints, run_directory, storage
 from .config import Experiment
 from .driver import Driver
+from .errors import RunError, one_line
 from .messages import Evaluation, RoundReport
 from .pool import Pool
 from .resume_rules import require_same_run
 from .run_directory import EVALUATIONS, METRICS, SUMMARY, RoundLog
+from .run_log import RunLog
+from .storage import Location
+from .telemetry import Telemetry
+from .working_copy import CHECKPOINTS, WorkingCopy
 
 
 class Run:
-    """Trains an experiment into a directory, new or resumed."""
+    """Trains an experiment into a folder or a URI, new or resumed. `directory` is where its logs
+    are on this machine."""
 
     def __init__(
         self,
         experiment: Experiment,
-        directory: Path,
+        location: Location,
         *,
         resume: bool = False,
         any_profile: bool = False,
         driver: Driver | None = None,
+        driver_died: str | None = None,
     ) -> None:
-        self.experiment, self.directory = experiment, directory
+        self.experiment, self.location = experiment, location
+        self._copy = WorkingCopy(location)
+        self.directory = directory = self._copy.directory
         if resume:
-            require_same_run(directory, experiment, run_directory.read_experiment(directory))
+            require_same_run(location, experiment, run_directory.read_experiment(directory))
         else:
-            run_directory.require_free(directory)
-        self.driver = Driver(experiment, directory=directory) if driver is None else driver
-        directory.mkdir(parents=True, exist_ok=True)
+            run_directory.require_free(directory, shown=location)
+        self.driver = Driver(experiment, directory=location) if driver is None else driver
+        if not resume:  # before any checkpoint: one without it would be of nobody
+            run_directory.write_config(directory, experiment)
         self._metrics = RoundLog(directory / METRICS)
         self._evaluations = RoundLog(directory / EVALUATIONS)
-        found = checkpoints.existing(directory / "checkpoints")
-        if resume and found:
-            self.driver.restore(found[-1], any_profile=any_profile)
-        else:  # new, or ended before its first checkpoint was written
-            self.driver.save()
+        self._log, self._telemetry = RunLog(directory), Telemetry(directory.name)
+        self.driver.tell = self._tell
+        found = checkpoints.existing(storage.child(location, CHECKPOINTS))
+        with self._telling_failures():
+            if resume and found:
+                self.driver.restore(found[-1], any_profile=any_profile)
+            self._tell_start(resume, driver_died)
+            if not (resume and found):  # new, or ended before its first checkpoint was written
+                self._save()
         self._cut_logs()
         (directory / SUMMARY).unlink(missing_ok=True)
         run_directory.write_config(directory, experiment)
         self._writer = _event_writer(directory, after=self.steps)
+        self._copy.publish()
 
     @property
     def done(self) -> bool:
@@ -70,14 +87,22 @@ class Run:
         """One round, then whatever is due after it."""
         if self.done:
             raise ValueError("the budget of steps is spent: there is no round left to run")
+        with self._telling_failures():
+            report = self._advance()
+        self._write_events(report)
+        self._telemetry.round(report)
+        return report
+
+    def _advance(self) -> RoundReport:
         report = self.driver.step()
-        self._metrics.append(report.to_dict())
         if self._due(self.experiment.evaluation.every) or self.done:
-            report = replace(report, evaluation=self._evaluate())
+            evaluation = self._evaluate()
+            spent = {k: v + report.phases[k] for k, v in self.driver.clock.take().items()}
+            report = replace(report, evaluation=evaluation, phases=spent)
+        self._metrics.append(report.to_dict())
         went_back = self.driver.server.round < report.round
         if (self._due(self.experiment.checkpoint.every) or self.done) and not went_back:
-            self.driver.save()  # a host lost here sends the driver back: `done` is false again
-        self._write_events(report)
+            self._save()  # a host lost here sends the driver back: `done` is false again
         return report
 
     def __iter__(self) -> Iterator[RoundReport]:
@@ -87,14 +112,17 @@ class Run:
 
     def finish(self) -> dict[str, Any]:
         """Write a checkpoint if there is none of this round, and summary.json; its content."""
-        self.checkpoint()
-        return self._summarise("completed" if self.done else "interrupted")
+        with self._telling_failures():
+            self.checkpoint()
+            self._telemetry.phases(self.driver.clock.take())
+            return self._summarise("completed" if self.done else "interrupted")
 
     def close(self, *, at_once: bool = False) -> None:
         """Let go of the event file and of the local agents. `at_once` is for a run in an actor:
         here there is nothing to wait for."""
         self._writer.close()
         self.driver.close()
+        self._copy.close()
 
     def detach(self) -> Pool:
         """Let go of the event file; the local agents, still alive, for another run to reset."""
@@ -104,12 +132,18 @@ class Run:
     def checkpoint(self) -> None:
         """Write a checkpoint of this round unless there is one. Under `rewind` a host lost while
         saving sends the run back, and an earlier one is then the newest."""
-        while not self._checkpoint_path().exists():
-            self.driver.save()
+        while not storage.exists(self._checkpoint_path()):
+            self._save()
         self._cut_logs()
 
-    def _checkpoint_path(self) -> Path:
-        return checkpoints.path_of(self.directory / "checkpoints", self.driver.server.round)
+    def _save(self) -> None:
+        """Logs first: a resumed run must find every row up to its checkpoint."""
+        self._copy.publish()
+        self.driver.save()
+
+    def _checkpoint_path(self) -> Location:
+        folder = storage.child(self.location, CHECKPOINTS)
+        return checkpoints.path_of(folder, self.driver.server.round)
 
     def _summarise(self, status: str) -> dict[str, Any]:
         progress, rounds = self.driver.progress, self.driver.server.round
@@ -128,6 +162,8 @@ class Run:
         }
         text = json.dumps(run_directory.plain(summary), indent=1)
         run_directory.write_text(self.directory / SUMMARY, text)
+        self._tell(status, seconds=summary["seconds"], digest=summary["digest"])
+        self._copy.publish()
         return summary
 
     def _due(self, every: int | None) -> bool:
@@ -138,11 +174,15 @@ class Run:
         return self.steps // every > before // every
 
     def _evaluate(self) -> Evaluation | None:
+        started = time.perf_counter()
         evaluation = self.driver.evaluate()
         if evaluation is None:
             return None
+        figures = {name: getattr(evaluation, name) for name in ("nominal", "average", "worst")}
+        self._tell("evaluation", **figures, seconds=round(time.perf_counter() - started, 6))
         row = {"round": self.driver.server.round, "steps": self.steps}
         self._evaluations.append(row | evaluation.to_dict())
+        self._copy.publish()
         return evaluation
 
     @property
@@ -158,6 +198,32 @@ class Run:
     def _last_evaluation(self) -> dict[str, Any] | None:
         rows = run_directory.read_rows(self.directory / EVALUATIONS)
         return rows[-1] if rows else None
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        self._log.note(event, round=self.driver.server.round, **fields)
+        self._telemetry.event(event, fields)
+
+    def _tell_start(self, resume: bool, driver_died: str | None) -> None:
+        if driver_died is not None:
+            self._tell("driver_died", reason=driver_died)
+        groups = zip(self.driver.groups, self.driver.pool.places, strict=True)
+        hosts = [{"agents": g} | ({} if place is None else asdict(place)) for g, place in groups]
+        self._tell(
+            "resumed" if resume else "started",
+            rounds=self.experiment.rounds,
+            packing=self.packing,
+            hosts=hosts,
+        )
+
+    @contextmanager
+    def _telling_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._tell("failed", reason=one_line(error))
+            with suppress(RunError, OSError):
+                self._copy.publish()
+            raise
 
     def _write_events(self, report: RoundReport) -> None:
         for name, values in report.metrics.items():

@@ -23,10 +23,12 @@ from ray.tune.result import SHOULD_CHECKPOINT, TIMESTEPS_TOTAL
 from .. import run_directory
 from ..config import Experiment
 from ..driver import Driver
-from ..errors import RunError, UserError
+from ..errors import RunError, UserError, one_line
 from ..pool import Pool
 from ..return_figures import cvar
 from ..run import Run
+from ..run_log import to_stderr
+from ..storage import name_of
 from . import adoption, directory
 from .points import Point
 from .settings import TrialSettings, trial_experiment
@@ -55,6 +57,7 @@ class FederationTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any], **parameters: Any) -> None:
         self._settings: TrialSettings = parameters["settings"]
+        to_stderr()
         self._run: Run | None = None
         self._pool: Pool | None = None
         self._reported = 0  # steps of the last row that Tune was told of
@@ -82,7 +85,7 @@ class FederationTrial(tune.Trainable):
         reference = {"trial": self.trial_name, "round": run.driver.server.round, "steps": run.steps}
         (folder / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
         newest = run.driver.newest_checkpoint
-        if self._settings.is_population and newest is not None:  # for whoever takes it up
+        if self._settings.is_population and isinstance(newest, Path):  # for whoever takes it up
             shutil.copytree(newest, folder / STATE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
@@ -165,7 +168,7 @@ class FederationTrial(tune.Trainable):
     def _checkpoint_is_due(self, run: Run) -> bool:
         """Whether the run has just written one of its own."""
         newest = run.driver.newest_checkpoint
-        return newest is not None and newest.name.endswith(f"{run.driver.server.round:08d}")
+        return newest is not None and name_of(newest).endswith(f"{run.driver.server.round:08d}")
 
     def _open(self) -> Run:
         """The run, opened when it is first needed: where its directory ends, or new."""
@@ -202,12 +205,6 @@ class FederationTrial(tune.Trainable):
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / directory.FAILURE
         run_directory.write_text(path, json.dumps(note, indent=1))
-
-
-def one_line(text: str) -> str:
-    """A reason that holds a traceback, as what comes before it and its last line."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[0] if len(lines) == 1 else f"{lines[0]} {lines[-1]}"
 
 
 def agents_can_stay(old: Experiment, new: Experiment) -> bool:
