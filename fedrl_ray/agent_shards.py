@@ -17,7 +17,6 @@ from .messages import Shard
 
 def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
     """Write the states of some agents; the file is named after the first and the last."""
-    directory.mkdir(parents=True, exist_ok=True)
     ids = tuple(states)
     name = f"agents_{ids[0]:05d}-{ids[-1]:05d}.safetensors"
     path = directory / name

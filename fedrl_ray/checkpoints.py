@@ -1,4 +1,5 @@
 """Checkpoints: a folder per round, safetensors and a JSON manifest, written aside then renamed.
+Behind a URI, where nothing can be renamed, the manifest is put last: without it there is none.
 
 The driver writes `server.safetensors` and `manifest.json`; every host writes its own shard. The
 manifest names all files with sizes and sha256, and carries its own, so a torn or edited
@@ -7,22 +8,26 @@ checkpoint is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from safetensors.numpy import load_file
 
 from algorithms import prefixes
 from algorithms.types import ServerState
 
-from . import digests
+from . import digests, storage
 from .array_files import write_arrays
-from .errors import UserError
+from .errors import RunError, UserError
 from .messages import Shard
+from .storage import L, Location
 
 FORMAT = "fedrl-ray checkpoint 1"
 _SERVER, _MANIFEST = "server.safetensors", "manifest.json"
@@ -53,32 +58,61 @@ class Manifest:
         return digests.of_texts(by_agent[agent] for agent in sorted(by_agent))
 
 
-def path_of(folder: Path, round_number: int) -> Path:
+def path_of(folder: L, round_number: int) -> L:
     """Where the checkpoint of a round lies."""
-    return folder / f"round_{round_number:08d}"
+    return storage.child(folder, f"round_{round_number:08d}")
 
 
-def staging(folder: Path, round_number: int) -> Path:
-    """A fresh folder to write a checkpoint into before it takes its name."""
+def staging(folder: L, round_number: int) -> L:
+    """A fresh place to write a checkpoint into before it counts."""
+    if not isinstance(folder, Path):
+        final = path_of(folder, round_number)
+        _discard(final)
+        return final
     aside = folder / f".round_{round_number:08d}.partial"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     return aside
 
 
-def write_server(aside: Path, server: ServerState) -> str:
+def write_server(aside: Location, server: ServerState) -> str:
     """Write the server's state; its sha256."""
-    path = aside / _SERVER
-    write_arrays(path, prefixes.join({"shared": server.shared, "memory": server.memory}))
-    return digests.of_file(path)
+    with storage.writing(aside) as folder:
+        path = folder / _SERVER
+        write_arrays(path, prefixes.join({"shared": server.shared, "memory": server.memory}))
+        return digests.of_file(path)
 
 
-def commit(folder: Path, aside: Path, manifest: Manifest) -> Path:
-    """Write the manifest and give the checkpoint its name; one of the same round gives way."""
+def commit(folder: L, aside: L, manifest: Manifest) -> L:
+    """Write the manifest, and with it the checkpoint; one of the same round gives way. Raises
+    RunError where a host wrote its shard to a disk that is not this one."""
+    _require_shards(aside, manifest)
+    with storage.writing(aside) as files:
+        _write_manifest(files, manifest)
+    if isinstance(folder, Path) and isinstance(aside, Path):
+        return cast(L, _rename(folder, aside, manifest))
+    return aside
+
+
+def _require_shards(aside: Location, manifest: Manifest) -> None:
+    there = storage.names(aside)
+    for shard in manifest.shards:
+        if shard.file not in there:
+            raise RunError(
+                f"{aside}: the shard of agents {shard.agent_ids[0]}-{shard.agent_ids[-1]} was "
+                "written on another node's own disk; --output must be a folder that all nodes "
+                "mount, or a URI"
+            )
+
+
+def _write_manifest(aside: Path, manifest: Manifest) -> None:
     body = asdict(manifest)
     text = _canonical(body)
     document = {"format": FORMAT, "sha256": digests.of_texts([text]), "manifest": body}
     (aside / _MANIFEST).write_text(json.dumps(document, indent=1))
+
+
+def _rename(folder: Path, aside: Path, manifest: Manifest) -> Path:
     for path in aside.iterdir():
         _sync(path)
     final, old = path_of(folder, manifest.round), folder / f".round_{manifest.round:08d}.old"
@@ -91,39 +125,74 @@ def commit(folder: Path, aside: Path, manifest: Manifest) -> Path:
     return final
 
 
-def prune(folder: Path, keep: int) -> None:
+def prune(folder: Location, keep: int) -> None:
     """Remove all but the newest `keep` checkpoints."""
     for path in existing(folder)[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+        _discard(path)
 
 
-def existing(folder: Path) -> list[Path]:
+def _discard(path: Location) -> None:
+    """The manifest goes first: half a checkpoint must not pass for one."""
+    if not isinstance(path, Path):
+        storage.remove_file(storage.child(path, _MANIFEST))
+    storage.remove(path)
+
+
+def existing(folder: L) -> list[L]:
     """Committed checkpoints, oldest first."""
-    return sorted(p for p in folder.glob("round_" + 8 * "[0-9]") if p.is_dir())
+    if isinstance(folder, Path):
+        found = sorted(p for p in folder.glob("round_" + 8 * "[0-9]") if p.is_dir())
+        return cast(list[L], found)
+    there = [Path(name).parts for name in storage.names(folder)]
+    complete = {parts[0] for parts in there if parts[1:] == (_MANIFEST,)}
+    rounds = sorted(name for name in complete if re.fullmatch(r"round_\d{8}", name))
+    return [storage.child(folder, name) for name in rounds]
 
 
-def verify(path: Path) -> Manifest:
-    """The manifest of a checkpoint whose every file is as it was written.
+def verify(path: Location) -> Manifest:
+    """The manifest of a checkpoint whose every file is as it was written; behind a URI those of
+    the agents are checked by the hosts that get them.
 
     Raises UserError with the reason: torn, edited, or not ours.
     """
     manifest = read_manifest(path)
-    expected = {_SERVER: manifest.server_sha256} | {s.file: s.sha256 for s in manifest.shards}
+    for shard in manifest.shards:
+        if Path(shard.file).name != shard.file:
+            raise UserError(
+                f"{path}: the manifest names a file outside the checkpoint: {shard.file!r}"
+            )
+    expected = {_SERVER: manifest.server_sha256}
+    if isinstance(path, Path):
+        expected |= {s.file: s.sha256 for s in manifest.shards}
+    with storage.reading(path, [_SERVER]) as folder:
+        _require_as_written(path, folder, expected)
+    return manifest
+
+
+def _require_as_written(path: Location, folder: Path, expected: Mapping[str, str]) -> None:
     for name, sha256 in expected.items():
-        file = path / name
-        if Path(name).name != name:
-            raise UserError(f"{path}: the manifest names a file outside the checkpoint: {name!r}")
+        file = folder / name
         if not file.is_file():
             raise UserError(f"{path}: torn checkpoint, {name} is missing")
         if digests.of_file(file) != sha256:
             raise UserError(f"{path}: {name} is not what was written (sha256 differs)")
-    return manifest
 
 
-def read_manifest(path: Path) -> Manifest:
+@contextlib.contextmanager
+def reading_shards(path: Location, names: Collection[str]) -> Iterator[Path]:
+    """A folder with some agents' shards of a verified checkpoint, for the host that has them."""
+    with storage.reading(path, names) as folder:
+        if isinstance(path, str):
+            shards = {s.file: s.sha256 for s in read_manifest(path).shards}
+            _require_as_written(path, folder, {name: shards[name] for name in names})
+        yield folder
+
+
+def read_manifest(path: Location) -> Manifest:
     """The manifest alone, its own sha256 checked. Raises UserError."""
     try:
-        document = json.loads((path / _MANIFEST).read_text())
+        with storage.reading(path, [_MANIFEST]) as folder:
+            document = json.loads((folder / _MANIFEST).read_text())
         kind, sha256, body = document["format"], document["sha256"], document["manifest"]
     except FileNotFoundError:
         raise UserError(f"{path}: not a checkpoint, {_MANIFEST} is missing") from None
@@ -140,9 +209,10 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(**(body | {"shards": shards}))
 
 
-def read_server(path: Path, manifest: Manifest) -> ServerState:
+def read_server(path: Location, manifest: Manifest) -> ServerState:
     """The server's state of a verified checkpoint."""
-    named = load_file(path / _SERVER)
+    with storage.reading(path, [_SERVER]) as folder:
+        named = load_file(folder / _SERVER)
     return ServerState(
         round=manifest.round,
         shared=prefixes.select(named, "shared"),

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .errors import RunError, UserError
+from .jobs import cli as jobs
 
 app = typer.Typer(
     add_completion=False,
@@ -19,10 +20,18 @@ app = typer.Typer(
     help="Robust federated reinforcement learning over heterogeneous environments, on Ray.",
 )
 
+app.add_typer(jobs.app)
+
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Restartable = Annotated[
+    bool,
+    typer.Option(
+        "--restartable", help="Go on where the output ends, or begin: for jobs that are run again."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
 
 
@@ -30,8 +39,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the resu
 def train(
     config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
     overrides: Overrides = None,
-    output: Annotated[Path | None, typer.Option(help="Run directory; default runs/NAME.")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Run directory, or a URI (s3://...); default runs/NAME.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint.")] = False,
+    restartable: Restartable = False,
     any_profile: Annotated[
         bool, typer.Option(help="Resume even under other versions or another processor.")
     ] = False,
@@ -39,13 +51,14 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one federation; ends with a report to open."""
-    from . import experiments
+    from . import experiments, storage
     from .train_command import TrainOptions, train_run
 
     experiment = experiments.load(config, overrides or [])
     options = TrainOptions(
-        output=output,
+        output=None if output is None else storage.parse(output),
         resume=resume,
+        restartable=restartable,
         any_profile=any_profile,
         progress=not (quiet or as_json),
         as_json=as_json,
@@ -60,11 +73,12 @@ def sweep(
     config: Annotated[Path, typer.Argument(help="Experiment file with a section `sweep`.")],
     overrides: Overrides = None,
     output: Annotated[
-        Path | None, typer.Option(help="Sweep directory; default runs/sweep-NAME.")
+        str | None, typer.Option(help="Sweep directory; default runs/sweep-NAME.")
     ] = None,
     resume: Annotated[
         bool, typer.Option(help="Go on: finished trials are kept, others resume.")
     ] = False,
+    restartable: Restartable = False,
     retry_failed: Annotated[
         bool, typer.Option(help="With --resume: run failed trials again.")
     ] = False,
@@ -73,13 +87,14 @@ def sweep(
 ) -> None:
     """Train every point of the section `sweep` with Ray Tune; ends with a report to open."""
     from . import experiments
-    from .sweeps.command import SweepOptions, sweep_command
+    from .sweeps.command import SweepOptions, folder_of, sweep_command
 
     experiment = experiments.load(config, overrides or [])
     options = SweepOptions(
         source=str(config),
-        output=output,
+        output=None if output is None else folder_of(output),
         resume=resume,
+        restartable=restartable,
         retry_failed=retry_failed,
         show=not (quiet or as_json),
         as_json=as_json,

@@ -1,30 +1,61 @@
-"""The Ray cluster a run uses: the one it finds itself in, or a local one of its own."""
+"""The Ray cluster a run uses: the one that RAY_ADDRESS names, or a local one of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import socket
+from typing import Any
 
 import ray
 
+from .errors import UserError
 
-def connect(address: str = "local") -> None:
+ADDRESS = "RAY_ADDRESS"
+"""Set inside every Ray job, and by a user who wants a cluster of their own to be used."""
+
+
+def connect() -> None:
     """Start or join Ray unless this process already has. A local Ray has no dashboard and opens
-    ports on this machine only."""
+    ports on this machine only. Raises UserError where the cluster does not answer."""
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Set now or not at all: Ray 2.60 would warn about it in every process.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get(ADDRESS, "local")
     if address == "local":
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
+        ray.init(address="local", include_dashboard=False, **quiet)
+        return
+    _require_reachable(address)
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{ADDRESS} {address}: {_first_line(error)}") from None
+
+
+def _require_reachable(address: str) -> None:
+    """In seconds: Ray itself would try for minutes. Raises UserError."""
+    if "://" in address:
+        raise UserError(
+            f"{ADDRESS} must be HOST:PORT of a cluster's head, or auto, got {address!r}; "
+            "from outside a cluster use `fedrl-ray submit --address http://HEAD:8265`"
         )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():  # "auto": Ray finds the cluster on this machine
+        return
+    try:
+        with contextlib.closing(socket.create_connection((host.strip("[]"), int(port)), 5.0)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise UserError(f"{ADDRESS} {address}: no cluster answers there: {error}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def cpus() -> float:
@@ -43,4 +74,9 @@ def cluster_cpus() -> float:
 
 def num_nodes() -> int:
     """Nodes that are alive."""
-    return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+    return len(nodes())
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The nodes that are alive, as Ray describes them."""
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]

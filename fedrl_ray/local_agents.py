@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ import numpy as np
 from algorithms import prefixes
 from algorithms.types import AgentState, Array, Params
 
-from . import experiments, plugins
+from . import checkpoints, experiments, plugins, storage
 from .agent_shards import read_states, write_shard
+from .blame import blame
 from .config_checks import build_family
 from .errors import RunError
 from .evaluation import PolicyScorer
@@ -75,7 +75,11 @@ class LocalAgents:
         for row, agent in enumerate(self.agent_ids):  # one at a time: packing changes no bit
             own = {name: values[row : row + 1] for name, values in self._dynamics.items()}
             scorer = PolicyScorer(self._experiment, self._family, own, index=[agent])
-            scores.append(scorer.returns(shared))
+            try:
+                scores.append(scorer.returns(shared))
+            except Exception as error:
+                blame(error, agent)
+                raise
         return np.concatenate(scores)
 
     def dynamics(self) -> dict[str, Array]:
@@ -83,13 +87,16 @@ class LocalAgents:
         return dict(self._dynamics)
 
     def save(self, directory: str) -> Shard:
-        """Write everything these agents remember as one shard file."""
+        """Write everything these agents remember as one shard file, into a folder or a URI."""
         states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
-        return write_shard(Path(directory), states)
+        with storage.writing(storage.parse(directory)) as folder:
+            return write_shard(folder, states)
 
     def load(self, directory: str, files: Mapping[int, str]) -> None:
         """Take the agents' states back; `files` names the shard of each agent."""
-        states = read_states(Path(directory), {agent: files[agent] for agent in self.agent_ids})
+        own = {agent: files[agent] for agent in self.agent_ids}
+        with checkpoints.reading_shards(storage.parse(directory), set(own.values())) as folder:
+            states = read_states(folder, own)
         for row, agent in enumerate(self.agent_ids):
             state = states[agent]
             self._learner.load_agent_state(row, prefixes.select(state, "learner"))
@@ -112,10 +119,12 @@ class LocalAgents:
     def _require_finite(self, shared: Params) -> None:
         finite_N = np.array([np.isfinite(x).reshape(len(x), -1).all(1) for x in shared.values()])
         for agent in np.array(self.agent_ids)[~finite_N.all(0)]:
-            raise RunError(
+            error = RunError(
                 f"the parameters of agent {agent} are no longer finite; "
                 "a smaller learner.learning_rate or a learner.max_grad_norm may help"
             )
+            blame(error, int(agent))
+            raise error
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:

@@ -117,9 +117,7 @@ class RemoteRun:
         where = str(location.absolute()) if isinstance(location, Path) else location
         self._actor = (
             ray.remote(DriverActor)
-            .options(
-                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True)
-            )
+            .options(num_cpus=0, scheduling_strategy=near)
             .remote(self.experiment.to_dict(), where, self._options)
         )
         self.done = self._ask("start")

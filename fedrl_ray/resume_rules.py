@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from .checkpoints import Manifest
 from .config import Experiment
 from .errors import UserError
 from .profile import differences
+from .storage import Location
 
 
-def require_same_experiment(path: Path, manifest: Manifest, experiment: Experiment) -> None:
+def require_same_experiment(path: Location, manifest: Manifest, experiment: Experiment) -> None:
     """A checkpoint of the same experiment. Raises UserError naming the keys that differ."""
     if manifest.fingerprint != experiment.fingerprint():
         keys = ", ".join(changed_keys(experiment.identity(), manifest.identity))
         raise UserError(f"{path}: of another experiment; these keys differ: {keys}")
 
 
-def require_same_run(directory: Path, here: Experiment, stored: Experiment) -> None:
+def require_same_run(directory: Location, here: Experiment, stored: Experiment) -> None:
     """A run directory of the same experiment. Raises UserError naming the keys that differ."""
     keys = changed_keys(here.identity(), stored.identity())
     if keys:
@@ -28,7 +28,7 @@ def require_same_run(directory: Path, here: Experiment, stored: Experiment) -> N
         )
 
 
-def require_same_profile(path: Path, manifest: Manifest, profile: dict[str, Any]) -> None:
+def require_same_profile(path: Location, manifest: Manifest, profile: dict[str, Any]) -> None:
     """A checkpoint written under this execution profile (law 1). Raises UserError."""
     changed = differences(profile, manifest.profile)
     if changed:

@@ -95,11 +95,13 @@ def write_text(path: Path, text: str) -> None:
     os.replace(aside, path)
 
 
-def require_free(path: Path) -> None:
-    """Raises UserError when something is there already."""
+def require_free(path: Path, *, shown: Path | str | None = None) -> None:
+    """Raises UserError when something is there already; `shown`: what the user calls the path."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = describe_occupant(path)
-        raise UserError(f"--output {path} already holds {what}; choose another, or --resume it")
+        raise UserError(
+            f"--output {shown or path} already holds {what}; choose another, or --resume it"
+        )
 
 
 def write_config(path: Path, experiment: Experiment) -> None:

@@ -12,17 +12,23 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import run_directory
+from . import run_directory, storage
 from .config import Experiment
+from .storage import Location
 from .terminal import BarView, ProgressView, SilentView, console, notes, print_evaluation
+from .working_copy import WorkingCopy
+
+REPORT = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What the command line asked for besides the experiment."""
 
-    output: Path | None
+    output: Location | None
     resume: bool
+    restartable: bool
+    """Go on where the output ends, or begin."""
     any_profile: bool
     progress: bool
     as_json: bool
@@ -45,8 +51,8 @@ class _Interrupt:
 
 def train_run(experiment: Experiment, options: TrainOptions) -> int:
     """Train to the end or to an interruption; the exit status."""
-    directory = _directory(experiment, options)
-    run = _open(experiment, directory, options)
+    location = _location(experiment, options)
+    run = _open(experiment, location, options)
     try:
         with _interruptible() as interrupt:
             _rounds(run, experiment, options, interrupt)
@@ -56,38 +62,41 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
         raise
     run.close()
     if not options.as_json:
-        _write_report(directory)
-    return _announce(summary, directory, options, interrupt)
+        _write_report(location)
+    return _announce(summary, location, options, interrupt)
 
 
-def _directory(experiment: Experiment, options: TrainOptions) -> Path:
+def _location(experiment: Experiment, options: TrainOptions) -> Location:
     if options.output is not None:
         return options.output
+    if options.restartable:
+        return Path("runs") / experiment.name
     if options.resume:
         return run_directory.latest_output(experiment.name)
     return run_directory.free_output(experiment.name)
 
 
-def _open(experiment: Experiment, directory: Path, options: TrainOptions) -> Any:
+def _open(experiment: Experiment, location: Location, options: TrainOptions) -> Any:
     """The run, in an actor under Ray and in this process otherwise."""
-    keys: Any = {"resume": options.resume, "any_profile": options.any_profile}
+    there = options.restartable and storage.exists(storage.child(location, run_directory.CONFIG))
+    keys: Any = {"resume": options.resume or there, "any_profile": options.any_profile}
     if experiment.federation.pool == "ray":
         from .remote_run import RemoteRun
 
-        run: Any = RemoteRun(experiment, directory, **keys)
+        run: Any = RemoteRun(experiment, location, **keys)
     else:
         from .run import Run
 
-        run = Run(experiment, directory, **keys)
+        run = Run(experiment, location, **keys)
     if options.progress:
-        _introduce(run, experiment, directory)
+        _introduce(run, experiment, location)
     return run
 
 
-def _introduce(run: Any, experiment: Experiment, directory: Path) -> None:
+def _introduce(run: Any, experiment: Experiment, location: Location) -> None:
     """Where the agents are, where the results go, and which laws do not hold here."""
     kind = "Ray actors" if experiment.federation.pool == "ray" else "groups in this process"
-    text = f"{sum(run.packing)} agents in {len(run.packing)} {kind} {run.packing}; run: {directory}"
+    text = f"{sum(run.packing)} agents in {len(run.packing)} {kind} {run.packing}; run: {location}"
     notes.print(text, soft_wrap=True)
     for reason in run.exemptions.values():
         notes.print(reason, style="yellow", soft_wrap=True)
@@ -115,14 +124,17 @@ def _interruptible() -> Iterator[_Interrupt]:
             signal.signal(number, handler)
 
 
-def _write_report(directory: Path) -> None:
+def _write_report(location: Location) -> None:
     from .reports.page import write_report
 
-    write_report([directory], directory / "report.html")
+    copy = WorkingCopy(location)
+    write_report([copy.directory], copy.directory / REPORT)
+    copy.publish()
+    copy.close()
 
 
 def _announce(
-    summary: dict[str, Any], directory: Path, options: TrainOptions, interrupt: _Interrupt
+    summary: dict[str, Any], location: Location, options: TrainOptions, interrupt: _Interrupt
 ) -> int:
     if options.as_json:
         console.print_json(json.dumps(run_directory.plain(summary)), indent=None)
@@ -130,12 +142,12 @@ def _announce(
     if summary["evaluation"]:
         print_evaluation(summary["evaluation"])
     console.print(f"digest   {summary['digest']}", soft_wrap=True)
-    console.print(f"report   {directory / 'report.html'}", soft_wrap=True)
+    console.print(f"report   {storage.child(location, REPORT)}", soft_wrap=True)
     if summary["status"] == "completed":
         return 0
     console.print(
         f"stopped after round {summary['rounds']}; to go on: "
-        + shlex.join([*options.command, "--output", str(directory), "--resume"]),
+        + shlex.join([*options.command, "--output", str(location), "--resume"]),
         soft_wrap=True,
     )
     return 128 + interrupt.number

@@ -11,11 +11,11 @@ import shlex
 import shutil
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import cluster, run_directory
+from .. import cluster, run_directory, storage
 from ..config import Experiment
 from ..errors import RunError, UserError
 from ..terminal import console, notes
@@ -33,6 +33,8 @@ class SweepOptions:
     """The experiment file, for errors."""
     output: Path | None
     resume: bool
+    restartable: bool
+    """Go on where the output ends, or begin."""
     retry_failed: bool
     show: bool
     as_json: bool
@@ -42,6 +44,7 @@ class SweepOptions:
 
 def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
     """Run, report, say how it went; the exit status, 1 where a trial failed."""
+    options = _settle(experiment, options)
     folder, trials = run_sweep(experiment, options)
     left = [t for t in trials if t.status in ("pending", "running")]
     failed = [t for t in trials if t.status == "failed"]
@@ -56,6 +59,15 @@ def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
         text = f"{len(left)} trials are not done; {_how_to_go_on(folder, options)}"
         notes.print(text, soft_wrap=True)
     return 130 if left else min(1, len(failed))
+
+
+def _settle(experiment: Experiment, options: SweepOptions) -> SweepOptions:
+    """`--restartable` as a fixed output, resumed where a sweep lies there."""
+    if not options.restartable:
+        return options
+    output = options.output or Path("runs") / f"sweep-{experiment.name}"
+    resume = options.resume or directory.is_sweep(output)
+    return replace(options, output=output, resume=resume)
 
 
 def _conclude(folder: Path, trials: list[Trial]) -> None:
@@ -158,6 +170,17 @@ def _check_cadence(experiment: Experiment, sweep: SweepConfig) -> None:
             f"sweep.search.federation.num_agents: cannot be searched under sweep.scheduler {name}, "
             "whose time is agent steps"
         )
+
+
+def folder_of(output: str) -> Path:
+    """The directory of a sweep from what the user wrote. Raises UserError for a URI."""
+    location = storage.parse(output)
+    if isinstance(location, Path):
+        return location
+    raise UserError(
+        "--output of a sweep must be a folder that all nodes mount: its trials and Ray Tune write "
+        f"there at the same time, got {location}"
+    )
 
 
 def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Path:

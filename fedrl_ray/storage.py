@@ -1,0 +1,190 @@
+"""Where runs lie: a folder, or a URI of any file system that pyarrow or fsspec knows.
+
+A folder is used as it is. Behind a URI whole files are put and got: nothing there can be renamed
+or appended to, so a file that is to be complete only with others is put last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit, urlunsplit
+
+from .errors import RunError, UserError
+
+Location = Path | str
+"""A folder of this machine (or mounted on it) as a Path; anything else as a URI."""
+L = TypeVar("L", bound=Location)
+
+
+def parse(text: str, key: str = "--output") -> Location:
+    """What a user wrote. Raises UserError for a URI that no file system takes."""
+    if "://" not in text:
+        return Path(text)
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise UserError(
+            f"{key}: a URI must not hold a user name or password (it would be written into logs); "
+            f"leave them to the environment or to the provider's own files, got {_bare(text)!r}"
+        )
+    if parts.scheme == "file":
+        return Path(parts.path)
+    filesystem(text, key)
+    return text.rstrip("/")
+
+
+def child(location: L, *names: str) -> L:
+    """A place inside another."""
+    if isinstance(location, Path):
+        return location.joinpath(*names)
+    parts = urlsplit(location)
+    path = "/".join([parts.path.rstrip("/"), *names])
+    return cast(L, urlunsplit(parts._replace(path=path)))
+
+
+def name_of(location: Location) -> str:
+    """The last part of a location."""
+    path = location if isinstance(location, Path) else Path(urlsplit(location).path)
+    return path.name
+
+
+def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
+    """pyarrow's file system for a URI, fsspec's behind it where pyarrow has none of its own, and
+    the path in it. Raises UserError."""
+    import pyarrow as pa
+    import pyarrow.fs as pf
+
+    try:
+        found: tuple[Any, str] = pf.FileSystem.from_uri(uri)
+        return found
+    except (pa.ArrowInvalid, OSError):
+        pass  # not one of pyarrow's own
+    try:
+        import fsspec
+
+        other, path = fsspec.core.url_to_fs(uri)
+    except (ImportError, ValueError, OSError) as error:
+        raise UserError(f"{key}: no file system for {uri!r}: {_one_line(error)}") from None
+    return pf.PyFileSystem(pf.FSSpecHandler(other)), path
+
+
+def exists(location: Location) -> bool:
+    """Whether a file or folder is there. Raises RunError where the storage does not answer."""
+    if isinstance(location, Path):
+        return location.exists()
+    from pyarrow.fs import FileType
+
+    with _reaching(location):
+        fs, path = filesystem(location)
+        return bool(fs.get_file_info(path).type != FileType.NotFound)
+
+
+def names(location: Location) -> list[str]:
+    """Paths of all files inside, relative to the location, in order."""
+    if isinstance(location, Path):
+        found = [p for p in location.rglob("*") if p.is_file()]
+        return sorted(str(p.relative_to(location)) for p in found)
+    from pyarrow.fs import FileSelector, FileType
+
+    with _reaching(location):
+        fs, path = filesystem(location)
+        selector = FileSelector(path, recursive=True, allow_not_found=True)
+        infos = [i for i in fs.get_file_info(selector) if i.type == FileType.File]
+    return sorted(str(Path(i.path).relative_to(path)) for i in infos)
+
+
+def remove(location: Location) -> None:
+    """Remove a folder and what is in it; nothing happens where there is none."""
+    if isinstance(location, Path):
+        shutil.rmtree(location, ignore_errors=True)
+    elif exists(location):
+        with _reaching(location):
+            fs, path = filesystem(location)
+            fs.delete_dir(path)
+
+
+def remove_file(location: str) -> None:
+    """Remove a file; nothing happens where there is none."""
+    with contextlib.suppress(UserError), _reaching(location):
+        fs, path = filesystem(location)
+        fs.delete_file(path)
+
+
+def put(folder: Path, files: Collection[str], uri: str) -> None:
+    """Copy files of a folder to a URI, in order. Raises RunError."""
+    with _reaching(uri):
+        fs, root = filesystem(uri)
+        for name in files:
+            fs.create_dir(str(Path(root, name).parent), recursive=True)
+            with fs.open_output_stream(str(Path(root, name)), compression=None) as sink:
+                sink.upload((folder / name).open("rb"))
+
+
+def get(uri: str, files: Collection[str], folder: Path) -> None:
+    """Copy files from a URI into a folder. Raises RunError."""
+    with _reaching(uri):
+        fs, root = filesystem(uri)
+        for name in files:
+            target = folder / name
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise UserError(f"{uri}: names a file outside of its folder: {name!r}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with fs.open_input_stream(str(Path(root, name)), compression=None) as source:
+                source.download(str(target))
+
+
+def download(location: Location, folder: Path, *, without: str | None = None) -> None:
+    """Everything under a location into a folder, but what begins with `without`."""
+    wanted = [n for n in names(location) if without is None or not n.startswith(without)]
+    if isinstance(location, str):
+        get(location, wanted, folder)
+        return
+    for name in wanted:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(location / name, folder / name)
+
+
+@contextlib.contextmanager
+def writing(location: Location) -> Iterator[Path]:
+    """A folder to write files into; behind a URI they are put when the block ends well."""
+    if isinstance(location, Path):
+        location.mkdir(parents=True, exist_ok=True)
+        yield location
+        return
+    with tempfile.TemporaryDirectory(prefix="fedrl-ray-") as aside:
+        yield Path(aside)
+        put(Path(aside), names(Path(aside)), location)
+
+
+@contextlib.contextmanager
+def reading(location: Location, files: Collection[str]) -> Iterator[Path]:
+    """A folder that holds these files of a location."""
+    if isinstance(location, Path):
+        yield location
+        return
+    with tempfile.TemporaryDirectory(prefix="fedrl-ray-") as aside:
+        get(location, files, Path(aside))
+        yield Path(aside)
+
+
+@contextlib.contextmanager
+def _reaching(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UserError(f"{uri}: not found: {_one_line(error)}") from None
+    except OSError as error:
+        raise RunError(f"{uri}: the storage does not answer: {_one_line(error)}") from None
+
+
+def _bare(uri: str) -> str:
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc="..." + parts.netloc.rpartition("@")[2], query=""))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
