@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from algorithms.types import Array, Dynamics, Params
 
+from .blame import blamed
 from .errors import RunError, UserError
 from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
@@ -120,4 +121,6 @@ def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -
         reason = str(error)
     else:
         reason = "\n" + "".join(traceback.format_exception(error)).rstrip()
-    return HostFailure(host=host, agent_ids=agent_ids, kind="exception", reason=reason)
+    return HostFailure(
+        host=host, agent_ids=blamed(error, agent_ids), kind="exception", reason=reason
+    )

@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from algorithms.types import Array, Dynamics, Params
 
+from .blame import blamed
 from .errors import RunError, UserError
 from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
@@ -26,13 +27,13 @@ class AgentHost:
     """One actor. `host_class` is `LocalAgents`, or a subclass of it in tests of faults.
 
     Exceptions come back as values, so that they keep their own words: (True, result) or
-    (False, reason).
+    (False, (the agents to blame, reason)).
     """
 
     def __init__(
         self, host_class: type[LocalAgents], experiment: Mapping[str, Any], ids: Sequence[int]
     ) -> None:
-        self._build = (host_class, experiment, ids)
+        self._build = (host_class, experiment, tuple(ids))
         self._agents: LocalAgents | None = None
 
     def call(self, method: str, *args: Any) -> tuple[bool, Any]:
@@ -43,9 +44,10 @@ class AgentHost:
                 self._agents = host_class(experiment, ids)
             return True, getattr(self._agents, method)(*args)
         except (RunError, UserError) as error:
-            return False, str(error)
-        except Exception:
-            return False, "\n" + traceback.format_exc().rstrip()
+            return False, (blamed(error, self._build[2]), str(error))
+        except Exception as error:
+            words = "\n" + traceback.format_exc().rstrip()
+            return False, (blamed(error, self._build[2]), words)
 
     def started(self) -> Place:
         """Where it runs: answered once the process is up and everything is imported."""
@@ -179,7 +181,10 @@ class RayPool:
             return self._failure(host, "exception", f"\n{error}")
         except (RayActorError, RayError) as error:
             return self._failure(host, "died", " ".join(str(error).split())[:300])
-        return value if fine else self._failure(host, "exception", value)
+        if fine:
+            return value
+        agents, reason = value
+        return HostFailure(host=host, agent_ids=agents, kind="exception", reason=reason)
 
     def _late(self, host: int) -> HostFailure:
         return self._failure(host, "timeout", f"federation.round_timeout is {self._timeout:g} s")

@@ -52,7 +52,7 @@ class Gymnasium(EnvFamily):
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserStack:
         rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
-        with self._all_or_none(rows) as envs:
+        with self._all_or_none(rows, seeds) as envs:
             return UserStack(
                 self.spec,
                 envs,
@@ -70,19 +70,29 @@ class Gymnasium(EnvFamily):
         return UserEnv(env, {t: v for t, v in targets.items() if is_attribute(t)})
 
     @contextmanager
-    def _all_or_none(self, rows: Iterable[Mapping[str, float]]) -> Iterator[list[UserEnv]]:
+    def _all_or_none(
+        self, rows: Iterable[Mapping[str, float]], seeds: EpisodeSeeds
+    ) -> Iterator[list[UserEnv]]:
         """Environments that are closed again where one of them, or their stack, fails."""
         with ExitStack() as opened:
-            yield [opened.enter_context(closing(self.build(values))) for values in rows]
+            envs = []
+            for row, values in enumerate(rows):
+                try:
+                    envs.append(opened.enter_context(closing(self.build(values))))
+                except Exception as error:
+                    seeds.blame(error, row)
+                    raise
+            yield envs
             opened.pop_all()
 
     def trial_stack(self, spec: Spec, resume: Resume) -> UserStack:
         """One nominal environment, to find out whether it resumes."""
-        with self._all_or_none([self._nominal_values()]) as envs:
+        seeds = EpisodeSeeds.of_grid(0, [0], 1)
+        with self._all_or_none([self._nominal_values()], seeds) as envs:
             return UserStack(
                 spec,
                 envs,
-                EpisodeSeeds.of_agents(0, [0]),
+                seeds,
                 retire=False,
                 resume=resume,
                 on_mismatch=lambda: None,

@@ -10,6 +10,8 @@ import numpy as np
 from algorithms.draws import Role, episode_seed
 from algorithms.types import AgentState, Array, Spec, Transition
 
+from ..blame import blame
+
 
 class EpisodeSeeds:
     """Seeds of the resets of N rows, keyed by (seed, role, index of the row, episode)."""
@@ -37,6 +39,11 @@ class EpisodeSeeds:
     def seed(self, row: int, episode: int) -> int:
         """The seed of one episode of one row."""
         return episode_seed(self._seed, self._role, self._index[row], episode)
+
+    def blame(self, error: Exception, row: int) -> None:
+        """What one row raised is that agent's; of a test environment it is nobody's."""
+        if self._role is Role.EPISODE:
+            blame(error, self._index[row])
 
 
 class EpisodeStack(ABC):

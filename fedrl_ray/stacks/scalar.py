@@ -38,12 +38,20 @@ class ScalarStack(EpisodeStack):
         n = len(self._envs)
         obs, reward = self._obs.copy(), np.zeros(n)
         terminated, truncated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        for i in np.flatnonzero(self.alive):
-            obs[i], reward[i], terminated[i], truncated[i], _ = self._envs[i].step(action[i])
+        try:
+            for i in np.flatnonzero(self.alive):
+                obs[i], reward[i], terminated[i], truncated[i], _ = self._envs[i].step(action[i])
+        except Exception as error:
+            self.seeds.blame(error, int(i))
+            raise
         return obs, reward, terminated, truncated
 
     def reset_row(self, row: int, seed: int) -> Array:
-        return np.asarray(self._envs[row].reset(seed=seed)[0], dtype=np.float32)
+        try:
+            return np.asarray(self._envs[row].reset(seed=seed)[0], dtype=np.float32)
+        except Exception as error:
+            self.seeds.blame(error, row)
+            raise
 
     def physics_state(self, row: int) -> AgentState:
         return {name: np.array(getattr(self._envs[row], name)) for name in self._state_names}
