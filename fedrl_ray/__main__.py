@@ -1,0 +1,29 @@
+"""`python -m fedrl_ray`: the command line; what the jobs of a cluster run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from .errors import RunError
+from .jobs.versions import SUBMITTED_FROM, on_arrival
+
+
+def _arrive() -> None:
+    """What a job does first, before it imports anything that a cluster may lack."""
+    try:
+        on_arrival()
+    except RunError as error:
+        sys.exit(f"error: {error}")
+    # A cluster's processes may come with Ctrl-C blocked or ignored; sweeps are stopped by it.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if __name__ == "__main__":
+    if SUBMITTED_FROM in os.environ:
+        _arrive()
+    from .cli import main
+
+    main()

@@ -1,0 +1,1 @@
+"""Runs and sweeps as Ray jobs: submitted, watched, stopped and fetched from anywhere."""

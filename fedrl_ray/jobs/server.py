@@ -1,0 +1,162 @@
+"""A cluster's job server: its address, whether it may be used, and a client of it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import security
+from ..errors import RunError, UserError
+from ..terminal import notes
+
+VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+"""Where the address is looked for, as Ray's own commands do."""
+CONNECT, ANSWER = 5.0, 60.0
+"""Seconds to wait for a connection, and for an answer (of a first question: as for one)."""
+
+
+def find_address(given: str | None) -> str:
+    """The job server's URL, as given or from the environment. Raises UserError."""
+    key, address = "--address", given
+    for variable in VARIABLES:
+        if address is None and os.environ.get(variable):
+            key, address = variable, os.environ[variable]
+    if address is None:
+        raise UserError(
+            f"--address: required, but missing (or set {VARIABLES[0]}), as http://HEAD:8265"
+        )
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError(
+            f"{key} must be the URL of the head's job server, http://HEAD:8265, got {address!r}"
+        )
+    if "@" in parts.netloc:
+        raise UserError(f"{key} must hold no user name or password: clusters know tokens only")
+    return address.rstrip("/")
+
+
+def connect(given: str | None) -> Any:
+    """A client of the cluster's job server.
+
+    Raises UserError where it may not be used (see `security`), RunError where it is not reached.
+    """
+    address = find_address(given)
+    if importlib.util.find_spec("aiohttp") is None:
+        raise UserError("jobs need Ray's dashboard: pip install 'fedrl-ray[cluster]'")
+    import ray
+
+    security.require_ray(ray.__version__)
+    host = urlsplit(address).hostname or ""
+    near = security.is_loopback(host)
+    if not near and not security.has_token() and not security.allows_open():
+        raise UserError(
+            f"{address}: other machines can reach this cluster, and there is no token here: "
+            f"{security.HOW_TO_SET} {security.OPT_OUT}"
+        )
+    _authorise(address)
+    if not near and address.startswith("http:") and security.has_token():
+        notes.print(
+            f"note: {address} gets the token in clear; better https, or a tunnel: "
+            f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265",
+            soft_wrap=True,
+        )
+    client = _client(address)
+    security.require_ray(client.server_ray, where=f"at {address}")
+    return client
+
+
+def _authorise(address: str) -> None:
+    """Ask without a token first: it is sent only where it is wanted. Raises UserError."""
+    status = _status_without_token(address)
+    if status == 200:
+        if not security.allows_open():
+            raise UserError(f"{address}: {security.open_cluster()}")
+        return
+    if status != 401:
+        raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
+    try:
+        security.use_token()
+    except UserError as error:
+        raise UserError(f"{address}: {error}") from None
+    remark = security.protect_token_file()
+    if remark:
+        notes.print(f"note: {remark}", soft_wrap=True)
+
+
+def _status_without_token(address: str) -> int:
+    import requests
+
+    try:
+        with requests.Session() as session:
+            session.trust_env = False  # neither proxies nor passwords of ~/.netrc
+            session.verify = os.environ.get("REQUESTS_CA_BUNDLE", True)
+            found = session.get(f"{address}/api/version", timeout=CONNECT, allow_redirects=False)
+            return found.status_code
+    except requests.RequestException as error:
+        raise RunError(f"{address}: no job server answers there: {_reason(error)}") from None
+
+
+def _client(address: str) -> Any:
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        """Ray's client, which never gives up waiting by itself."""
+
+        def _do_request(self, method: str, endpoint: str, **keys: Any) -> Any:
+            return super()._do_request(method, endpoint, timeout=(CONNECT, ANSWER), **keys)
+
+        @property
+        def server_ray(self) -> str:
+            """The version of Ray on the cluster."""
+            return str(self._server_ray_version)
+
+    for module in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and every connection
+        logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.ERROR)
+    with _only(address):
+        try:
+            return Client(address, verify=os.environ.get("REQUESTS_CA_BUNDLE", True))
+        except AuthenticationError:
+            raise UserError(
+                f"{address}: the token here ({_source()}) is not this cluster's"
+            ) from None
+        except (ConnectionError, OSError, RuntimeError) as error:
+            raise RunError(f"{address}: no job server answers there: {_reason(error)}") from None
+
+
+@contextlib.contextmanager
+def _only(address: str) -> Iterator[None]:
+    """Ray lets the environment overrule an address that is given; here it names the same."""
+    before = os.environ.get(VARIABLES[0])
+    os.environ[VARIABLES[0]] = address
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLES[0]]
+        else:
+            os.environ[VARIABLES[0]] = before
+
+
+def _source() -> str:
+    if os.environ.get(security.TOKEN):
+        return security.TOKEN
+    return str(security.token_file())
+
+
+def _reason(error: BaseException) -> str:
+    """The words of the system, which requests and urllib3 wrap several times."""
+    text = " ".join(str(error).split())
+    for known in ("Connection refused", "timed out", "Name or service not known", "No route"):
+        if known in text:
+            return known
+    return text[:200] or type(error).__name__

@@ -1,0 +1,146 @@
+"""`fedrl-ray submit`: an experiment as a job of a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import experiments, security, storage
+from ..config import Experiment
+from ..errors import UserError
+from . import versions, wheel, workdir
+from .records import Job, find, jobs, metadata, reaching
+
+STOP_WAIT = 300
+"""Seconds that a stopped job has to write its checkpoint before Ray kills it."""
+MAX_UPLOAD = 400 * 2**20
+"""Bytes in the working directory; Ray takes 512 MiB at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What the command line asked for."""
+
+    config: Path
+    overrides: Sequence[str]
+    storage: str
+    sweep: bool
+    image: bool
+    job_id: str | None
+    include: Sequence[Path]
+
+
+def submit(client: Any, experiment: Experiment, wanted: Submission) -> Job:
+    """Hand the experiment to the cluster. Raises UserError or RunError."""
+    name = experiment.name
+    output = output_of(experiment, wanted)
+    command = "sweep" if wanted.sweep else "train"
+    job_id = _id(name) if wanted.job_id is None else _checked(wanted.job_id)
+    _require_free(client, output, job_id)
+    with tempfile.TemporaryDirectory(prefix="fedrl-ray-") as folder:
+        directory = Path(folder, "job")
+        directory.mkdir()
+        taken = workdir.fill(directory, experiment, wanted.include)
+        _require_small(directory, taken)
+        with reaching(client):
+            client.submit_job(
+                entrypoint=shlex.join(_entrypoint(command, output)),
+                submission_id=job_id,
+                metadata=metadata(command, name, output, versions.here()),
+                runtime_env=environment(Path(folder), wanted.image)
+                | {"working_dir": str(directory)},
+            )
+    return find(client, job_id)
+
+
+def load(wanted: Submission) -> Experiment:
+    """The experiment, checked as `train` and `sweep` check it. Raises UserError."""
+    experiment = experiments.load(wanted.config, wanted.overrides)
+    if wanted.sweep:
+        from ..sweeps.command import require_sweep
+
+        try:
+            require_sweep(experiment)
+        except UserError as error:
+            raise UserError(f"{wanted.config}: {error}") from None
+    return experiment
+
+
+def output_of(experiment: Experiment, wanted: Submission) -> str:
+    """Where the results will be: STORAGE/NAME or STORAGE/sweep-NAME. Raises UserError for a place
+    that the nodes could not share, or that tells a secret."""
+    place = storage.parse(wanted.storage, "--storage")
+    if isinstance(place, Path) and not place.is_absolute():
+        raise UserError(
+            "--storage must be an absolute path that every node mounts, or a URI such as "
+            f"s3://bucket/folder, got {wanted.storage!r}"
+        )
+    if isinstance(place, str) and wanted.sweep:
+        raise UserError(
+            "--storage of a sweep must be a folder that every node mounts: its trials and Ray "
+            f"Tune write there at the same time, got {place}"
+        )
+    if isinstance(place, Path):
+        place = Path(os.path.normpath(place))
+    return str(
+        storage.child(place, f"sweep-{experiment.name}" if wanted.sweep else experiment.name)
+    )
+
+
+def environment(folder: Path, image: bool) -> dict[str, Any]:
+    """Ray's runtime environment of a job: the package and what the job is told, no secret.
+
+    The wheel is written into `folder`; with `image` the cluster has the package itself.
+    """
+    told = {
+        versions.SUBMITTED_FROM: versions.submitted_from(),
+        "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT),
+    }
+    if security.allows_open():
+        told[security.ALLOW_OPEN] = "1"
+    modules = {} if image else {"py_modules": [str(wheel.build(folder))]}
+    return {"env_vars": told, **modules}
+
+
+def _entrypoint(command: str, output: str) -> list[str]:
+    arguments = [workdir.EXPERIMENT, "--output", output, "--restartable"]
+    return ["python", "-m", "fedrl_ray", command, *arguments]
+
+
+def _id(name: str) -> str:
+    """NAME-YYYYmmdd-HHMMSS; a URL holds it."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    return f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _checked(job_id: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", job_id):
+        raise UserError(f"--id must be letters, digits and `_ . -`, 100 at most, got {job_id!r}")
+    return job_id
+
+
+def _require_free(client: Any, output: str, job_id: str) -> None:
+    for job in jobs(client):
+        if job.id == job_id:
+            raise UserError(f"--id: the cluster has already had a job called {job_id!r}")
+        if job.output == output and not job.over:
+            raise UserError(
+                f"--storage: job {job.id} ({job.status.lower()}) writes to {output}; stop it first "
+                f"with `fedrl-ray stop {job.id}`, or give this experiment another name"
+            )
+
+
+def _require_small(directory: Path, taken: list[str]) -> None:
+    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    if size > MAX_UPLOAD:
+        raise UserError(
+            f"the job's working directory would be {size / 2**20:.0f} MiB "
+            f"({', '.join(taken)}), the most is {MAX_UPLOAD / 2**20:.0f}: put data on the nodes"
+        )

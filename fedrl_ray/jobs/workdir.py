@@ -1,0 +1,88 @@
+"""What a job finds in its working directory: the experiment, complete, and the user's modules."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import sysconfig
+from collections.abc import Sequence
+from importlib.util import find_spec
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..config import Experiment
+from ..errors import UserError
+from .wheel import PACKAGES
+
+EXPERIMENT = "experiment.yaml"
+_LEAVE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv")
+
+
+def fill(folder: Path, experiment: Experiment, include: Sequence[Path]) -> list[str]:
+    """Write everything into a folder; the names of what was taken besides the experiment.
+
+    `include` are files and folders of the user's. Raises UserError.
+    """
+    data = experiment.to_dict()
+    if experiment.sweep is not None:
+        data["sweep"] = experiment.sweep.model_dump(mode="json")
+    (folder / EXPERIMENT).write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    paths = list(dict.fromkeys([*_modules(experiment), *(path.absolute() for path in include)]))
+    for path in paths:
+        _copy(path, folder)
+    return [path.name for path in paths]
+
+
+def _copy(path: Path, folder: Path) -> None:
+    target = folder / path.name
+    if not path.exists():
+        raise UserError(f"--include {path}: no such file or folder")
+    if target.exists():
+        raise UserError(f"--include {path}: the working directory already has {path.name!r}")
+    if path.is_dir():
+        shutil.copytree(path, target, ignore=_LEAVE)
+    else:
+        shutil.copyfile(path, target)
+
+
+def user_module(experiment: Experiment) -> str | None:
+    """The module that makes the user's environments, if the experiment names one."""
+    settings: Any = experiment.environment.settings
+    named = getattr(settings, "factory", None) or getattr(settings, "id", None) or ""
+    module, colon, _ = str(named).partition(":")
+    return module if colon else None
+
+
+def _modules(experiment: Experiment) -> list[Path]:
+    """The user's module and what it imports from the same folder: files, and whole packages.
+
+    A module that is installed is the cluster's to have.
+    """
+    name = user_module(experiment)
+    if name is None:
+        return []
+    top = name.partition(".")[0]
+    spec = find_spec(top)
+    places = [] if spec is None else [*(spec.submodule_search_locations or []), spec.origin]
+    root = next((Path(place).parent for place in places if place), None)
+    if root is None or _installed(root):
+        return []
+    finder = ModuleFinder(path=[str(root)], excludes=list(PACKAGES))
+    with contextlib.suppress(ImportError):  # a folder without __init__.py: it is taken whole
+        finder.import_hook(name)
+    tops = {module.partition(".")[0] for module in finder.modules} | {top}
+    return sorted(_place(root, top) for top in tops)
+
+
+def _place(root: Path, top: str) -> Path:
+    return root / top if (root / top).is_dir() else root / f"{top}.py"
+
+
+def _installed(root: Path) -> bool:
+    """Whether a folder is one of this Python's own."""
+    own = {Path(path).resolve() for path in sysconfig.get_paths().values()}
+    return root.resolve() in own or Path(sys.prefix).resolve() in root.resolve().parents
