@@ -121,12 +121,14 @@ class Run:
         """Let go of the event file and of the local agents. `at_once` is for a run in an actor:
         here there is nothing to wait for."""
         self._writer.close()
+        self._telemetry.close()
         self.driver.close()
         self._copy.close()
 
     def detach(self) -> Pool:
         """Let go of the event file; the local agents, still alive, for another run to reset."""
         self._writer.close()
+        self._telemetry.close()
         return self.driver.pool
 
     def checkpoint(self) -> None:

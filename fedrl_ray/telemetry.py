@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from typing import Any, Literal, NamedTuple
 
 from .messages import RoundReport
@@ -44,11 +45,23 @@ METRICS = (
 """Every metric; all have the tag `run` besides their own."""
 
 
+REFRESH_SECONDS = 5.0
+"""Ray forgets a gauge that is not set again within two of its reports, 20 s; rounds may be longer."""
+
+
 class Telemetry:
     """The metrics of one run. Does nothing where this process has not joined Ray."""
 
     def __init__(self, run: str) -> None:
         self._metrics = _ray_metrics(run)
+        self._gauges: dict[str, float] = {}
+        self._closed = threading.Event()
+        if self._metrics:
+            threading.Thread(target=self._refresh, name="telemetry", daemon=True).start()
+
+    def close(self) -> None:
+        """Gauges are kept up no longer."""
+        self._closed.set()
 
     def round(self, report: RoundReport) -> None:
         """A completed round, with its evaluation if there was one."""
@@ -82,7 +95,13 @@ class Telemetry:
 
     def _set(self, name: str, value: float) -> None:
         if name in self._metrics and math.isfinite(value):
+            self._gauges[name] = value
             self._metrics[name].set(value)
+
+    def _refresh(self) -> None:
+        while not self._closed.wait(REFRESH_SECONDS):
+            for name, value in list(self._gauges.items()):
+                self._metrics[name].set(value)
 
 
 def _ray_metrics(run: str) -> dict[str, Any]:

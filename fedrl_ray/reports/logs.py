@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ class TrainingLog:
     """All rounds of a run, averaged in bins.
 
     steps, drift: [T]. agents: metrics per agent, [T, K] each. rounds, seconds, learning, bytes:
-    sums over all rounds. failures: hosts lost, in words.
+    sums over all rounds. failures: hosts lost, in words. absent: rounds that went on without some
+    agents, and these. phases: seconds by name, sums; empty for runs that did not log them.
     """
 
     steps: Array
@@ -63,6 +64,8 @@ class TrainingLog:
     learning: float
     bytes: int
     failures: tuple[str, ...]
+    absent: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluation_log(path: Path) -> EvaluationLog:
@@ -96,7 +99,30 @@ def training_log(path: Path, federation: Mapping[str, Any]) -> TrainingLog:
         learning=float(_column(path, rows, "learning").sum()),
         bytes=int(_column(path, rows, "bytes").sum()),
         failures=tuple(str(text) for row in rows for text in row["failures"]),
+        absent=_absent(path, rows),
+        phases=_phases(path, rows),
     )
+
+
+def _absent(path: Path, rows: Sequence[Row]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """Rounds without some agents, and these. Raises UserError."""
+    try:
+        found = ((int(row["round"]), row.get("absent") or ()) for row in rows)
+        return tuple((number, tuple(int(a) for a in agents)) for number, agents in found if agents)
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: 'absent' is not a list of agents in every row") from None
+
+
+def _phases(path: Path, rows: Sequence[Row]) -> dict[str, float]:
+    """Seconds by phase over all rounds. Raises UserError."""
+    total: dict[str, float] = {}
+    try:
+        for row in rows:
+            for name, seconds in (row.get("phases") or {}).items():
+                total[name] = total.get(name, 0.0) + float(seconds)
+    except (ValueError, TypeError, AttributeError):
+        raise UserError(f"{path}: 'phases' are not numbers by name in every row") from None
+    return total
 
 
 def _rows(path: Path, keys: Sequence[str]) -> list[Row]:

@@ -17,6 +17,7 @@ from .figures.heatmap import heatmaps
 from .figures.learning import learning_curves
 from .figures.lineage import lineages
 from .figures.training import drift, losses
+from .lost import lost
 from .section import Section
 from .studies import Study
 
@@ -28,7 +29,8 @@ def sections(data: ReportData) -> list[Section]:
     for index, study in enumerate(data.studies, start=1):
         for one in of_study(study):
             found.append(_of_many(one, study, index) if many else one)
-    missing = [overview.missing(data)]
+    gone = lost(data)
+    missing = [overview.missing(data), *([gone] if gone is not None else [])]
     whole = [overview.all_runs(data), overview.configurations(data), overview.made_with(data)]
     return [*missing, *found, *whole] if data.problems else [*found, *missing, *whole]
 

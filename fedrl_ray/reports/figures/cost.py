@@ -14,6 +14,9 @@ from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import COLOURS, axis, layout, plain
 
+PHASES = ("communication", "aggregation", "evaluation", "checkpoint", "recovery")
+"""Phases of the table besides learning."""
+
 
 class Cost(NamedTuple):
     """Means over seeds. Seconds and bytes are of a round, `per_1000` of 1,000 local steps."""
@@ -23,6 +26,8 @@ class Cost(NamedTuple):
     bytes: float
     rounds: float
     failures: int
+    phases: tuple[float, ...]
+    """Seconds of a round by phase, those of `PHASES`; NaN where they were not logged."""
 
     def idle(self) -> float:
         """Share of a round's time that is not learning."""
@@ -40,7 +45,13 @@ def cost_of(method: Method) -> Cost | None:
 
     rounds = sum(run.training.rounds for run in runs) / len(runs)
     failures = sum(_lost(run) for run in runs)
-    return Cost(mean("seconds"), mean("learning"), mean("bytes"), rounds, failures)
+    phases = tuple(_phase(runs, name) for name in PHASES)
+    return Cost(mean("seconds"), mean("learning"), mean("bytes"), rounds, failures, phases)
+
+
+def _phase(runs: Sequence[RunData], name: str) -> float:
+    nan = float("nan")
+    return float(np.mean([r.training.phases.get(name, nan) / r.training.rounds for r in runs]))
 
 
 def _lost(run: RunData) -> int:
@@ -88,10 +99,20 @@ _COLUMNS = (
     "bytes per round",
     "bytes per 1,000 local steps",
     "actors lost",
+    *(f"{name}, seconds per round" for name in PHASES),
 )
 
 
 def _rows(found: Sequence[tuple[Method, Cost]]) -> Iterator[tuple[Cell, ...]]:
     for m, c in found:
         sent = (round(c.bytes), round(c.bytes * 1000 / m.sync_interval))
-        yield m.label, round(c.rounds), c.seconds, c.learning, c.idle(), *sent, c.failures
+        yield (
+            m.label,
+            round(c.rounds),
+            c.seconds,
+            c.learning,
+            c.idle(),
+            *sent,
+            c.failures,
+            *c.phases,
+        )
