@@ -9,8 +9,11 @@ import socket
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError
 
+from . import security
 from .errors import UserError
+from .resources import Bundle
 
 ADDRESS = "RAY_ADDRESS"
 """Set inside every Ray job, and by a user who wants a cluster of their own to be used."""
@@ -28,11 +31,17 @@ def connect() -> None:
     address = os.environ.get(ADDRESS, "local")
     if address == "local":
         ray.init(address="local", include_dashboard=False, **quiet)
+        security.protect_token_file()  # Ray may just have written it, for all to read
         return
+    _join(address, quiet)
+
+
+def _join(address: str, quiet: Any) -> None:
     _require_reachable(address)
+    security.check_cluster(address)
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         raise UserError(f"{ADDRESS} {address}: {_first_line(error)}") from None
 
 
@@ -60,16 +69,49 @@ def _first_line(error: BaseException) -> str:
 
 def cpus() -> float:
     """CPUs for local agents: of the placement group this process is in, else of the cluster."""
-    group = ray.util.get_current_placement_group()
-    if group is not None:
-        return float(sum(bundle.get("CPU", 0.0) for bundle in group.bundle_specs))
-    return cluster_cpus()
+    return _cpus(capacity())
 
 
 def cluster_cpus() -> float:
-    """CPUs of the whole cluster."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return resources.get("CPU", 1.0)
+    """CPUs of the whole cluster, with those that its autoscaler may add."""
+    return _cpus(_nodes_at_most())
+
+
+def _cpus(bundles: list[Bundle]) -> float:
+    return sum(bundle.get("CPU", 0.0) for bundle in bundles) or 1.0
+
+
+def capacity() -> list[Bundle]:
+    """What there is for local agents, node by node: in a placement group its bundles, else every
+    node that is alive or that the autoscaler may add."""
+    group = ray.util.get_current_placement_group()
+    if group is not None:
+        return [dict(bundle) for bundle in group.bundle_specs]
+    return _nodes_at_most()
+
+
+UNLIMITED = 1000
+"""Nodes counted for a group that an autoscaler may grow without limit."""
+
+
+def _nodes_at_most() -> list[Bundle]:
+    alive: list[Bundle] = [node["Resources"] for node in nodes()]
+    config = ray._private.state.state.get_cluster_config()
+    groups = [] if config is None else [g for g in config.node_group_configs if g.max_count]
+    if not groups:
+        return alive
+    heads = [node for node in alive if "node:__internal_head__" in node]
+    more = [
+        {name: float(amount) for name, amount in group.resources.items()}
+        for group in groups
+        for _ in range(UNLIMITED if group.max_count < 0 else group.max_count)
+    ]
+    return heads + more
+
+
+def memory() -> float:
+    """Bytes of memory that the nodes offer to actors together."""
+    return sum(node["Resources"].get("memory", 0.0) for node in nodes())
 
 
 def num_nodes() -> int:

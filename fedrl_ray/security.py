@@ -28,6 +28,10 @@ HOW_TO_SET = (
     f"{MODE}=token, and give this machine the same token: {TOKEN_PATH}=FILE, or ~/.ray/auth_token"
 )
 OPT_OUT = f"(for a network that nobody else reaches: {ALLOW_OPEN}=1)"
+OPEN_CLUSTER = (
+    "this cluster asks for no token, so anyone who reaches it can run code on it: "
+    f"{HOW_TO_SET} {OPT_OUT}"
+)
 
 
 def require_ray(version: str, *, where: str = "here") -> None:
@@ -112,12 +116,16 @@ def protect_token_file() -> str | None:
     return f"{path}: others on this machine can read the token; chmod 600 it"
 
 
-def before_joining(address: str) -> None:
-    """What must hold before Ray joins the cluster at HOST:PORT, or `auto`. Raises UserError."""
+def check_cluster(address: str) -> None:
+    """What must hold before Ray joins the cluster at HOST:PORT, or `auto`: it asks for a token, and
+    for the one that is here. Raises UserError.
+
+    Inside a job nothing is asked: Ray gives it the cluster's own mode and token.
+    """
     import ray
 
     require_ray(ray.__version__)
-    if is_loopback(address.rpartition(":")[0] or address) or allows_open():
+    if is_loopback(address.rpartition(":")[0]) or allows_open():
         return
     off = os.environ.get(MODE, "token").lower() != "token"
     if off or not has_token():
@@ -126,38 +134,25 @@ def before_joining(address: str) -> None:
             f"{f'{MODE} switches the token off' if off else 'there is no token'} here: "
             f"{HOW_TO_SET} {OPT_OUT}"
         )
+    lets_in = "ours" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else _probe(address)
+    if lets_in == "open":
+        raise UserError(f"RAY_ADDRESS {address}: {OPEN_CLUSTER}")
+    if lets_in == "closed":
+        raise UserError(f"RAY_ADDRESS {address}: {wrong_token()}")
     _set_mode()
 
 
-def after_joining(address: str) -> None:
-    """Whether the cluster at HOST:PORT, now joined, lets in whoever has no token. Raises UserError.
-
-    Inside a job the mode of this process is that of the cluster, so nothing is asked.
-    """
-    if is_loopback(address.rpartition(":")[0]) or allows_open():
-        return
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ and _is_open(address):
-        raise UserError(f"RAY_ADDRESS {address}: {open_cluster()}")
+def wrong_token() -> str:
+    """What is wrong where the cluster refuses our token."""
+    source = TOKEN if os.environ.get(TOKEN) else token_file()
+    return f"the token here ({source}) is not this cluster's"
 
 
-def open_cluster() -> str:
-    """Why a cluster that asks for no token is refused, and what to do."""
-    return (
-        "this cluster asks for no token, so anyone who reaches it can run code on it: "
-        f"{HOW_TO_SET} {OPT_OUT}"
-    )
-
-
-def _is_open(address: str) -> bool:
-    """In a process of its own: Ray's mode holds for a whole process, and its refusal goes to the
-    terminal."""
-    code = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
-    environment = os.environ | {MODE: "disabled"}
-    command = [sys.executable, "-c", code, address]
+def _probe(address: str) -> str:
+    """Whom the cluster lets in; where nothing comes of asking, Ray's own attempt will tell."""
+    command = [sys.executable, "-m", "fedrl_ray.token_probe", address]
     try:
-        probe = subprocess.run(
-            command, env=environment, capture_output=True, timeout=30, check=False
-        )
+        probe = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
-        return False
-    return probe.returncode == 0
+        return "unknown"
+    return probe.stdout.strip() or "unknown"

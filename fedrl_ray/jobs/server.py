@@ -79,7 +79,7 @@ def _authorise(address: str) -> None:
     status = _status_without_token(address)
     if status == 200:
         if not security.allows_open():
-            raise UserError(f"{address}: {security.open_cluster()}")
+            raise UserError(f"{address}: {security.OPEN_CLUSTER}")
         return
     if status != 401:
         raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
@@ -126,9 +126,7 @@ def _client(address: str) -> Any:
         try:
             return Client(address, verify=os.environ.get("REQUESTS_CA_BUNDLE", True))
         except AuthenticationError:
-            raise UserError(
-                f"{address}: the token here ({_source()}) is not this cluster's"
-            ) from None
+            raise UserError(f"{address}: {security.wrong_token()}") from None
         except (ConnectionError, OSError, RuntimeError) as error:
             raise RunError(f"{address}: no job server answers there: {_reason(error)}") from None
 
@@ -145,12 +143,6 @@ def _only(address: str) -> Iterator[None]:
             del os.environ[VARIABLES[0]]
         else:
             os.environ[VARIABLES[0]] = before
-
-
-def _source() -> str:
-    if os.environ.get(security.TOKEN):
-        return security.TOKEN
-    return str(security.token_file())
 
 
 def _reason(error: BaseException) -> str:

@@ -74,7 +74,7 @@ def table(client: Any, jobs: Sequence[Job]) -> None:
         return
     shown = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("job", "status", "progress", "started", "results"):
-        shown.add_column(title, overflow="fold")
+        shown.add_column(title, overflow="fold", no_wrap=title == "job")
     for job in jobs:
         done = _progress(progress(client, job))
         shown.add_row(job.id, job.status.lower(), done, _time(job.start), job.output)
