@@ -46,7 +46,7 @@ METRICS = (
 
 
 REFRESH_SECONDS = 5.0
-"""Ray forgets a gauge that is not set again within two of its reports, 20 s; rounds may be longer."""
+"""Ray forgets a gauge that is not set again within two of its reports, 20 s."""
 
 
 class Telemetry:
@@ -56,8 +56,6 @@ class Telemetry:
         self._metrics = _ray_metrics(run)
         self._gauges: dict[str, float] = {}
         self._closed = threading.Event()
-        if self._metrics:
-            threading.Thread(target=self._refresh, name="telemetry", daemon=True).start()
 
     def close(self) -> None:
         """Gauges are kept up no longer."""
@@ -95,6 +93,8 @@ class Telemetry:
 
     def _set(self, name: str, value: float) -> None:
         if name in self._metrics and math.isfinite(value):
+            if not self._gauges:
+                threading.Thread(target=self._refresh, name="telemetry", daemon=True).start()
             self._gauges[name] = value
             self._metrics[name].set(value)
 

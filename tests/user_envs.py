@@ -111,6 +111,18 @@ class CountedSpring(SavingSpring):
         CountedSpring.open -= 1
 
 
+class HeavySpring(SavingSpring):
+    """Breaks under the heaviest mass, some time after every trial of it."""
+
+    steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.mass == 3.0 and self.steps > 60:
+            raise ValueError("sensor 7 gives no reading")
+        return super().step(action)
+
+
 class FaultySpring(Spring):
     """Does one thing wrong."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ def take_up(folder: Path, sweep: SweepConfig, *, show: bool) -> None:
 
 class Watch(tune.Callback):
     """Told by Tune of every trial's life. Tune pickles it, so it holds no open display."""
+
+    _explained: Set[str] = frozenset()
+    """Reasons whose traceback was shown: many trials fail for one."""
 
     def __init__(
         self, folder: Path, sweep: SweepConfig, *, expected: int, steps: int, show: bool
@@ -80,6 +84,9 @@ class Watch(tune.Callback):
         reason = failure["reason"] if failure else _last_line(trial)
         self._note(trial, "failed", reason)
         self._say(f"{trial}: failed: {reason}", style="yellow")
+        if failure and "traceback" in failure and reason not in self._explained:
+            self._explained = {*self._explained, reason}
+            self._say(failure["traceback"].strip(), style="yellow")
         self._progress[str(trial)] = 1.0
         self._draw()
 
