@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import RunError, UserError
+from .errors import RunError, UserError, printable
 from .jobs import cli as jobs
 
 app = typer.Typer(
@@ -182,7 +182,9 @@ def main() -> None:
 
 
 def _fail(error: BaseException, status: int) -> None:
-    typer.echo(f"error: {error}", err=True)
+    # Only a run's error may be of more lines: the traceback of a user's own code.
+    text = str(error) if isinstance(error, RunError) else printable(str(error))
+    typer.echo(f"error: {text}", err=True)
     sys.exit(status)
 
 

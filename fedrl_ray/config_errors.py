@@ -20,7 +20,7 @@ def one_line(error: ValidationError, model: type[BaseModel], *, prefix: str = ""
 
 
 def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
-    path = _key_path(error["loc"], model)
+    path = _path(error, model)
     key = ".".join([prefix, *path] if prefix else path) or "configuration"
     if _is_unknown_key(error):
         known = _fields_at(model, path[:-1])
@@ -52,9 +52,18 @@ def _further(errors: list[Any], first: Any, model: type[BaseModel], prefix: str)
     depth = 1 if prefix else 2
 
     def key(error: Any) -> tuple[str, ...]:
-        return tuple(_key_path(error["loc"], model)[:depth])
+        return tuple(_path(error, model)[:depth])
 
     return len({key(e) for e in errors} - {key(first)})
+
+
+def _path(error: Any, model: type[BaseModel]) -> list[str]:
+    """The parts of the key at fault; an unknown one is the file's own word, whatever it looks
+    like."""
+    *loc, last = error["loc"] or ("",)
+    if _is_unknown_key(error):
+        return [*_key_path(tuple(loc), model), str(last)]
+    return _key_path(error["loc"], model)
 
 
 def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:

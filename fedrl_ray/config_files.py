@@ -12,10 +12,21 @@ import yaml
 
 from .errors import UserError
 
+MOST_BYTES = 4 * 2**20
+"""Of an experiment file."""
+MOST_VALUES = 200_000
+"""Of an experiment, with every alias counted as what it stands for."""
+MOST_LEVELS = 50
+"""Of sections in sections."""
+MOST_BITS = 64
+"""Of a whole number."""
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises UserError with the line where it does not parse."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path}: larger than an experiment file may be, {MOST_BYTES} bytes")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -105,7 +116,35 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-3 as a number (YAML 1.2) and refuses a key given twice."""
+    """SafeLoader that reads 1e-3 as a number (YAML 1.2) and refuses a key given twice, and what
+    would stand for far more than it is: aliases of aliases, levels without end, endless digits."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self._level = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        self._level += 1
+        if self._level > MOST_LEVELS:
+            raise _refused(f"more than {MOST_LEVELS} levels", event.start_mark)
+        node: Any = super().compose_node(parent, index)
+        self._level -= 1
+        if not isinstance(event, yaml.AliasEvent):
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(inner)] for inner in _inside(node))
+        elif id(node) not in self._sizes:
+            raise _refused("an alias inside what it stands for", event.start_mark)
+        if self._sizes[id(node)] > MOST_VALUES:
+            raise _refused(f"more than {MOST_VALUES} values", event.start_mark)
+        return node
+
+    def construct_yaml_int(self, node: Any) -> int:
+        if len(node.value) <= MOST_BITS + len("-0b"):
+            value = super().construct_yaml_int(node)
+            if value.bit_length() <= MOST_BITS:
+                return value
+        raise _refused(f"a whole number of more than {MOST_BITS} bits", node.start_mark)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -113,12 +152,23 @@ class _StrictLoader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if key.value in seen:
-                    problem = f"key {key.value!r} is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                    raise _refused(f"key {key.value!r} is given twice", key.start_mark)
                 seen.add(key.value)
         return node
 
 
+def _refused(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+def _inside(node: Any) -> list[Any]:
+    """The nodes that a node is made of."""
+    if isinstance(node, yaml.MappingNode):
+        return [inner for pair in node.value for inner in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:int", _StrictLoader.construct_yaml_int)
 _StrictLoader.yaml_implicit_resolvers = {
     first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
