@@ -82,7 +82,7 @@ def measured_driver(e: Any) -> Iterator[tuple[Driver, RayPool]]:
     pool = RayPool(
         e.to_dict(),
         groups,
-        cpus_per_actor=min(1.0, int(1000 * cluster.cpus() / len(groups)) / 1000),
+        requests=[{"CPU": packing.actor_cpus(len(groups), cluster.cpus())}] * len(groups),
         timeout=600.0,
         host_class=MeasuredAgents,
     )

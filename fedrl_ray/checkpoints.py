@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,6 +92,18 @@ def commit(folder: L, aside: L, manifest: Manifest) -> L:
     if isinstance(folder, Path) and isinstance(aside, Path):
         return cast(L, _rename(folder, aside, manifest))
     return aside
+
+
+def carry_over(old: Location, aside: Location, agents: Collection[int]) -> list[Shard]:
+    """Copy the shards of some agents from an older checkpoint into one being written."""
+    shards = []
+    for shard in read_manifest(old).shards:
+        kept = [(a, d) for a, d in zip(shard.agent_ids, shard.digests, strict=True) if a in agents]
+        if kept:
+            storage.copy_file(old, aside, shard.file)
+            ids, found = zip(*kept, strict=True)
+            shards.append(replace(shard, agent_ids=ids, digests=found))
+    return shards
 
 
 def _require_shards(aside: Location, manifest: Manifest) -> None:

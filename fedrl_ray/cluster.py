@@ -109,9 +109,24 @@ def _nodes_at_most() -> list[Bundle]:
     return heads + more
 
 
+def free_cpus() -> float:
+    """CPUs that no actor holds, as Ray knows it at the moment."""
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    return free.get("CPU", 0.0)
+
+
+def occupancy() -> str:
+    """What is free on the cluster, in words."""
+    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+    total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    names = [n for n in total if not n.startswith(("node:", "object_store", "memory"))]
+    parts = [f"{name} {free.get(name, 0.0):g} of {total[name]:g}" for name in sorted(names)]
+    return f"free on the cluster are {', '.join(parts)}"
+
+
 def memory() -> float:
     """Bytes of memory that the nodes offer to actors together."""
-    return sum(node["Resources"].get("memory", 0.0) for node in nodes())
+    return float(sum(node["Resources"].get("memory", 0.0) for node in nodes()))
 
 
 def num_nodes() -> int:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from algorithms.settings import Settings
 
+from .resources import ResourcesConfig
 from .stacks.parameters import Perturbation
 from .sweeps.config import SweepConfig
 
@@ -37,6 +38,8 @@ class FederationConfig(Settings):
     """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
     round_timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds after which an actor that has not answered is killed and rebuilt."""
+    start_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that a new actor may take to find its resources and to come up."""
     on_failure: Literal["rewind", "continue"] = "rewind"
     """A lost actor: reload the last checkpoint (same bits as undisturbed), or go on with the
     survivors."""
@@ -101,6 +104,7 @@ class Experiment(Settings):
     environment: Plugin
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    resources: ResourcesConfig = ResourcesConfig()
     sweep: SweepConfig | None = None
     """What `fedrl-ray sweep` searches; `train` passes it over."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import plugins
 from .errors import UserError
+from .resources import check_resources
 from .stacks.family import EnvFamily
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def check_experiment(experiment: Experiment) -> None:
     _per_agent_omega(experiment)
     _learns(experiment)
     _quorum(experiment)
+    check_resources(experiment)
     _environment(experiment, build_family(experiment))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from algorithms.types import Array, ServerState
 
 from . import checkpoints, digests, plugins, storage
+from .attendance import Attendance
 from .config import Experiment
 from .config_checks import build_family
 from .errors import RunError, UserError
@@ -65,6 +66,7 @@ class Driver:
         self._setbacks, self._furthest = 0, 0
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._checkpoint: Location | None = None
+        self._attendance = Attendance(self.pool, experiment.federation)
 
     # -- the four verbs ---------------------------------------------------------------------
 
@@ -72,12 +74,14 @@ class Driver:
         """One completed round. Under `rewind` it may be one that had been completed before."""
         started = time.perf_counter()
         while True:
+            self._admit()
+            hosts = self._attendance.present
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
             called = time.perf_counter()
-            replies, lost = sort_results(self.pool.run_round(order), order)
-            complete = not lost or self._is_quorum(replies)
+            replies, lost = sort_results(self.pool.run_round(order, hosts), order, hosts)
+            complete = self._is_quorum(replies) if self._continues else not lost
             self._spend(time.perf_counter() - called, replies if complete else [], bool(lost))
             if lost:
                 self._recover(lost)
@@ -103,12 +107,13 @@ class Driver:
     def _save(self, started: float) -> Location | None:
         folder = self._require_folder()
         aside = checkpoints.staging(folder, self.server.round)
-        results = self.pool.save(str(aside))
+        results = self.pool.save(str(aside), self._attendance.present)
         lost = [r for r in results if isinstance(r, HostFailure)]
         if lost:
             first = self._checkpoint is None
             self._recover(lost)
             return self.save() if self._continues or first else None
+        results += self._shards_of_the_absent(aside)
         self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
         checkpoints.prune(folder, self.experiment.checkpoint.keep)
         size = sum(r.bytes for r in results if isinstance(r, Shard))
@@ -125,11 +130,24 @@ class Driver:
         require_same_experiment(path, manifest, self.experiment)
         if not any_profile:
             require_same_profile(path, manifest, execution_profile())
-        lost = self.pool.load(str(path), manifest.agent_files)
+        lost = self.pool.load(str(path), manifest.agent_files, range(len(self.groups)))
         self.server = checkpoints.read_server(path, manifest)
         self._progress, self._checkpoint = dict(manifest.progress), path
         if lost:
             self._recover(lost)
+
+    def restore_newest(self, *, any_profile: bool = False) -> None:
+        """Take up the newest checkpoint whose files are as they were written; the others are
+        passed over and named in the log. Raises RunError where there is none."""
+        for path in reversed(checkpoints.existing(self._require_folder())):
+            try:
+                checkpoints.verify(path)
+            except UserError as error:
+                self._failures.append(f"passed over: {error}")
+                self.tell("checkpoint_refused", reason=str(error))
+            else:
+                return self.restore(path, any_profile=any_profile)
+        raise RunError(f"{self._folder}: no checkpoint to go back to reads")
 
     def close(self) -> None:
         """Let go of the local agents."""
@@ -217,8 +235,10 @@ class Driver:
         )
 
     def _evaluate_at_agents(self) -> Evaluation | None:
-        scores = self.pool.evaluate(self.server.shared)
-        dynamics = self.pool.dynamics()
+        self._admit()
+        hosts = self._attendance.present
+        scores = self.pool.evaluate(self.server.shared, hosts)
+        dynamics = self.pool.dynamics(hosts)
         lost = [r for r in [*scores, *dynamics] if isinstance(r, HostFailure)]
         if lost:
             self._recover(lost)
@@ -254,17 +274,40 @@ class Driver:
             return
         hosts = sorted({failure.host for failure in lost})
         self.pool.rebuild(hosts)
-        if not self._continues:
-            before = self.server.round
-            self.restore(self._checkpoint, any_profile=True)
-            self.tell("rewind", from_round=before, to_round=self.server.round)
+        if self._continues:
+            self._attendance.leave(hosts)
             return
-        manifest = checkpoints.read_manifest(self._checkpoint)
-        agents = [agent for host in hosts for agent in self.pool.groups[host]]
-        self.tell("rebuilt", agents=agents, from_round=manifest.round)
-        again = self.pool.load(str(self._checkpoint), manifest.agent_files, hosts)
+        before = self.server.round
+        self.restore_newest(any_profile=True)
+        self.tell("rewind", from_round=before, to_round=self.server.round)
+
+    def _admit(self) -> None:
+        """Hosts that were rebuilt join as soon as they are up; the others wait for them only where
+        they are too few."""
+        self._attendance.admit(self._join)
+        while self._attendance.needs_more:
+            with self.clock.phase("recovery"):
+                self._attendance.await_one()
+            self._attendance.admit(self._join)
+
+    def _join(self, host: int) -> None:
+        path = self._checkpoint
+        assert path is not None  # hosts join late only after a first checkpoint
+        manifest = checkpoints.verify(path)
+        with self.clock.phase("recovery"):
+            again = self.pool.load(str(path), manifest.agent_files, [host])
         if again:
             self._recover(again)
+        else:
+            agents = list(self.pool.groups[host])
+            self.tell("rebuilt", agents=agents, from_round=manifest.round)
+
+    def _shards_of_the_absent(self, aside: Location) -> list[Shard]:
+        """Hosts that have not joined again are checkpointed as they were last."""
+        absent = self._attendance.absent_agents
+        if not absent or self._checkpoint is None:
+            return []
+        return checkpoints.carry_over(self._checkpoint, aside, absent)
 
     def _described(self, failure: HostFailure) -> dict[str, Any]:
         """A failure as fields of a log."""
@@ -312,12 +355,12 @@ class Driver:
 
 
 def sort_results(
-    results: Sequence[RoundReply | HostFailure], order: RoundOrder
+    results: Sequence[RoundReply | HostFailure], order: RoundOrder, hosts: Sequence[int]
 ) -> tuple[list[RoundReply], list[HostFailure]]:
     """Replies to this order, and hosts lost; one that answers an old order is lost too."""
     replies: list[RoundReply] = []
     lost: list[HostFailure] = []
-    for host, result in enumerate(results):
+    for host, result in zip(hosts, results, strict=True):
         if isinstance(result, HostFailure):
             lost.append(result)
         elif (result.round, result.attempt) == (order.round, order.attempt):

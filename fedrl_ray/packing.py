@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -14,6 +15,7 @@ from . import plugins
 from .config import Experiment
 from .config_checks import build_family
 from .errors import UserError
+from .resources import Bundle, bundle, require_capacity
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -22,17 +24,31 @@ ACTOR_BYTES = 350 * 2**20
 """Memory of an actor's process before it holds any agent: torch and Ray, measured."""
 
 
-def groups(num_agents: int, agents_per_actor: int | str, cpus: int) -> list[tuple[int, ...]]:
-    """Agent ids of each actor, in order. auto: as many actors as CPUs, agents spread evenly."""
-    agents = np.arange(num_agents)
+def groups(
+    num_agents: int, agents_per_actor: int | str, cpus: int, kinds: Sequence[str] | None = None
+) -> list[tuple[int, ...]]:
+    """Agent ids of each actor, in order. auto: as many actors as CPUs, agents spread evenly.
+    Agents that share an actor are neighbours of one kind."""
+    kinds = [""] * num_agents if kinds is None else kinds
+    packed = []
+    for _, same in itertools.groupby(range(num_agents), key=kinds.__getitem__):
+        agents = list(same)
+        actors = _num_actors(len(agents), agents_per_actor, cpus * len(agents) // num_agents)
+        packed += _split(agents, agents_per_actor, actors)
+    return packed
+
+
+def _num_actors(num_agents: int, agents_per_actor: int | str, cpus: int) -> int:
     if agents_per_actor == "auto":
-        parts: Sequence[Any] = np.array_split(
-            agents, num_actors(num_agents, agents_per_actor, cpus)
-        )
-    else:
-        size = int(agents_per_actor)
-        parts = [agents[i : i + size] for i in range(0, num_agents, size)]
-    return [tuple(int(agent) for agent in part) for part in parts]
+        return min(num_agents, max(1, cpus))
+    return -(-num_agents // int(agents_per_actor))
+
+
+def _split(agents: list[int], agents_per_actor: int | str, actors: int) -> list[tuple[int, ...]]:
+    if agents_per_actor == "auto":
+        return [tuple(int(a) for a in part) for part in np.array_split(agents, actors)]
+    size = int(agents_per_actor)
+    return [tuple(agents[i : i + size]) for i in range(0, len(agents), size)]
 
 
 def agent_bytes(experiment: Experiment) -> int:
@@ -49,10 +65,12 @@ def agent_bytes(experiment: Experiment) -> int:
     return replay + 4 * parameters + family.bytes_per_environment()
 
 
-def check_memory(experiment: Experiment, actors: int) -> None:
-    """Raises UserError when the agents and their actors need more memory than there is free."""
+def check_memory(experiment: Experiment, actors: int, free: float | None = None) -> None:
+    """Raises UserError when the agents and their actors need more memory than there is free: on
+    this machine, where no number is given."""
     agents = agent_bytes(experiment) * experiment.federation.num_agents
-    needed, free = agents + actors * ACTOR_BYTES, psutil.virtual_memory().available
+    needed = agents + actors * ACTOR_BYTES
+    free = psutil.virtual_memory().available if free is None else free
     if needed > free:
         raise UserError(
             f"not enough memory: {needed / 2**30:.1f} GiB needed ({agents / 2**30:.1f} for agents, "
@@ -61,34 +79,41 @@ def check_memory(experiment: Experiment, actors: int) -> None:
         )
 
 
-def num_actors(num_agents: int, agents_per_actor: int | str, cpus: int) -> int:
-    """How many actors `groups` makes."""
-    if agents_per_actor == "auto":
-        return min(num_agents, max(1, cpus))
-    return -(-num_agents // int(agents_per_actor))
+def plan(experiment: Experiment, cpus: float) -> tuple[list[tuple[int, ...]], list[Bundle]]:
+    """Agent ids of each actor, and what each actor asks of Ray, on so many CPUs."""
+    f, resources = experiment.federation, experiment.resources
+    asked = resources.cpu or 1.0
+    packed = groups(
+        f.num_agents, f.agents_per_actor, int(cpus / asked), resources.kinds(f.num_agents)
+    )
+    share = actor_cpus(len(packed), cpus)
+    return packed, [bundle(resources, group, share) for group in packed]
 
 
 def build_pool(experiment: Experiment) -> Pool:
-    """The pool that `federation.pool` names, checked against the machine first."""
+    """The pool that `federation.pool` names, checked against the machine or the cluster first.
+    Raises UserError."""
     f = experiment.federation
     if f.pool == "in_process":
         from .pool import InProcessPool
 
         check_memory(experiment, actors=0)
-        packed = groups(f.num_agents, f.agents_per_actor, cpus=1)
-        return InProcessPool(experiment.to_dict(), packed)
+        return InProcessPool(experiment.to_dict(), groups(f.num_agents, f.agents_per_actor, cpus=1))
 
-    from .cluster import connect, cpus
+    from . import cluster
     from .ray_pool import RayPool
 
-    connect()
-    check_memory(experiment, num_actors(f.num_agents, f.agents_per_actor, int(cpus())))
-    packed = groups(f.num_agents, f.agents_per_actor, int(cpus()))
+    cluster.connect()
+    packed, requests = plan(experiment, cluster.cpus())
+    require_capacity(packed, requests, cluster.capacity())
+    check_memory(experiment, len(packed), cluster.memory() if cluster.num_nodes() > 1 else None)
     return RayPool(
         experiment.to_dict(),
         packed,
-        cpus_per_actor=actor_cpus(len(packed), cpus()),
+        requests=requests,
+        keep_cpu=experiment.resources.cpu is not None,
         timeout=f.round_timeout,
+        start_timeout=f.start_timeout,
     )
 
 

@@ -16,10 +16,12 @@ from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 
 T = TypeVar("T")
+Hosts = Sequence[int]
+"""Hosts by their number in `groups`."""
 
 
 class Pool(Protocol):
-    """All K local agents, in groups called hosts. Results come in the order of the hosts.
+    """All K local agents, in groups called hosts. Results come in the order of the hosts asked.
 
     A call that fails on a host gives a HostFailure in its place; what to do is the driver's.
     """
@@ -32,25 +34,29 @@ class Pool(Protocol):
     def places(self) -> Sequence[Place | None]:
         """Where each host runs, or ran last; None as long as that is not known."""
 
-    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
-        """E local steps on every host."""
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
+        """E local steps on these hosts."""
 
-    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
+    def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         """Returns on the agents' own environments: [N, episodes] per host."""
 
-    def dynamics(self) -> list[Dynamics | HostFailure]:
+    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
         """Physical parameters of the agents' environments, each [N], per host."""
 
-    def save(self, directory: str) -> list[Shard | HostFailure]:
-        """Every host writes its shard into the directory."""
+    def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
+        """These hosts write their shards into the directory."""
 
-    def load(
-        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
-    ) -> list[HostFailure]:
-        """Agent states back from shards, on all hosts or some; the failures only."""
+    def load(self, directory: str, files: Mapping[int, str], hosts: Hosts) -> list[HostFailure]:
+        """Agent states back from shards; the failures only."""
 
-    def rebuild(self, hosts: Sequence[int]) -> None:
-        """Replace hosts by fresh ones at the initial state."""
+    def rebuild(self, hosts: Hosts) -> None:
+        """Replace hosts by fresh ones at the initial state. They may take time to come up."""
+
+    def is_up(self, host: int) -> bool:
+        """Whether a host that was rebuilt answers by now, or has failed."""
+
+    def await_up(self, hosts: Hosts) -> None:
+        """Wait until one of these hosts is up, or `federation.start_timeout` is over."""
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         """Every host anew, at the initial state of another experiment of as many agents."""
@@ -69,26 +75,29 @@ class InProcessPool:
         here = Place(node=None, hostname=platform.node(), pid=os.getpid())
         self.places: list[Place | None] = [here] * len(self.groups)
 
-    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
-        return self._map(lambda host: host.run_round(order))
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
+        return self._map(lambda host: host.run_round(order), hosts)
 
-    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
-        return self._map(lambda host: host.evaluate(shared))
+    def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
+        return self._map(lambda host: host.evaluate(shared), hosts)
 
-    def dynamics(self) -> list[Dynamics | HostFailure]:
-        return self._map(lambda host: host.dynamics())
+    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
+        return self._map(lambda host: host.dynamics(), hosts)
 
-    def save(self, directory: str) -> list[Shard | HostFailure]:
-        return self._map(lambda host: host.save(directory))
+    def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
+        return self._map(lambda host: host.save(directory), hosts)
 
-    def load(
-        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
-    ) -> list[HostFailure]:
-        chosen = range(len(self.groups)) if hosts is None else hosts
-        results = self._map(lambda host: host.load(directory, files), chosen)
+    def load(self, directory: str, files: Mapping[int, str], hosts: Hosts) -> list[HostFailure]:
+        results = self._map(lambda host: host.load(directory, files), hosts)
         return [r for r in results if isinstance(r, HostFailure)]
 
-    def rebuild(self, hosts: Sequence[int]) -> None:
+    def is_up(self, host: int) -> bool:
+        return True
+
+    def await_up(self, hosts: Hosts) -> None:
+        return None
+
+    def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
             self._hosts[host].close()
             self._hosts[host] = LocalAgents(self._experiment, self.groups[host])
@@ -102,11 +111,8 @@ class InProcessPool:
             host.close()
         self._hosts = []
 
-    def _map(
-        self, call: Callable[[LocalAgents], T], hosts: Sequence[int] | None = None
-    ) -> list[T | HostFailure]:
-        chosen = range(len(self.groups)) if hosts is None else hosts
-        return [self._try(index, call) for index in chosen]
+    def _map(self, call: Callable[[LocalAgents], T], hosts: Hosts) -> list[T | HostFailure]:
+        return [self._try(index, call) for index in hosts]
 
     def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | HostFailure:
         try:

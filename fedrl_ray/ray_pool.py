@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +15,16 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from algorithms.types import Array, Dynamics, Params
 
+from . import cluster
 from .blame import blamed
 from .errors import RunError, UserError
 from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
+from .pool import Hosts
+from .resources import Bundle, options, words
 
-START_SECONDS = 120.0
-"""How long a new actor may take to come up before calls to it begin to count."""
+RELEASE_SECONDS = 3.0
+"""How long Ray may take to notice that the CPUs of an actor just killed are free."""
 
 
 class AgentHost:
@@ -72,57 +76,70 @@ class AgentHost:
 
 
 class RayPool:
-    """One actor per group of agents, in the order of the groups."""
+    """One actor per group of agents, in the order of the groups.
+
+    requests: what each actor asks of Ray. keep_cpu: whether one that is rebuilt insists on its
+    CPUs; else it shares those of others where its own went with their node. timeout,
+    start_timeout: seconds, `federation.round_timeout` and `federation.start_timeout`.
+    """
 
     def __init__(
         self,
         experiment: Mapping[str, Any],
         groups: Sequence[Sequence[int]],
         *,
-        cpus_per_actor: float,
+        requests: Sequence[Bundle],
         timeout: float,
+        start_timeout: float = 120.0,
+        keep_cpu: bool = False,
         host_class: type[LocalAgents] = LocalAgents,
     ) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
-        self._experiment, self._timeout, self._host_class = experiment, timeout, host_class
-        self._actor_class: Any = ray.remote(AgentHost).options(
-            num_cpus=cpus_per_actor, max_restarts=0, max_task_retries=0
-        )
-        self._starting: dict[Any, int] = {}
+        self._experiment, self._host_class = experiment, host_class
+        self._requests, self._keep_cpu = list(requests), keep_cpu
+        self._timeout, self._start_timeout = timeout, start_timeout
+        self._starting: dict[int, Any] = {}
         self._places: list[Place | None] = [None] * len(self.groups)
-        self._actors = [self._start(host) for host in range(len(self.groups))]
+        self._actors = [self._start(h, request) for h, request in enumerate(requests)]
 
     @property
     def places(self) -> Sequence[Place | None]:
-        if self._starting:
-            self._await_started()
+        self._await_started([h for h, place in enumerate(self._places) if place is None])
         return self._places
 
-    def run_round(self, order: RoundOrder) -> list[RoundReply | HostFailure]:
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
         shared = ray.put(order.shared)
-        calls = [a.run_round.remote(order.round, order.attempt, shared) for a in self._actors]
-        return self._gather(calls)
+        actors = [self._actors[host] for host in hosts]
+        calls = [a.run_round.remote(order.round, order.attempt, shared) for a in actors]
+        return self._gather(calls, hosts)
 
-    def evaluate(self, shared: Params) -> list[Array | HostFailure]:
-        return self._call_all("evaluate", ray.put(shared))
+    def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
+        return self._call(hosts, "evaluate", ray.put(shared))
 
-    def dynamics(self) -> list[Dynamics | HostFailure]:
-        return self._call_all("dynamics")
+    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
+        return self._call(hosts, "dynamics")
 
-    def save(self, directory: str) -> list[Shard | HostFailure]:
-        return self._call_all("save", directory)
+    def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
+        return self._call(hosts, "save", directory)
 
-    def load(
-        self, directory: str, files: Mapping[int, str], hosts: Sequence[int] | None = None
-    ) -> list[HostFailure]:
-        chosen = list(range(len(self.groups))) if hosts is None else list(hosts)
-        calls = [self._actors[h].call.remote("load", directory, dict(files)) for h in chosen]
-        return [r for r in self._gather(calls, chosen) if isinstance(r, HostFailure)]
+    def load(self, directory: str, files: Mapping[int, str], hosts: Hosts) -> list[HostFailure]:
+        results = self._call(hosts, "load", directory, dict(files))
+        return [r for r in results if isinstance(r, HostFailure)]
 
-    def rebuild(self, hosts: Sequence[int]) -> None:
+    def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
             ray.kill(self._actors[host])
-            self._actors[host] = self._start(host)
+        for host in hosts:
+            self._actors[host] = self._start(host, self._affordable(self._requests[host]))
+
+    def is_up(self, host: int) -> bool:
+        call = self._starting.get(host)
+        return call is None or bool(ray.wait([call], timeout=0)[0])
+
+    def await_up(self, hosts: Hosts) -> None:
+        calls = [self._starting[host] for host in hosts if host in self._starting]
+        if len(calls) == len(hosts):
+            ray.wait(calls, num_returns=1, timeout=self._start_timeout)
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
@@ -144,33 +161,56 @@ class RayPool:
         """The actor handles, one per host."""
         return list(self._actors)
 
-    def _start(self, host: int) -> Any:
-        actor = self._actor_class.remote(self._host_class, self._experiment, self.groups[host])
-        self._starting[actor.started.remote()] = host
+    def _start(self, host: int, request: Bundle) -> Any:
+        in_group = ray.util.get_current_placement_group() is not None
+        actor_class: Any = ray.remote(AgentHost).options(
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy=None if in_group else "SPREAD",
+            **options(request),
+        )
+        actor = actor_class.remote(self._host_class, self._experiment, self.groups[host])
+        self._starting[host] = actor.started.remote()
         return actor
 
-    def _await_started(self) -> None:
-        """Importing torch on a busy machine takes seconds, which no call's timeout counts. An
-        actor that died on the way is found out by the call that follows."""
-        calls = list(self._starting)
-        ready, _ = ray.wait(calls, num_returns=len(calls), timeout=START_SECONDS)
+    def _affordable(self, request: Bundle) -> Bundle:
+        """What an actor asks for that replaces another. Its CPUs may be gone with their node;
+        everything else it needs to work at all."""
+        cpu = request.get("CPU", 0.0)
+        if self._keep_cpu or ray.util.get_current_placement_group() is not None:
+            return request
+        deadline = time.monotonic() + RELEASE_SECONDS
+        while time.monotonic() < deadline:
+            if cluster.free_cpus() >= cpu:
+                return request
+            time.sleep(0.05)
+        return request | {"CPU": 0.0}
+
+    def _await_started(self, hosts: Hosts) -> list[int]:
+        """Importing torch on a busy machine takes seconds, which no call's timeout counts. The
+        hosts that are not up in time; one that died on the way is found out by its next call."""
+        calls = {self._starting[host]: host for host in hosts if host in self._starting}
+        if not calls:
+            return []
+        ready, late = ray.wait(list(calls), num_returns=len(calls), timeout=self._start_timeout)
         for call in ready:
             with contextlib.suppress(RayError):
-                self._places[self._starting[call]] = ray.get(call)
-        self._starting = {}
+                self._places[calls[call]] = ray.get(call)
+            del self._starting[calls[call]]
+        return [calls[call] for call in late]
 
-    def _call_all(self, method: str, *args: Any) -> list[Any]:
-        return self._gather([actor.call.remote(method, *args) for actor in self._actors])
+    def _call(self, hosts: Hosts, method: str, *args: Any) -> list[Any]:
+        return self._gather([self._actors[h].call.remote(method, *args) for h in hosts], hosts)
 
-    def _gather(self, calls: Sequence[Any], hosts: Sequence[int] | None = None) -> list[Any]:
+    def _gather(self, calls: Sequence[Any], hosts: Hosts) -> list[Any]:
         """Results in the order of the hosts, whatever the order of the answers."""
-        hosts = range(len(calls)) if hosts is None else hosts
-        if self._starting:
-            self._await_started()
-        ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=self._timeout)
-        arrived = set(ready)
+        absent = self._await_started(hosts)
+        expected = [call for host, call in zip(hosts, calls, strict=True) if host not in absent]
+        arrived: set[Any] = set()
+        if expected:
+            arrived |= set(ray.wait(expected, num_returns=len(expected), timeout=self._timeout)[0])
         return [
-            self._result(host, call) if call in arrived else self._late(host)
+            self._result(host, call) if call in arrived else self._late(host, host in absent)
             for host, call in zip(hosts, calls, strict=True)
         ]
 
@@ -186,8 +226,15 @@ class RayPool:
         agents, reason = value
         return HostFailure(host=host, agent_ids=agents, kind="exception", reason=reason)
 
-    def _late(self, host: int) -> HostFailure:
-        return self._failure(host, "timeout", f"federation.round_timeout is {self._timeout:g} s")
+    def _late(self, host: int, absent: bool) -> HostFailure:
+        if not absent:
+            reason = f"federation.round_timeout is {self._timeout:g} s"
+        else:
+            reason = (
+                f"it asks for {words(self._requests[host])} and is not up yet "
+                f"(federation.start_timeout is {self._start_timeout:g} s)"
+            )
+        return self._failure(host, "timeout", reason)
 
     def _failure(self, host: int, kind: Any, reason: str) -> HostFailure:
         return HostFailure(host=host, agent_ids=self.groups[host], kind=kind, reason=reason)

@@ -18,7 +18,12 @@ from .config import Experiment
 from .errors import RunError, UserError, one_line
 from .messages import RoundReport
 from .run_log import to_stderr
+from .shared_storage import require_shared
 from .storage import Location
+from .terminal import notes
+
+PATIENCE_SECONDS = 15.0
+"""How long a start is waited for in silence."""
 
 
 class DriverActor:
@@ -76,10 +81,16 @@ class RemoteRun:
         *,
         resume: bool = False,
         any_profile: bool = False,
+        fall_back: bool = False,
     ) -> None:
         cluster.connect()
+        require_shared(location)
         self.experiment, self.location = experiment, location
-        self._options: dict[str, Any] = {"resume": resume, "any_profile": any_profile}
+        self._options: dict[str, Any] = {
+            "resume": resume,
+            "any_profile": any_profile,
+            "fall_back": fall_back,
+        }
         self._furthest, self._deaths = 0, 0
         self._told: list[str] = []
         self.done = False
@@ -120,7 +131,7 @@ class RemoteRun:
             .options(num_cpus=0, scheduling_strategy=near)
             .remote(self.experiment.to_dict(), where, self._options)
         )
-        self.done = self._ask("start")
+        self.done = self._ask("start", tell=True)
         self.packing, self.exemptions = self._ask("facts")
 
     def _insist(self, method: str) -> Any:
@@ -143,11 +154,14 @@ class RemoteRun:
                 f"(federation.max_rewinds is {self.experiment.federation.max_rewinds}): "
                 + " ".join(str(error).split())[:200]
             ) from None
-        self._options |= {"resume": True, "driver_died": one_line(error)}
+        self._options |= {"resume": True, "fall_back": True, "driver_died": one_line(error)}
         self._actor = None
 
-    def _ask(self, method: str, timeout: float | None = None) -> Any:
-        kind, value = ray.get(self._actor.call.remote(method), timeout=timeout)
+    def _ask(self, method: str, timeout: float | None = None, *, tell: bool = False) -> Any:
+        call = self._actor.call.remote(method)
+        while tell and not ray.wait([call], timeout=PATIENCE_SECONDS)[0]:
+            notes.print(f"still starting: {cluster.occupancy()}", soft_wrap=True)
+        kind, value = ray.get(call, timeout=timeout)
         if kind == "fine":
             return value
         raise UserError(value) if kind == "user" else RunError(value)

@@ -29,7 +29,8 @@ from .working_copy import CHECKPOINTS, WorkingCopy
 
 class Run:
     """Trains an experiment into a folder or a URI, new or resumed. `directory` is where its logs
-    are on this machine."""
+    are on this machine. `fall_back`: where the newest checkpoint does not read, resume from one
+    before it."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Run:
         *,
         resume: bool = False,
         any_profile: bool = False,
+        fall_back: bool = False,
         driver: Driver | None = None,
         driver_died: str | None = None,
     ) -> None:
@@ -57,7 +59,9 @@ class Run:
         self.driver.tell = self._tell
         found = checkpoints.existing(storage.child(location, CHECKPOINTS))
         with self._telling_failures():
-            if resume and found:
+            if resume and found and fall_back:
+                self.driver.restore_newest(any_profile=any_profile)
+            elif resume and found:
                 self.driver.restore(found[-1], any_profile=any_profile)
             self._tell_start(resume, driver_died)
             if not (resume and found):  # new, or ended before its first checkpoint was written

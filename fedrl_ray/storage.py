@@ -114,6 +114,15 @@ def remove_file(location: str) -> None:
         fs.delete_file(path)
 
 
+def copy_file(source: Location, target: Location, name: str) -> None:
+    """Copy a file of one location into another of the same kind."""
+    if isinstance(source, Path) and isinstance(target, Path):
+        shutil.copyfile(source / name, target / name)
+    else:
+        with reading(source, [name]) as found, writing(target) as aside:
+            shutil.copyfile(found / name, aside / name)
+
+
 def put(folder: Path, files: Collection[str], uri: str) -> None:
     """Copy files of a folder to a URI, in order. Raises RunError."""
     with _reaching(uri):

@@ -79,7 +79,11 @@ def _location(experiment: Experiment, options: TrainOptions) -> Location:
 def _open(experiment: Experiment, location: Location, options: TrainOptions) -> Any:
     """The run, in an actor under Ray and in this process otherwise."""
     there = options.restartable and storage.exists(storage.child(location, run_directory.CONFIG))
-    keys: Any = {"resume": options.resume or there, "any_profile": options.any_profile}
+    keys: Any = {
+        "resume": options.resume or there,
+        "any_profile": options.any_profile,
+        "fall_back": options.restartable,
+    }
     if experiment.federation.pool == "ray":
         from .remote_run import RemoteRun
 

@@ -32,11 +32,11 @@ class FaultyPool(InProcessPool):
         super().__init__(experiment.to_dict(), packed)
         self._lose, self._kind, self._calls = lose, kind, -1
 
-    def run_round(self, order: Any) -> list[RoundReply | HostFailure]:
+    def run_round(self, order: Any, hosts: Any) -> list[RoundReply | HostFailure]:
         self._calls += 1
-        results = super().run_round(order)
+        results = super().run_round(order, hosts)
         for host in self._lose.get(self._calls, []):
-            results[host] = HostFailure(
+            results[list(hosts).index(host)] = HostFailure(
                 host=host, agent_ids=self.groups[host], kind=self._kind, reason="for the test"
             )
         return results
@@ -138,8 +138,8 @@ def test_a_reply_to_an_old_order_is_discarded(small, tmp_path):
     class Echo(FaultyPool):
         """Host 0 answers call 3 with its reply to call 2."""
 
-        def run_round(self, order):
-            results = super().run_round(order)
+        def run_round(self, order, hosts):
+            results = super().run_round(order, hosts)
             self.kept, previous = results[0], getattr(self, "kept", None)
             return [previous, *results[1:]] if self._calls == 3 else results
 
@@ -153,7 +153,7 @@ def test_nothing_but_parameters_and_metrics_leaves_an_actor(small):
     driver = Driver(experiment)
     captured: list[RoundReply] = []
     run_round = driver.pool.run_round
-    driver.pool.run_round = lambda order: captured.extend(run_round(order)) or captured  # type: ignore[method-assign]
+    driver.pool.run_round = lambda *a: captured.extend(run_round(*a)) or captured  # type: ignore[method-assign]
     driver.step()
     shapes = {x.shape for x in driver.server.shared.values()} | {(5,)}
     for field in fields(captured[0]):

@@ -37,11 +37,11 @@ class LosesHostsIn(InProcessPool):
                 return [HostFailure(host=0, agent_ids=ids, kind="died", reason="x"), *results[1:]]
         return results
 
-    def save(self, directory: str) -> Any:
-        return self._lose("save", super().save(directory))
+    def save(self, directory: str, hosts: Any) -> Any:
+        return self._lose("save", super().save(directory, hosts))
 
-    def evaluate(self, shared: Any) -> Any:
-        return self._lose("evaluate", super().evaluate(shared))
+    def evaluate(self, shared: Any, hosts: Any) -> Any:
+        return self._lose("evaluate", super().evaluate(shared, hosts))
 
 
 def run_with(pool: InProcessPool, experiment: Any, directory: Any) -> Run:

@@ -61,7 +61,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
         pool = RayPool(
             experiment.to_dict(),
             packed,
-            cpus_per_actor=0.1,
+            requests=[{"CPU": 0.1}] * len(packed),
             timeout=f.round_timeout,
             host_class=host_class,
         )

@@ -26,9 +26,11 @@ _NUMBERS_UNCHANGED = (
     "seed",
     "sweep",
     "checkpoint",
+    "resources",
     "federation.pool",
     "federation.agents_per_actor",
     "federation.round_timeout",
+    "federation.start_timeout",
     "federation.max_rewinds",
 )
 _TEST = ("environment", "evaluation", "federation.steps", "federation.num_agents")

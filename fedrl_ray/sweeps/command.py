@@ -18,6 +18,7 @@ from typing import Any
 from .. import cluster, run_directory, storage
 from ..config import Experiment
 from ..errors import RunError, UserError
+from ..shared_storage import require_shared
 from ..terminal import console, notes
 from . import directory
 from .config import Fifo, Pbt, SweepConfig
@@ -109,6 +110,7 @@ def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Swee
     imports = threading.Thread(target=_import_tune)  # takes as long as Ray takes to start
     imports.start()
     cluster.connect()
+    require_shared(folder)
     imports.join()
     tuner = _tuner(experiment, sweep, folder, options)
     _introduce(sweep, folder, options)

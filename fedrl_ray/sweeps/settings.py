@@ -11,6 +11,7 @@ from ray import tune
 from .. import experiments, packing
 from ..config import Experiment
 from ..errors import UserError
+from ..resources import together
 from .config import Pbt, SweepConfig
 from .points import at_point, related
 from .search import seed_of
@@ -59,11 +60,11 @@ def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.Placement
     """One CPU for a trial with its agents inside; else a bundle per actor, none for the driver,
     which waits while they work."""
     try:
-        f = trial_experiment(settings, config).federation
+        experiment = trial_experiment(settings, config)
     except UserError:  # the trial itself will say so
         return tune.PlacementGroupFactory([{"CPU": 1.0}])
-    if f.pool == "in_process":
-        return tune.PlacementGroupFactory([{"CPU": 1.0}])
-    actors = packing.num_actors(f.num_agents, f.agents_per_actor, int(settings.cpus))
-    cpus = packing.actor_cpus(actors, settings.cpus)
-    return tune.PlacementGroupFactory([{}, *[{"CPU": cpus}] * actors])
+    if experiment.federation.pool == "in_process":
+        everybody = range(experiment.federation.num_agents)
+        return tune.PlacementGroupFactory([together(experiment.resources, everybody)])
+    _, requests = packing.plan(experiment, settings.cpus)
+    return tune.PlacementGroupFactory([{}, *requests])
