@@ -135,13 +135,13 @@ def heavy(tmp_path: Path, **sections: object) -> Path:
 def at_the_terminal(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The program as a user runs it, in the session's Ray cluster."""
     address = ray.get_runtime_context().gcs_address
-    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-c", "from fedrl_ray.cli import main; main()", *map(str, arguments)]
     return subprocess.run(
         command,
         capture_output=True,
         text=True,
-        env=os.environ | {"RAY_ADDRESS": address, "PYTHONPATH": path},
+        cwd=TESTS,  # where the environment is
+        env=os.environ | {"RAY_ADDRESS": address},
         check=False,
     )
 
