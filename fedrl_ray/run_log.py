@@ -60,6 +60,11 @@ EVENTS = {
     "rewind": Event(
         logging.WARNING, ("from_round", "to_round"), "All agents went back to a checkpoint."
     ),
+    "checkpoint_refused": Event(
+        logging.WARNING,
+        ("reason",),
+        "Torn or edited: passed over on the way back to one that is as it was written.",
+    ),
     "rebuilt": Event(
         logging.WARNING,
         ("from_round",),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fedrl_ray
 from fedrl_ray.driver import Driver
 from fedrl_ray.errors import RunError, one_line
 from fedrl_ray.reports.data import read
@@ -184,6 +185,13 @@ def test_a_report_of_whole_rounds_says_nothing_of_losses(rewound):
     shown = dict(zip(cost.table.columns, cost.table.rows[0], strict=True))
     assert np.isfinite(shown["checkpoint, seconds per round"])
     assert shown["recovery, seconds per round"] > 0
+
+
+def test_every_event_that_is_told_is_known_and_every_known_one_is_told():
+    package = Path(fedrl_ray.__file__).parent
+    sources = "".join(path.read_text() for path in package.rglob("*.py"))
+    told = set(re.findall(r'\b_?tell\(\s*"(\w+)"', sources))
+    assert told | {"started", "resumed", "completed", "interrupted"} == EVENTS.keys()
 
 
 def test_the_documented_events_are_those_there_are():
