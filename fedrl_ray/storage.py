@@ -41,9 +41,8 @@ def child(location: L, *names: str) -> L:
     """A place inside another."""
     if isinstance(location, Path):
         return location.joinpath(*names)
-    parts = urlsplit(location)
-    path = "/".join([parts.path.rstrip("/"), *names])
-    return cast(L, urlunsplit(parts._replace(path=path)))
+    place, mark, query = str(location).partition("?")
+    return cast(L, "/".join([place.rstrip("/"), *names]) + mark + query)
 
 
 def name_of(location: Location) -> str:
@@ -127,8 +126,9 @@ def put(folder: Path, files: Collection[str], uri: str) -> None:
     """Copy files of a folder to a URI, in order. Raises RunError."""
     with _reaching(uri):
         fs, root = filesystem(uri)
+        for parent in sorted({str(Path(root, name).parent) for name in files}):
+            fs.create_dir(parent, recursive=True)
         for name in files:
-            fs.create_dir(str(Path(root, name).parent), recursive=True)
             with fs.open_output_stream(str(Path(root, name)), compression=None) as sink:
                 sink.upload((folder / name).open("rb"))
 
@@ -142,7 +142,7 @@ def get(uri: str, files: Collection[str], folder: Path) -> None:
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise UserError(f"{uri}: names a file outside of its folder: {name!r}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            with fs.open_input_stream(str(Path(root, name)), compression=None) as source:
+            with fs.open_input_file(str(Path(root, name))) as source:
                 source.download(str(target))
 
 

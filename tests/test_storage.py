@@ -1,0 +1,134 @@
+"""Runs behind a URI: an object store that speaks S3, and fsspec's file systems."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedrl_ray import checkpoints, storage
+from fedrl_ray.errors import RunError, UserError
+from fedrl_ray.run import Run
+from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
+
+from .runs import digests, train
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A bucket of a real S3 server on loopback, as a URI builder."""
+    server_module = pytest.importorskip("moto.server")
+    boto3 = pytest.importorskip("boto3")
+    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test-secret")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client.create_bucket(Bucket="runs")
+        where = f"?endpoint_override={host}%3A{port}&scheme=http&region=us-east-1"
+        yield lambda name: f"s3://runs/{name}{where}"
+    server.stop()
+
+
+@pytest.fixture(params=["s3", "fsspec"])
+def place(request, tmp_path, bucket):
+    """A fresh URI of either kind."""
+    if request.param == "s3":
+        return bucket(tmp_path.name)
+    return f"local://{tmp_path}/elsewhere/run"
+
+
+def test_a_run_behind_a_uri_equals_one_in_a_folder_and_resumes(small, tmp_path, place):
+    experiment = small(federation={"agents_per_actor": 2})
+    whole = train(experiment, tmp_path / "whole")
+    stopped = Run(experiment, storage.parse(place))
+    for _ in range(7):  # past the checkpoint of round 4, short of that of round 8
+        stopped.advance()
+    stopped.close()
+    resumed = Run(experiment, storage.parse(place), resume=True)
+    assert resumed.driver.server.round == 4
+    list(resumed)
+    summary = resumed.finish()
+    resumed.close()
+    assert digests(summary) == digests(whole)
+    storage.download(storage.parse(place), tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "summary.json").read_text())["digest"] == whole["digest"]
+    for name in (METRICS, EVALUATIONS):
+        rows, expected = (read_rows(tmp_path / run / name) for run in ("copy", "whole"))
+        assert [row["round"] for row in rows] == [row["round"] for row in expected]
+    assert not resumed.directory.exists()  # the working copy is gone
+
+
+def test_a_run_is_not_begun_over_another(small, tmp_path, place):
+    experiment = small(federation={"steps": 20})
+    list(Run(experiment, storage.parse(place)))
+    with pytest.raises(UserError, match="already holds the experiment 'small'") as told:
+        Run(experiment, storage.parse(place))
+    assert place.partition("?")[0] in str(told.value)
+
+
+def test_an_edited_shard_is_refused_by_the_host_that_gets_it(small, tmp_path, bucket):
+    uri = storage.parse(bucket("edited"))
+    experiment = small(federation={"steps": 20})
+    run = Run(experiment, uri)
+    list(run)
+    newest = checkpoints.existing(storage.child(uri, "checkpoints"))[-1]
+    shard = next(name for name in storage.names(newest) if name.startswith("agents"))
+    (tmp_path / shard).write_bytes(b"something else")
+    storage.put(tmp_path, [shard], str(newest))
+    with pytest.raises(RunError, match=f"{shard} is not what was written"):
+        Run(experiment, uri, resume=True)
+
+
+def test_half_a_checkpoint_does_not_count(small, bucket):
+    uri = storage.parse(bucket("half"))
+    run = Run(small(federation={"steps": 40}, checkpoint={"every": 20, "keep": 5}), uri)
+    list(run)
+    folder = storage.child(uri, "checkpoints")
+    assert [storage.name_of(p)[-1] for p in checkpoints.existing(folder)] == ["0", "1", "2"]
+    storage.remove_file(str(storage.child(folder, "round_00000002", "manifest.json")))
+    assert [storage.name_of(p)[-1] for p in checkpoints.existing(folder)] == ["0", "1"]
+
+
+def test_the_command_line_trains_into_a_bucket_and_goes_on(small_yaml, bucket):
+    command = [sys.executable, "-m", "fedrl_ray", "train", str(small_yaml()), "--restartable"]
+    command += ["--output", bucket("cli"), "--json"]
+    results = [subprocess.run(command, capture_output=True, text=True) for _ in range(2)]
+    assert [r.returncode for r in results] == [0, 0], results[0].stderr
+    first, again = (json.loads(r.stdout) for r in results)
+    assert first["rounds"] == 12 and digests(first) == digests(again)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("s3://key:secret@bucket/run", "must not hold a user name or password"),
+        ("nowhere://bucket/run", "no file system for 'nowhere://bucket/run'"),
+    ],
+)
+def test_uris_that_are_refused(text, words):
+    with pytest.raises(UserError, match=words) as told:
+        storage.parse(text)
+    assert "secret" not in str(told.value)
+
+
+def test_a_file_uri_is_a_folder():
+    assert storage.parse("file:///data/run") == Path("/data/run")
+    assert storage.parse("runs/a") == Path("runs/a")
+
+
+def test_children_keep_the_query():
+    assert storage.child("s3://b/run?scheme=http", "a", "c") == "s3://b/run/a/c?scheme=http"
+    assert storage.child("local:///tmp/run", "a") == "local:///tmp/run/a"
+    assert storage.name_of("s3://b/run?scheme=http") == "run"
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, bucket):
+    with pytest.raises(UserError, match="outside of its folder"):
+        storage.get(bucket("x"), ["../escaped"], tmp_path / "in")
