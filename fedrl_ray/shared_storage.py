@@ -58,12 +58,12 @@ def _mark(folder: Path) -> Any:
 
 def _blind(nodes: list[dict[str, Any]], mark: Path) -> list[str]:
     """Addresses of the nodes that do not see a file, or do not answer."""
-    see: Any = ray.remote(_sees).options(num_cpus=0, max_retries=0)
+    sees: Any = ray.remote(_sees)
     calls = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        call = see.options(scheduling_strategy=there).remote(str(mark))
-        calls[call] = node["NodeManagerAddress"]
+        task = sees.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+        calls[task.remote(str(mark))] = node["NodeManagerAddress"]
     done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS)
     return [address for call, address in calls.items() if call not in done or not _answer(call)]
 
