@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -20,6 +21,7 @@ from fedrl_ray.packing import groups
 from fedrl_ray.ray_pool import RayPool
 from fedrl_ray.remote_run import RemoteRun
 from fedrl_ray.run import Run
+from fedrl_ray.run_log import LOG
 
 from .runs import digests, train
 
@@ -140,15 +142,18 @@ def _runs(process: int) -> bool:
     return True
 
 
-def test_an_actor_killed_under_continue_costs_one_round(small, tmp_path, ray_driver):
+def test_an_actor_killed_under_continue_is_not_waited_for_and_joins_when_it_is_up(
+    small, tmp_path, ray_driver
+):
     experiment = small(federation={"agents_per_actor": 3, "on_failure": "continue"})
     driver = ray_driver(experiment, ObservedAgents, tmp_path / "run")
     run = Run(experiment, tmp_path / "run", driver=driver)
     for _ in range(5):
         run.advance()
     os.kill(process_ids(driver)[0], signal.SIGKILL)
-    participants = [report.participants for report in run]
-    assert participants == [2, 5, 5, 5, 5, 5, 5]
+    assert [run.advance().participants for _ in range(2)] == [2, 2]
+    driver.pool.await_up([0])
+    assert {report.participants for report in run} == {5}
     assert run.finish()["status"] == "completed"
 
 
@@ -171,3 +176,6 @@ def test_the_driver_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, u
         run.advance()
     assert digests(run.finish()) == digests(undisturbed)
     run.close()
+    rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    lives = ("started", "driver_died", "resumed")
+    assert tuple(row["event"] for row in rows if row["event"] in lives) == lives
