@@ -72,7 +72,7 @@ def has_token() -> bool:
     try:
         return bool(path.read_text(encoding="utf-8").strip())
     except FileNotFoundError:
-        if TOKEN_PATH not in os.environ:
+        if not os.environ.get(TOKEN_PATH):
             return False
         raise UserError(f"{TOKEN_PATH}: {path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -110,7 +110,7 @@ def protect_token_file() -> str | None:
     state = path.stat()
     if not state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         return None
-    if TOKEN_PATH not in os.environ and state.st_uid == os.getuid():
+    if not os.environ.get(TOKEN_PATH) and state.st_uid == os.getuid():
         path.chmod(0o600)
         return None
     return f"{path}: others on this machine can read the token; chmod 600 it"

@@ -74,7 +74,8 @@ def _modules(experiment: Experiment) -> list[Path]:
     finder = ModuleFinder(path=[str(root)], excludes=list(PACKAGES))
     with contextlib.suppress(ImportError):  # a folder without __init__.py: it is taken whole
         finder.import_hook(name)
-    tops = {module.partition(".")[0] for module in finder.modules} | {top}
+    found = (name for name, module in finder.modules.items() if module.__file__)
+    tops = {name.partition(".")[0] for name in found} | {top}
     return sorted(_place(root, top) for top in tops)
 
 
