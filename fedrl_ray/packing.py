@@ -90,6 +90,16 @@ def plan(experiment: Experiment, cpus: float) -> tuple[list[tuple[int, ...]], li
     return packed, [bundle(resources, group, share) for group in packed]
 
 
+def plan_on_cluster(experiment: Experiment) -> tuple[list[tuple[int, ...]], list[Bundle]]:
+    """`plan` for the cluster that this process has joined. Raises UserError where that has not
+    what is asked for."""
+    from . import cluster
+
+    packed, requests = plan(experiment, cluster.cpus())
+    require_capacity(packed, requests, cluster.capacity())
+    return packed, requests
+
+
 def build_pool(experiment: Experiment) -> Pool:
     """The pool that `federation.pool` names, checked against the machine or the cluster first.
     Raises UserError."""
@@ -104,8 +114,7 @@ def build_pool(experiment: Experiment) -> Pool:
     from .ray_pool import RayPool
 
     cluster.connect()
-    packed, requests = plan(experiment, cluster.cpus())
-    require_capacity(packed, requests, cluster.capacity())
+    packed, requests = plan_on_cluster(experiment)
     check_memory(experiment, len(packed), cluster.memory() if cluster.num_nodes() > 1 else None)
     return RayPool(
         experiment.to_dict(),

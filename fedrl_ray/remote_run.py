@@ -17,6 +17,7 @@ from . import cluster, experiments, storage
 from .config import Experiment
 from .errors import RunError, UserError, one_line
 from .messages import RoundReport
+from .packing import plan_on_cluster
 from .run_log import to_stderr
 from .shared_storage import require_shared
 from .storage import Location
@@ -84,6 +85,7 @@ class RemoteRun:
         fall_back: bool = False,
     ) -> None:
         cluster.connect()
+        plan_on_cluster(experiment)  # a refusal in seconds, before any process is started
         require_shared(location)
         self.experiment, self.location = experiment, location
         self._options: dict[str, Any] = {

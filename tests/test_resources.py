@@ -119,7 +119,7 @@ def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tm
     [
         ({"gpu": 1}, "the actor of agents 0-1 asks for CPU 1, GPU 1, which no node"),
         ({"custom": {"robot": 1}}, "asks for CPU 1, robot 2, which no node"),
-        ({"agents": {0: {"custom": {"robot": 2}}}}, "agent 0 asks for CPU 0.75, robot 2"),
+        ({"agents": {0: {"custom": {"robot": 2}}}}, "agent 0 asks for CPU 1, robot 2"),
     ],
 )
 def test_a_refusal_is_one_line_in_seconds(two_nodes, small_yaml, tmp_path, resources, words):
