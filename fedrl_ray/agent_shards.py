@@ -11,7 +11,8 @@ from algorithms import prefixes
 from algorithms.types import AgentState
 
 from . import digests
-from .array_files import write_arrays
+from .array_files import UNREADABLE, write_arrays
+from .errors import UserError
 from .messages import Shard
 
 
@@ -31,12 +32,19 @@ def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
 
 
 def read_states(directory: Path, files: Mapping[int, str]) -> dict[int, AgentState]:
-    """The states of some agents from the shards that hold them."""
+    """The states of some agents from the shards that hold them. Raises UserError."""
     states: dict[int, AgentState] = {agent: {} for agent in files}
     for name in sorted(set(files.values())):
-        with safe_open(directory / name, framework="numpy") as shard:
-            for key in shard.keys():  # noqa: SIM118 - not a dict
-                agent, _, rest = key.partition("/")
-                if files.get(int(agent)) == name:
-                    states[int(agent)][rest] = shard.get_tensor(key)
+        try:
+            _read_shard(directory / name, {a: states[a] for a in files if files[a] == name})
+        except UNREADABLE as error:
+            raise UserError(f"{directory / name}: does not read: {error}") from None
     return states
+
+
+def _read_shard(path: Path, states: Mapping[int, AgentState]) -> None:
+    with safe_open(path, framework="numpy") as shard:
+        for key in shard.keys():  # noqa: SIM118 - not a dict
+            agent, _, rest = key.partition("/")
+            if int(agent) in states:
+                states[int(agent)][rest] = shard.get_tensor(key)

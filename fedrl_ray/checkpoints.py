@@ -16,31 +16,36 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
-from safetensors.numpy import load_file
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from algorithms import prefixes
 from algorithms.types import ServerState
 
 from . import digests, storage
-from .array_files import write_arrays
+from .array_files import read_arrays, write_arrays
+from .config_errors import first_line
 from .errors import RunError, UserError
-from .messages import Shard
+from .messages import STRICT, Shard
 from .storage import L, Location
 
 FORMAT = "fedrl-ray checkpoint 1"
 _SERVER, _MANIFEST = "server.safetensors", "manifest.json"
+_DIGITS = 8
+"""Of the round in a checkpoint's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a checkpoint says of itself. `progress` is what the driver counts."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     fingerprint: str
     identity: dict[str, Any]
     profile: dict[str, Any]
-    round: int
+    round: Annotated[int, Field(ge=0, lt=10**_DIGITS)]
     digest: str
     server_sha256: str
     shards: tuple[Shard, ...]
@@ -56,6 +61,9 @@ class Manifest:
         """sha256 over all agents' states, in the order of their ids: packing does not show."""
         by_agent = {a: d for s in self.shards for a, d in zip(s.agent_ids, s.digests, strict=True)}
         return digests.of_texts(by_agent[agent] for agent in sorted(by_agent))
+
+
+_SCHEMA = TypeAdapter(Manifest)
 
 
 def path_of(folder: L, round_number: int) -> L:
@@ -168,11 +176,6 @@ def verify(path: Location) -> Manifest:
     Raises UserError with the reason: torn, edited, or not ours.
     """
     manifest = read_manifest(path)
-    for shard in manifest.shards:
-        if Path(shard.file).name != shard.file:
-            raise UserError(
-                f"{path}: the manifest names a file outside the checkpoint: {shard.file!r}"
-            )
     expected = {_SERVER: manifest.server_sha256}
     if isinstance(path, Path):
         expected |= {s.file: s.sha256 for s in manifest.shards}
@@ -184,6 +187,8 @@ def verify(path: Location) -> Manifest:
 def _require_as_written(path: Location, folder: Path, expected: Mapping[str, str]) -> None:
     for name, sha256 in expected.items():
         file = folder / name
+        if file.is_symlink():
+            raise UserError(f"{path}: {name} is a link, not a file of the checkpoint")
         if not file.is_file():
             raise UserError(f"{path}: torn checkpoint, {name} is missing")
         if digests.of_file(file) != sha256:
@@ -204,32 +209,42 @@ def read_manifest(path: Location) -> Manifest:
     """The manifest alone, its own sha256 checked. Raises UserError."""
     try:
         with storage.reading(path, [_MANIFEST]) as folder:
-            document = json.loads((folder / _MANIFEST).read_text())
+            document = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         kind, sha256, body = document["format"], document["sha256"], document["manifest"]
     except FileNotFoundError:
         raise UserError(f"{path}: not a checkpoint, {_MANIFEST} is missing") from None
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise UserError(f"{path}: {_MANIFEST} does not read: {error}") from None
     if kind != FORMAT:
         raise UserError(f"{path}: format must be {FORMAT!r}, got {kind!r}")
     if digests.of_texts([_canonical(body)]) != sha256:
         raise UserError(f"{path}: {_MANIFEST} was edited (its sha256 differs)")
-    shards = tuple(
-        Shard(**(s | {"agent_ids": tuple(s["agent_ids"]), "digests": tuple(s["digests"])}))
-        for s in body["shards"]
-    )
-    return Manifest(**(body | {"shards": shards}))
+    return _checked(path, body)
+
+
+def _checked(path: Location, body: Any) -> Manifest:
+    """What a signed manifest says, of the right types, each agent once. Raises UserError."""
+    try:
+        manifest = _SCHEMA.validate_json(_canonical(body))
+    except ValidationError as error:
+        raise UserError(f"{path}: {_MANIFEST}: {first_line(error)}") from None
+    agents = [agent for shard in manifest.shards for agent in shard.agent_ids]
+    counted = all(len(s.agent_ids) == len(s.digests) for s in manifest.shards)
+    if not counted or len(set(agents)) < len(agents):
+        raise UserError(f"{path}: {_MANIFEST}: shards must name every agent once, with its digest")
+    if not {"agent_steps", "seconds"} <= manifest.progress.keys():
+        raise UserError(f"{path}: {_MANIFEST}: progress must hold agent_steps and seconds")
+    return manifest
 
 
 def read_server(path: Location, manifest: Manifest) -> ServerState:
-    """The server's state of a verified checkpoint."""
+    """The server's state of a verified checkpoint. Raises UserError."""
     with storage.reading(path, [_SERVER]) as folder:
-        named = load_file(folder / _SERVER)
-    return ServerState(
-        round=manifest.round,
-        shared=prefixes.select(named, "shared"),
-        memory=prefixes.select(named, "memory"),
-    )
+        named = read_arrays(folder / _SERVER)
+    shared = prefixes.select(named, "shared")
+    if digests.of_arrays(shared) != manifest.digest:
+        raise UserError(f"{path}: {_SERVER} is not of this checkpoint (its digest differs)")
+    return ServerState(round=manifest.round, shared=shared, memory=prefixes.select(named, "memory"))
 
 
 def _canonical(body: Any) -> str:

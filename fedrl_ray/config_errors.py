@@ -19,6 +19,13 @@ def one_line(error: ValidationError, model: type[BaseModel], *, prefix: str = ""
     return _describe(first, model, prefix) + (f" (and {more} more)" if more else "")
 
 
+def first_line(error: ValidationError) -> str:
+    """The first error of what no person writes: where, the rule, the value."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "it"
+    return f"{where}: {first['msg']}, got {_short(first['input'])}"
+
+
 def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
     path = _path(error, model)
     key = ".".join([prefix, *path] if prefix else path) or "configuration"

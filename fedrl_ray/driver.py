@@ -15,20 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.types import Array, ServerState
+from algorithms.types import ServerState
 
 from . import checkpoints, digests, plugins, storage
 from .attendance import Attendance
 from .config import Experiment
 from .config_checks import build_family
 from .errors import RunError, UserError
-from .evaluation import GridEvaluator, evaluation_of_agents
+from .evaluation import GridEvaluator, evaluation_of_agents, initial_shared
 from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport, Shard
 from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
 from .profile import execution_profile, single_thread
-from .resume_rules import require_same_experiment, require_same_profile
+from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
 from .storage import Location
 from .working_copy import CHECKPOINTS
@@ -55,7 +55,7 @@ class Driver:
         self._aggregator = plugins.load("aggregators", experiment.aggregator.name)(
             experiment.aggregator.settings
         )
-        self.server = ServerState(round=0, shared=self._initial_shared())
+        self.server = ServerState(round=0, shared=initial_shared(experiment, self._family))
         self._evaluator: GridEvaluator | None = None
         self.pool = build_pool(experiment) if pool is None else pool
         self._attempt = 0
@@ -130,8 +130,10 @@ class Driver:
         require_same_experiment(path, manifest, self.experiment)
         if not any_profile:
             require_same_profile(path, manifest, execution_profile())
+        server = checkpoints.read_server(path, manifest)
+        require_fits(path, server.shared, self.server.shared)
         lost = self.pool.load(str(path), manifest.agent_files, range(len(self.groups)))
-        self.server = checkpoints.read_server(path, manifest)
+        self.server = server
         self._progress, self._checkpoint = dict(manifest.progress), path
         if lost:
             self._recover(lost)
@@ -186,16 +188,6 @@ class Driver:
         return dict(self._progress)
 
     # -- parts of a round -------------------------------------------------------------------
-
-    def _initial_shared(self) -> dict[str, Array]:
-        learner = plugins.load("learners", self.experiment.learner.name)
-        one = learner(
-            self.experiment.learner.settings,
-            self._family.spec,
-            agent_ids=[0],
-            seed=self.experiment.seed,
-        )
-        return {name: x[0] for name, x in one.shared().items()}
 
     def _spend(self, seconds: float, replies: Sequence[RoundReply], lost: bool) -> None:
         """A call to all hosts: the time of one that gave no round, or waited for a host that was

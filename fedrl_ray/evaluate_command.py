@@ -9,9 +9,10 @@ from . import checkpoints, experiments, run_directory
 from .config_checks import build_family
 from .config_files import apply_overrides
 from .errors import UserError
-from .evaluation import GridEvaluator
+from .evaluation import GridEvaluator, initial_shared
 from .messages import Evaluation
 from .profile import single_thread
+from .resume_rules import require_fits
 
 _ALLOWED = ("evaluation", "environment.perturb")
 
@@ -34,5 +35,7 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
             "test grid are unknown; --set evaluation.where=driver uses the family's simulator"
         )
     path = run_directory.newest_checkpoint(run)
-    server = checkpoints.read_server(path, checkpoints.verify(path))
-    return GridEvaluator(experiment, build_family(experiment))(server.shared)
+    shared = checkpoints.read_server(path, checkpoints.verify(path)).shared
+    family = build_family(experiment)
+    require_fits(path, shared, initial_shared(experiment, family))
+    return GridEvaluator(experiment, family)(shared)

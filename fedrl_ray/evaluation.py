@@ -18,6 +18,13 @@ NOMINAL_INDEX = 1_000_000
 """Episode seeds of the nominal environment, kept apart from those of the grid."""
 
 
+def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:
+    """What is averaged, as it is before any learning; no agent axis."""
+    learner = plugins.load("learners", experiment.learner.name)
+    one = learner(experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed)
+    return {name: x[0] for name, x in one.shared().items()}
+
+
 class PolicyScorer:
     """A policy and M environments: returns of `evaluation.episodes` episodes in each.
 

@@ -19,7 +19,7 @@ from . import checkpoints, experiments, plugins, storage
 from .agent_shards import read_states, write_shard
 from .blame import blame
 from .config_checks import build_family
-from .errors import RunError
+from .errors import RunError, UserError
 from .evaluation import PolicyScorer
 from .messages import RoundOrder, RoundReply, Shard
 from .profile import single_thread
@@ -98,11 +98,19 @@ class LocalAgents:
         with checkpoints.reading_shards(storage.parse(directory), set(own.values())) as folder:
             states = read_states(folder, own)
         for row, agent in enumerate(self.agent_ids):
-            state = states[agent]
-            self._learner.load_agent_state(row, prefixes.select(state, "learner"))
-            self._env.load_agent_state(row, prefixes.select(state, "environment"))
+            try:
+                self._load_agent(row, states[agent])
+            except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise UserError(
+                    f"{directory}: the state of agent {agent} does not fit this run: {reason}"
+                ) from error
         self._learner.drain_metrics()
         self._env.drain_episodes()
+
+    def _load_agent(self, row: int, state: AgentState) -> None:
+        self._learner.load_agent_state(row, prefixes.select(state, "learner"))
+        self._env.load_agent_state(row, prefixes.select(state, "environment"))
 
     def close(self) -> None:
         """Close the environments."""

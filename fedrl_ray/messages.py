@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
 
 from algorithms.types import Array, Params, Partial
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+"""For what is read from files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +76,12 @@ class Shard:
     digests: sha256 of each agent's state, in the order of agent_ids.
     """
 
-    file: str
-    bytes: int
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    file: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+    bytes: Annotated[int, Field(ge=0)]
     sha256: str
-    agent_ids: tuple[int, ...]
+    agent_ids: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     digests: tuple[str, ...]
 
 

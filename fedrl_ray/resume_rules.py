@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from algorithms.types import Params
+
 from .checkpoints import Manifest
 from .config import Experiment
 from .errors import UserError
@@ -15,7 +19,24 @@ def require_same_experiment(path: Location, manifest: Manifest, experiment: Expe
     """A checkpoint of the same experiment. Raises UserError naming the keys that differ."""
     if manifest.fingerprint != experiment.fingerprint():
         keys = ", ".join(changed_keys(experiment.identity(), manifest.identity))
-        raise UserError(f"{path}: of another experiment; these keys differ: {keys}")
+        raise UserError(f"{path}: of another experiment; these keys differ: {keys or 'none'}")
+    k = experiment.federation.num_agents
+    if manifest.agent_files.keys() != set(range(k)):
+        raise UserError(f"{path}: holds no state of each of the {k} agents")
+
+
+def require_fits(path: Location, shared: Params, expected: Params) -> None:
+    """Parameters by the names, types and shapes that the experiment's networks have, all finite.
+    Raises UserError."""
+    if shared.keys() != expected.keys():
+        names = ", ".join(sorted(shared.keys() ^ expected.keys()))
+        raise UserError(f"{path}: parameters of other networks: {names}")
+    for name, array in shared.items():
+        own, asked = (array.dtype, array.shape), (expected[name].dtype, expected[name].shape)
+        if own != asked:
+            raise UserError(f"{path}: {name} must be {asked[0]} {asked[1]}, got {own[0]} {own[1]}")
+        if not np.isfinite(array).all():
+            raise UserError(f"{path}: {name} holds numbers that are not finite")
 
 
 def require_same_run(directory: Location, here: Experiment, stored: Experiment) -> None:
