@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from . import checkpoints, run_directory, storage
 from .config import Experiment
+from .curves import Curves
 from .driver import Driver
 from .errors import RunError, one_line
 from .messages import Evaluation, RoundReport
@@ -69,7 +66,7 @@ class Run:
         self._cut_logs()
         (directory / SUMMARY).unlink(missing_ok=True)
         run_directory.write_config(directory, experiment)
-        self._writer = _event_writer(directory, after=self.steps)
+        self._curves = Curves(directory, after=self.steps)
         self._copy.publish()
 
     @property
@@ -93,7 +90,7 @@ class Run:
             raise ValueError("the budget of steps is spent: there is no round left to run")
         with self._telling_failures():
             report = self._advance()
-        self._write_events(report)
+        self._curves.write(report)
         self._telemetry.round(report)
         return report
 
@@ -124,14 +121,14 @@ class Run:
     def close(self, *, at_once: bool = False) -> None:
         """Let go of the event file and of the local agents. `at_once` is for a run in an actor:
         here there is nothing to wait for."""
-        self._writer.close()
+        self._curves.close()
         self._telemetry.close()
         self.driver.close()
         self._copy.close()
 
     def detach(self) -> Pool:
         """Let go of the event file; the local agents, still alive, for another run to reset."""
-        self._writer.close()
+        self._curves.close()
         self._telemetry.close()
         return self.driver.pool
 
@@ -230,21 +227,3 @@ class Run:
             with suppress(RunError, OSError):
                 self._copy.publish()
             raise
-
-    def _write_events(self, report: RoundReport) -> None:
-        for name, values in report.metrics.items():
-            if not np.isnan(values).all():
-                self._writer.add_scalar(f"training/{name}", np.nanmean(values), report.steps)
-        self._writer.add_scalar("training/drift", report.drift, report.steps)
-        if report.evaluation is not None:
-            for name in ("nominal", "average", "worst"):
-                value = getattr(report.evaluation, name)
-                if math.isfinite(value):
-                    self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
-
-
-def _event_writer(directory: Path, *, after: int) -> Any:
-    """TensorBoard events; those of steps after the checkpoint resumed from are hidden."""
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(str(directory / "events"), purge_step=after + 1 if after else None)
