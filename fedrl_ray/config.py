@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from algorithms.settings import Settings
 
@@ -20,6 +20,8 @@ from .stacks.parameters import Perturbation
 from .sweeps.config import SweepConfig
 
 Count = Annotated[int, Field(ge=1)]
+MOST_ROLLOUTS = 10**6
+"""Episodes of one evaluation."""
 _PLUGINS = ("learner", "aggregator", "environment")
 
 
@@ -65,6 +67,15 @@ class EvaluationConfig(Settings):
     without a simulator), or nobody."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the evaluation episodes; kept apart from `seed`, so that runs are paired."""
+
+    @model_validator(mode="after")
+    def _rollouts_have_a_size(self) -> Self:
+        if self.grid * self.episodes > MOST_ROLLOUTS:
+            raise ValueError(
+                f"grid * episodes must be at most {MOST_ROLLOUTS}, for all are rolled out at once; "
+                f"got {self.grid * self.episodes}"
+            )
+        return self
 
 
 class CheckpointConfig(Settings):

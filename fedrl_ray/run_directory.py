@@ -70,11 +70,25 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: line {number} does not read as JSON") from None
     if not isinstance(row, dict) or not {"round", "steps"} <= row.keys():
         raise UserError(f"{path}: line {number} is not a row of a log (round and steps missing)")
+    for key in ("round", "steps"):
+        if type(row[key]) is not int or not 0 <= row[key] < 2**53:
+            raise UserError(f"{path}: line {number}: {key} is no count: {str(row[key])[:60]!r}")
     return row
+
+
+def require_inside(directory: Path) -> None:
+    """Raises UserError where a link in a run directory leaves it: what is read or written there
+    would be somebody else's."""
+    root = os.path.realpath(directory)
+    for folder, folders, files in os.walk(directory):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            inside = Path(os.path.realpath(path)).is_relative_to(root)
+            if path.is_symlink() and not inside:
+                raise UserError(f"{path}: a link that leaves the run directory")
 
 
 def plain(value: Any) -> Any:
@@ -126,6 +140,7 @@ def read_experiment(path: Path) -> Experiment:
     """The experiment of a run directory. Raises UserError."""
     if not (path / CONFIG).is_file():
         raise UserError(f"{path}: not a run directory, {CONFIG} is missing")
+    require_inside(path)
     return experiments.load(path / CONFIG)
 
 
@@ -143,7 +158,7 @@ def read_summary(path: Path) -> dict[str, Any] | None:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path / SUMMARY}: does not read: {error}") from None
     if not isinstance(summary, dict) or not {"status", "digest"} <= summary.keys():
         raise UserError(f"{path / SUMMARY}: not a summary (status and digest missing)")

@@ -66,7 +66,7 @@ def test_a_trial_cannot_name_a_folder_outside_its_sweep(tmp_path):
     rows = json.loads((path / "trials.json").read_text())
     rows["trials"][0]["name"] = "../../elsewhere"
     (path / "trials.json").write_text(json.dumps(rows))
-    with pytest.raises(UserError, match="names no trial"):
+    with pytest.raises(UserError, match="is no trial of a sweep"):
         read([path])
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from algorithms.types import Array
 
+from ..config_errors import first_line
 from ..errors import UserError
 from ..run_directory import CONFIG, read_rows
 from .series import averaged, bins_of, last_tenth
 
 Row = dict[str, Any]
+Number = float | None
 
 FIGURES = ("average", "worst", "nominal")
 """What an evaluation gives as a number."""
@@ -68,10 +72,35 @@ class TrainingLog:
     phases: Mapping[str, float] = field(default_factory=dict)
 
 
+class _Evaluation(TypedDict):
+    where: str
+    average: Number
+    worst: Number
+    nominal: NotRequired[Number]
+    returns: list[Number]
+    episode_returns: list[list[Number]]
+    dynamics: dict[str, list[float]]
+
+
+class _Round(TypedDict):
+    agents: dict[str, list[Number]]
+    drift: Number
+    seconds: float
+    learning: float
+    bytes: float
+    failures: list[str]
+    absent: NotRequired[list[int] | None]
+    phases: NotRequired[dict[str, float] | None]
+
+
+_Lineage = TypedDict("_Lineage", {"from": str, "before": dict[str, Any], "point": dict[str, Any]})
+_EVALUATION, _ROUND = TypeAdapter(_Evaluation), TypeAdapter(_Round)
+_LINEAGE = TypeAdapter(_Lineage)
+
+
 def evaluation_log(path: Path) -> EvaluationLog:
     """Read evaluations.jsonl. Raises UserError."""
-    keys = ("where", "average", "worst", "returns", "episode_returns", "dynamics")
-    rows = _rows(path, keys)
+    rows = _rows(path, _EVALUATION)
     return EvaluationLog(
         steps=np.array([row["steps"] for row in rows]),
         figures={name: _column(path, rows, name) for name in FIGURES},
@@ -83,7 +112,8 @@ def evaluation_log(path: Path) -> EvaluationLog:
 
 def training_log(path: Path, federation: Mapping[str, Any]) -> TrainingLog:
     """Read metrics.jsonl. Raises UserError."""
-    rows = _rows(path, ("agents", "drift", "seconds", "learning", "bytes", "failures"))
+    rows = _rows(path, _ROUND)
+    _require_agents(path, rows, federation["num_agents"])
     total = federation["steps"] // federation["sync_interval"]
     bins = bins_of(np.array([row["round"] for row in rows], dtype=np.int64), total)
     names = dict.fromkeys(name for row in rows for name in row["agents"])
@@ -125,14 +155,25 @@ def _phases(path: Path, rows: Sequence[Row]) -> dict[str, float]:
     return total
 
 
-def _rows(path: Path, keys: Sequence[str]) -> list[Row]:
-    """The rows of a log that must have these keys. Raises UserError."""
+def lineage_log(path: Path) -> list[Row]:
+    """Read lineage.jsonl. Raises UserError."""
+    return _rows(path, _LINEAGE)
+
+
+def _rows(path: Path, schema: TypeAdapter[Any]) -> list[Row]:
+    """The rows of a log, each of these keys and types. Raises UserError."""
     rows = read_rows(path)
     for number, row in enumerate(rows, start=1):
-        for key in keys:
-            if key not in row:
-                raise UserError(f"{path}: line {number} has no {key!r}")
+        try:
+            schema.validate_python(row, strict=True)
+        except ValidationError as error:
+            raise UserError(f"{path}: line {number}: {first_line(error)}") from None
     return rows
+
+
+def _require_agents(path: Path, rows: Sequence[Row], num_agents: int) -> None:
+    if any(len(values) != num_agents for row in rows for values in row["agents"].values()):
+        raise UserError(f"{path} is not of {num_agents} agents, as {CONFIG} says")
 
 
 def _column(path: Path, rows: Sequence[Row], name: str) -> Array:

@@ -32,6 +32,8 @@ def _drawn(run: RunData, k: int) -> dict[str, Array]:
     section: Mapping[str, Any] = run.config["environment"]
     if section["name"] == _USERS_OWN:
         return _listed(section.get("perturb"))
+    if not run.training.agents:  # nothing says that there are as many agents
+        return {}
     keys = {key: value for key, value in section.items() if key != "name"}
     try:
         cls = plugins.load("environments", section["name"])

@@ -16,7 +16,7 @@ from ..config_files import read_yaml
 from ..errors import UserError
 from ..run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from .keys import Flat, flatten
-from .logs import EvaluationLog, TrainingLog, evaluation_log, training_log
+from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
 
 LINEAGE = "lineage.jsonl"
 
@@ -102,6 +102,7 @@ def read_run(
 
 
 def _read(path: Path) -> RunData:
+    run_directory.require_inside(path)
     config = _config(path / CONFIG)
     summary = run_directory.read_summary(path)
     return RunData(
@@ -115,7 +116,7 @@ def _read(path: Path) -> RunData:
         training=training_log(path / METRICS, config["federation"]),
         summary=summary or {},
         profile=_profile(path),
-        lineage=run_directory.read_rows(path / LINEAGE),
+        lineage=lineage_log(path / LINEAGE),
     )
 
 
@@ -123,8 +124,10 @@ def _config(path: Path) -> dict[str, Any]:
     config = read_yaml(path)
     flat = flatten(config)
     for key, kind in _REQUIRED.items():
-        value = flat.get(key)
-        if not isinstance(value, kind) or isinstance(value, bool):
+        value: Any = flat.get(key)
+        counts = key.startswith("federation.")
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (counts and not 0 < value < 2**53):
             raise UserError(f"{path}: not the experiment of a run: {key} is {value!r}")
     return config
 

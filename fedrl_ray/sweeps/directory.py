@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
@@ -66,11 +66,28 @@ def read_trials(directory: Path) -> list[Trial]:
     path = directory / TRIALS
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["trials"]
-        return [Trial(**row) for row in rows]
+        return [_trial(row) for row in rows]
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise UserError(f"{path}: does not read: {error}") from None
+
+
+def _trial(row: Any) -> Trial:
+    """A name is one folder inside the sweep, never a way out of it. Raises ValueError."""
+    trial = Trial(**row)
+    fine = (
+        isinstance(trial.name, str)
+        and trial.name not in ("", ".", "..")
+        and Path(trial.name).name == trial.name
+        and isinstance(trial.point, dict)
+        and type(trial.seed) is int
+        and trial.status in get_args(Status)
+        and isinstance(trial.reason, str | None)
+    )
+    if not fine:
+        raise ValueError(f"{trial.name!r} is no trial of a sweep")
+    return trial
 
 
 def is_sweep(directory: Path) -> bool:
@@ -116,7 +133,11 @@ def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConf
 
 def require_own(directory: Path) -> None:
     """Tune's state is pickled, so reading it runs what its writer wrote. Raises UserError unless
-    it belongs to this user and nobody else can write or replace it."""
+    it belongs to this user and nobody else can write or replace it, and where a link would have
+    the sweep write elsewhere."""
+    for path in (*directory.iterdir(), *(directory / "trials").glob("*")):
+        if path.is_symlink():
+            raise UserError(f"--resume: {path} is a link; what a sweep writes must lie in it")
     inside = list((directory / TUNE).rglob("*")) if (directory / TUNE).is_dir() else []
     for path in (directory, *[directory / TUNE] * bool(inside), *inside):
         found = path.lstat()
@@ -150,7 +171,7 @@ def locked(directory: Path) -> Iterator[None]:
 def read_failure(run: Path) -> dict[str, Any] | None:
     """Why a trial failed; None where it has not."""
     try:
-        failure: dict[str, Any] = json.loads((run / FAILURE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        failure = json.loads((run / FAILURE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
-    return failure
+    return failure if isinstance(failure, dict) else None
