@@ -118,7 +118,7 @@ def heavy(tmp_path: Path, **sections: object) -> Path:
     mass = {"target": "mass", "verify": False}
     data = {
         "name": "heavy",
-        "federation": {"num_agents": 4, "steps": 200, "sync_interval": 20, "agents_per_actor": 2},
+        "federation": {"num_agents": 4, "steps": 200, "sync_interval": 20, "agents_per_actor": 4},
         "learner": {"name": "fedrdqn", "hidden_sizes": [8], "learning_starts": 10,
                     "batch_size": 8, "replay_capacity": 64},
         "environment": {"name": "gymnasium", "factory": "user_envs:HeavySpring",
@@ -158,8 +158,9 @@ def test_the_traceback_of_a_failing_agent_is_shown_once_with_its_id(tmp_path, lo
     (lost,) = [row for row in rows if row["event"] == "host_lost"]
     assert (lost["agents"], lost["kind"], lost["round"]) == ([2], "exception", 3)
     assert lost["reason"].startswith("Traceback") and "user_envs.py" in lost["reason"]
-    started = rows[0]["hosts"]
-    assert lost["pid"] == started[1]["pid"] != started[0]["pid"]
+    (host,) = rows[0]["hosts"]
+    assert (lost["node"], lost["pid"]) == (host["node"], host["pid"])
+    assert host["node"] == ray.nodes()[0]["NodeID"] and host["pid"] != os.getpid()
     assert rows[-1]["reason"] == "agent 2 raised: ValueError: sensor 7 gives no reading"
 
 
