@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import socket
 from typing import Any
@@ -124,9 +125,11 @@ def occupancy() -> str:
     return f"free on the cluster are {', '.join(parts)}"
 
 
-def memory() -> float:
-    """Bytes of memory that the nodes offer to actors together."""
-    return float(sum(node["Resources"].get("memory", 0.0) for node in nodes()))
+def memory() -> float | None:
+    """Bytes of memory that the nodes offer to actors together; None where there is but this
+    machine, which can be asked itself."""
+    offered = _nodes_at_most()
+    return None if len(offered) == 1 else sum(b.get("memory", math.inf) for b in offered)
 
 
 def num_nodes() -> int:

@@ -115,7 +115,7 @@ def build_pool(experiment: Experiment) -> Pool:
 
     cluster.connect()
     packed, requests = plan_on_cluster(experiment)
-    check_memory(experiment, len(packed), cluster.memory() if cluster.num_nodes() > 1 else None)
+    check_memory(experiment, len(packed), cluster.memory())
     return RayPool(
         experiment.to_dict(),
         packed,

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from fedrl_ray import cluster
 from fedrl_ray.errors import UserError
-from fedrl_ray.packing import groups, plan
+from fedrl_ray.packing import groups, plan, plan_on_cluster
 from fedrl_ray.resources import ResourcesConfig, bundle, options, require_capacity, together
 
 
@@ -83,15 +84,39 @@ def test_needs_that_make_no_sense(small, resources, words):
     assert words in str(told.value)
 
 
+@pytest.mark.ray
+def test_nodes_that_an_autoscaler_may_add_count(local_ray, small):
+    """The autoscaler tells the cluster what it may add; here this test does in its place."""
+    import ray
+    from ray.core.generated import autoscaler_pb2
+
+    gcs = ray._raylet.GcsClient(address=ray.get_runtime_context().gcs_address)
+    group = autoscaler_pb2.NodeGroupConfig(
+        name="workers", resources={"CPU": 2, "robot": 1}, min_count=0, max_count=3
+    )
+    config = autoscaler_pb2.ClusterConfig(node_group_configs=[group])
+    needs = small(resources={"custom": {"robot": 1}}, federation={"num_agents": 3})
+    with pytest.raises(UserError, match="which no node of the cluster has"):
+        plan_on_cluster(needs)
+    gcs.report_cluster_config(config.SerializeToString())
+    try:
+        assert cluster.cpus() == 4 + 3 * 2
+        assert plan_on_cluster(needs)[1] == [{"CPU": 1.0, "robot": 1.0}] * 3
+        with pytest.raises(UserError, match=r"4 actors ask for robot 4 in all, .* has robot 3"):
+            plan_on_cluster(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
+    finally:
+        gcs.report_cluster_config(autoscaler_pb2.ClusterConfig().SerializeToString())
+
+
 @pytest.fixture(scope="module")
 def two_nodes() -> Iterator[dict[str, str]]:
     """The environment of a program that joins a cluster of two nodes, one of which has a robot."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
-    cluster.add_node(num_cpus=1, resources={"robot": 1})
-    yield os.environ | {"RAY_ADDRESS": cluster.address, "FEDRL_ALLOW_OPEN_CLUSTER": "1"}
-    cluster.shutdown()
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    nodes.add_node(num_cpus=1, resources={"robot": 1})
+    yield os.environ | {"RAY_ADDRESS": nodes.address, "FEDRL_ALLOW_OPEN_CLUSTER": "1"}
+    nodes.shutdown()
 
 
 def run(environment: dict[str, str], *arguments: Any) -> subprocess.CompletedProcess[str]:
