@@ -13,12 +13,14 @@ from . import plugins
 from .config import CheckpointConfig, EvaluationConfig, FederationConfig
 from .config_errors import models_inside
 from .errors import UserError
+from .resources import ResourcesConfig
 from .sweeps.config import SweepConfig
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "federation": FederationConfig,
     "evaluation": EvaluationConfig,
     "checkpoint": CheckpointConfig,
+    "resources": ResourcesConfig,
     "sweep": SweepConfig,
 }
 

@@ -23,7 +23,7 @@ _RESERVED = ("CPU", "GPU", "memory", "object_store_memory")
 
 
 class AgentResources(Settings):
-    """What an actor asks for to host a local agent; null: as for all agents."""
+    """What one agent needs; null: what `resources` says for all."""
 
     cpu: Annotated[float, Field(ge=0)] | None = None
     """CPUs of the actor, which works in one thread; null: one, or an even share of the cluster's
