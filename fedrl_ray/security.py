@@ -120,21 +120,22 @@ def check_cluster(address: str) -> None:
     """What must hold before Ray joins the cluster at HOST:PORT, or `auto`: it asks for a token, and
     for the one that is here. Raises UserError.
 
-    Inside a job nothing is asked: Ray gives it the cluster's own mode and token.
+    Inside a job nothing is asked: Ray gives it the cluster's own mode.
     """
     import ray
 
     require_ray(ray.__version__)
     if is_loopback(address.rpartition(":")[0]) or allows_open():
         return
-    off = os.environ.get(MODE, "token").lower() != "token"
+    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+    off = os.environ.get(MODE, "disabled" if in_job else "token").lower() != "token"
     if off or not has_token():
         raise UserError(
             f"RAY_ADDRESS {address}: other machines can reach this cluster, and "
             f"{f'{MODE} switches the token off' if off else 'there is no token'} here: "
             f"{HOW_TO_SET} {OPT_OUT}"
         )
-    lets_in = "ours" if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else _probe(address)
+    lets_in = "ours" if in_job else _probe(address)
     if lets_in == "open":
         raise UserError(f"RAY_ADDRESS {address}: {OPEN_CLUSTER}")
     if lets_in == "closed":

@@ -79,8 +79,13 @@ def head(
 
 
 def add_node(to: Head, cpus: int) -> subprocess.Popen[bytes]:
-    """Another node of the same cluster, on this machine."""
-    return _start(to, cpus, f"--address={to.gcs}")
+    """Another node of the same cluster, on this machine; it has joined."""
+    process = _start(to, cpus, f"--address={to.gcs}")
+    log = to.folder / f"node-{len(to.processes) - 1}.log"
+    while "will now block" not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    return process
 
 
 def end(process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:

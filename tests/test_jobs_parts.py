@@ -238,6 +238,9 @@ def test_a_cluster_that_lacks_a_package_is_told_in_one_line(monkeypatch, capsys)
     monkeypatch.setenv(versions.SUBMITTED_FROM, json.dumps(origin))
     versions.on_arrival()
     assert f"torch {versions.here()['torch']} here, 0.1 there" in capsys.readouterr().err
+    versions.require_ray("2.60.0")
+    with pytest.raises(UserError, match=r"the cluster's Ray must be .*it is 2\.99\.0"):
+        versions.require_ray("2.99.0")
     origin["requirements"] += ["no-such-package>=1", "numpy>=1000"]
     monkeypatch.setenv(versions.SUBMITTED_FROM, json.dumps(origin))
     with pytest.raises(RunError, match=r"lacks no-such-package, numpy>=1000 \(it has "):

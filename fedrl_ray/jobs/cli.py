@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import UserError
+
 if TYPE_CHECKING:
     from .records import Job
 
@@ -51,6 +53,8 @@ def submit(
     """Train or sweep on a Ray cluster, as a job of it; submitted again, it goes on."""
     from . import server, show, submission
 
+    if as_json and follow:
+        raise UserError("--json and --follow: choose one; `logs JOB --follow` follows later")
     wanted = submission.Submission(
         config=config,
         overrides=overrides or [],

@@ -69,7 +69,7 @@ def reaching(client: Any) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, RuntimeError, RayError) as error:  # requests' exceptions are OSErrors
+    except (OSError, RuntimeError, ValueError, RayError) as error:  # OSErrors: requests' own
         text = " ".join(str(error).split())[:300]
         raise RunError(f"{client.get_address()}: {text}") from None
 

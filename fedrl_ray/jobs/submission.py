@@ -43,6 +43,7 @@ def submit(client: Any, experiment: Experiment, wanted: Submission) -> Job:
     output = output_of(experiment, wanted)
     command = "sweep" if wanted.sweep else "train"
     job_id = _id(name) if wanted.job_id is None else _checked(wanted.job_id)
+    versions.require_ray(client.server_ray)
     _require_free(client, output, job_id)
     with tempfile.TemporaryDirectory(prefix="fedrl-ray-") as folder:
         directory = Path(folder, "job")

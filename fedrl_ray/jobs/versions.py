@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ..errors import RunError
+from ..errors import RunError, UserError
 
 PACKAGES = ("ray", "torch", "numpy", "gymnasium", "fedrl-ray")
 SUBMITTED_FROM = "FEDRL_SUBMITTED_FROM"
@@ -26,6 +26,13 @@ def here() -> dict[str, str]:
 def submitted_from() -> str:
     """What a job is told about its origin."""
     return json.dumps({"versions": here(), "requirements": _requirements()})
+
+
+def require_ray(found: str) -> None:
+    """Raises UserError where the cluster's Ray is out of the range that this package runs on."""
+    needed = next(r for r in map(Requirement, _requirements()) if r.name == "ray")
+    if not needed.specifier.contains(found, prereleases=True):
+        raise UserError(f"the cluster's Ray must be {needed.specifier}, it is {found}")
 
 
 def on_arrival() -> None:

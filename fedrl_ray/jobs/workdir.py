@@ -74,7 +74,7 @@ def _modules(experiment: Experiment) -> list[Path]:
     finder = ModuleFinder(path=[str(root)], excludes=list(PACKAGES))
     with contextlib.suppress(ImportError):  # a folder without __init__.py: it is taken whole
         finder.import_hook(name)
-    found = (name for name, module in finder.modules.items() if module.__file__)
+    found = (name for name, m in finder.modules.items() if getattr(m, "__file__", None))
     tops = {name.partition(".")[0] for name in found} | {top}
     return sorted(_place(root, top) for top in tops)
 
