@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,13 @@ VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where the address is looked for, as Ray's own commands do."""
 CONNECT, ANSWER = 5.0, 60.0
 """Seconds to wait for a connection, and for an answer (of a first question: as for one)."""
+STARTING = 60.0
+"""Seconds in which a head that answers may not take jobs yet."""
+_CHATTY = (  # they tell of every upload and every connection
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 
 
 def find_address(given: str | None) -> str:
@@ -109,19 +117,30 @@ def _client(address: str) -> Any:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    class Client(JobSubmissionClient):
+    class Client(JobSubmissionClient):  # imported late, so defined late
         """Ray's client, which never gives up waiting by itself."""
 
         def _do_request(self, method: str, endpoint: str, **keys: Any) -> Any:
             return super()._do_request(method, endpoint, timeout=(CONNECT, ANSWER), **keys)
+
+        def submit_job(self, **keys: Any) -> str:
+            """As Ray's, but patient with a head that has just been started."""
+            end = time.monotonic() + STARTING
+            while True:
+                try:
+                    return str(super().submit_job(**keys))
+                except RuntimeError as error:
+                    if "No available agent" not in str(error) or time.monotonic() > end:
+                        raise
+                    time.sleep(1.0)
 
         @property
         def server_ray(self) -> str:
             """The version of Ray on the cluster."""
             return str(self._server_ray_version)
 
-    for module in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and every connection
-        logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.ERROR)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _only(address):
         try:
             return Client(address, verify=os.environ.get("REQUESTS_CA_BUNDLE", True))
