@@ -63,27 +63,19 @@ def connect(given: str | None) -> Any:
     import ray
 
     security.require_ray(ray.__version__)
-    host = urlsplit(address).hostname or ""
-    near = security.is_loopback(host)
-    if not near and not security.has_token() and not security.allows_open():
-        raise UserError(
-            f"{address}: other machines can reach this cluster, and there is no token here: "
-            f"{security.HOW_TO_SET} {security.OPT_OUT}"
-        )
-    _authorise(address)
-    if not near and address.startswith("http:") and security.has_token():
-        notes.print(
-            f"note: {address} gets the token in clear; better https, or a tunnel: "
-            f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265",
-            soft_wrap=True,
-        )
+    _authorise(address, urlsplit(address).hostname or "")
     client = _client(address)
     security.require_ray(client.server_ray, where=f"at {address}")
     return client
 
 
-def _authorise(address: str) -> None:
+def _authorise(address: str, host: str) -> None:
     """Ask without a token first: it is sent only where it is wanted. Raises UserError."""
+    if not (security.is_loopback(host) or security.has_token() or security.allows_open()):
+        raise UserError(
+            f"{address}: other machines can reach this cluster, and there is no token here: "
+            f"{security.HOW_TO_SET} {security.OPT_OUT}"
+        )
     status = _status_without_token(address)
     if status == 200:
         if not security.allows_open():
@@ -91,12 +83,21 @@ def _authorise(address: str) -> None:
         return
     if status != 401:
         raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
+    _send_token(address, host)
+
+
+def _send_token(address: str, host: str) -> None:
     try:
         security.use_token()
     except UserError as error:
         raise UserError(f"{address}: {error}") from None
-    remark = security.protect_token_file()
-    if remark:
+    remarks = [security.protect_token_file()]
+    if not security.is_loopback(host) and address.startswith("http:"):
+        remarks.append(
+            f"{address} gets the token in clear; better https, or a tunnel: "
+            f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265"
+        )
+    for remark in filter(None, remarks):
         notes.print(f"note: {remark}", soft_wrap=True)
 
 
@@ -118,7 +119,7 @@ def _client(address: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):  # imported late, so defined late
-        """Ray's client, which never gives up waiting by itself."""
+        """Ray's client with limits on waiting: its own has none."""
 
         def _do_request(self, method: str, endpoint: str, **keys: Any) -> Any:
             return super()._do_request(method, endpoint, timeout=(CONNECT, ANSWER), **keys)
