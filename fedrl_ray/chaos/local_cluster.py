@@ -45,7 +45,7 @@ class Node:
 
     def pids(self) -> list[int]:
         """Its processes that run, zombies left out."""
-        return [pid for pid in psutil.pids() if _session(pid) == self.process.pid]
+        return _in_sessions({self.process.pid})
 
     def is_up(self) -> bool:
         """Whether it has joined its cluster."""
@@ -119,6 +119,13 @@ class LocalCluster:
                 more = [self._start(join) for _ in range(missing)]
                 self._require_up(more, last=attempt == ATTEMPTS)
 
+    def add(self, *options: str, wrapper: Sequence[str] = ()) -> Node:
+        """One more node, with more options of `ray start`, or started through another command.
+        Raises RunError."""
+        node = self._start([f"--address={self.address}", *options], wrapper)
+        self._require_up([node], last=True)
+        return node
+
     def kill(self, node: Node) -> None:
         """End a node for good."""
         self.nodes.remove(node)
@@ -142,19 +149,19 @@ class LocalCluster:
     def processes(self, title: str) -> list[int]:
         """Processes whose title, as Ray sets it, begins so: `ray::AgentHost`."""
         found = []
-        for node in self.nodes:
-            for pid in node.pids():
-                with contextlib.suppress(psutil.Error):
-                    if " ".join(psutil.Process(pid).cmdline()).startswith(title):
-                        found.append(pid)
+        for pid in _in_sessions({node.process.pid for node in self.nodes}):
+            with contextlib.suppress(psutil.Error):
+                if " ".join(psutil.Process(pid).cmdline()).startswith(title):
+                    found.append(pid)
         return found
 
-    def _start(self, options: Sequence[str]) -> Node:
+    def _start(self, options: Sequence[str], wrapper: Sequence[str] = ()) -> Node:
         number, self._started = self._started, self._started + 1
         taken = {node.address for node in self.nodes}
         address = next(a for a in (f"127.0.0.{i}" for i in range(2, 255)) if a not in taken)
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *self._offer]
+        command = [*wrapper, sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
         command += [
+            *self._offer,
             *options,
             f"--node-ip-address={address}",
             f"--temp-dir={self._folder / str(number)}",  # its own: nodes start at the same time
@@ -215,11 +222,20 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | {MODE: "token", TOKEN_PATH: str(token)}
 
 
+def _in_sessions(sessions: set[int]) -> list[int]:
+    """Processes of these sessions, zombies left out."""
+    return [p for p in psutil.pids() if _session(p) in sessions and not _is_zombie(p)]
+
+
 def _session(pid: int) -> int | None:
-    """The session a process is in; None for one that is gone, or a zombie."""
     try:
-        if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return None
         return os.getsid(pid)
-    except (psutil.Error, ProcessLookupError):
+    except ProcessLookupError:
         return None
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:  # gone
+        return True

@@ -36,6 +36,12 @@ class Program:
             )
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """Its exit status; None while it runs."""
         assert self._process is not None
