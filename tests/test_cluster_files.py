@@ -106,7 +106,7 @@ def parse(group: Any, words: list[str]) -> dict[str, Any]:
 
 
 WRITTEN = re.compile(
-    r"(?:^\s*|[`$;&] *|fedrl-ray:\w+ |sbatch .*)(?:fedrl-ray|cluster/slurm\.sh) (.*)"
+    r"(?:^\s*|[`$;&] *|fedrl-ray:\w+ +|sbatch .*)(?:fedrl-ray|cluster/slurm\.sh) (.*)"
 )
 
 
