@@ -139,7 +139,8 @@ def test_a_sweep_that_is_stopped_and_submitted_again_keeps_its_finished_trials(t
         assert status == 0 and json.loads(out)["status"] == "STOPPED", err
         before = {t.name: t.status for t in read_trials(output)}
         assert "completed" in before.values() and set(before.values()) != {"completed"}
-        kept = {p: p.stat().st_mtime_ns for p in output.glob("trials/*/summary.json")}
+        done = [output / "trials" / name for name, s in before.items() if s == "completed"]
+        kept = {path / METRICS: (path / METRICS).stat().st_mtime_ns for path in done}
         status, out, err = fedrl(cluster, *arguments, "--id", "two", "--follow")
         assert status == 0, out + err
         assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items())
