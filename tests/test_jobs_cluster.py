@@ -23,7 +23,7 @@ from .conftest import SMALL, merged
 from .heads import Head, add_node, end, head, node_ip
 from .runs import digests, train
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 COMMAND = [sys.executable, "-m", "fedrl_ray"]
 SWEEP = {
     "federation": {"num_agents": 2, "steps": 4000, "pool": "ray", "agents_per_actor": 1},
@@ -41,7 +41,7 @@ def fedrl(cluster: Head, *arguments: object, **environment: str) -> tuple[int, s
         env=cluster.environment | {"RAY_API_SERVER_ADDRESS": cluster.url} | environment,
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=1500,
         check=False,
     )
     return result.returncode, result.stdout, result.stderr
