@@ -266,7 +266,7 @@ def test_who_does_not_belong_gets_one_line(fedrl, case):
     status, out, err = fedrl("status", **environment)
     assert (status, out) == (expected, "")
     assert words in err and err.startswith("error: ") and err.count("\n") == 1
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30  # 2 to 7 s here; nothing waits for Ray's own minutes
 
 
 def test_an_unknown_job_is_one_line(fedrl):
