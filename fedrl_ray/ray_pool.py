@@ -41,12 +41,9 @@ class AgentHost:
         self._agents: LocalAgents | None = None
 
     def call(self, method: str, *args: Any) -> tuple[bool, Any]:
-        """Call a method of the agents, which are built on the first call."""
+        """Call a method of the agents."""
         try:
-            if self._agents is None:
-                host_class, experiment, ids = self._build
-                self._agents = host_class(experiment, ids)
-            return True, getattr(self._agents, method)(*args)
+            return True, getattr(self._built(), method)(*args)
         except (RunError, UserError) as error:
             return False, (blamed(error, self._build[2]), str(error))
         except Exception as error:
@@ -54,9 +51,18 @@ class AgentHost:
             return False, (blamed(error, self._build[2]), words)
 
     def started(self) -> Place:
-        """Where it runs: answered once the process is up and everything is imported."""
+        """Where it runs: answered once the process is up and its agents are built, which no call's
+        timeout is to count."""
+        with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
+            self._built()
         node = ray.get_runtime_context().get_node_id()
         return Place(node=node, hostname=platform.node(), pid=os.getpid())
+
+    def _built(self) -> LocalAgents:
+        if self._agents is None:
+            host_class, experiment, ids = self._build
+            self._agents = host_class(experiment, ids)
+        return self._agents
 
     def close(self) -> None:
         """Close what the agents opened, before the process is ended."""

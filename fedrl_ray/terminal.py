@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import AbstractContextManager, redirect_stdout
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,12 @@ console = Console(highlight=False, markup=False)
 """Results: standard output."""
 notes = Console(stderr=True, highlight=False, markup=False)
 """Progress and remarks: standard error."""
+
+
+def results_alone_on_stdout() -> AbstractContextManager[Any]:
+    """While something runs, what others print goes to standard error: Ray tells there that a worker
+    died, and users' code may print."""
+    return redirect_stdout(sys.stderr)
 
 
 class ProgressView(Protocol):

@@ -15,7 +15,15 @@ from typing import Any
 from . import run_directory, storage
 from .config import Experiment
 from .storage import Location
-from .terminal import BarView, ProgressView, SilentView, console, notes, print_evaluation
+from .terminal import (
+    BarView,
+    ProgressView,
+    SilentView,
+    console,
+    notes,
+    print_evaluation,
+    results_alone_on_stdout,
+)
 from .working_copy import WorkingCopy
 
 REPORT = "report.html"
@@ -52,15 +60,16 @@ class _Interrupt:
 def train_run(experiment: Experiment, options: TrainOptions) -> int:
     """Train to the end or to an interruption; the exit status."""
     location = _location(experiment, options)
-    run = _open(experiment, location, options)
-    try:
-        with _interruptible() as interrupt:
-            _rounds(run, experiment, options, interrupt)
-            summary = run.finish()
-    except BaseException:
-        run.close(at_once=True)
-        raise
-    run.close()
+    with results_alone_on_stdout():
+        run = _open(experiment, location, options)
+        try:
+            with _interruptible() as interrupt:
+                _rounds(run, experiment, options, interrupt)
+                summary = run.finish()
+        except BaseException:
+            run.close(at_once=True)
+            raise
+        run.close()
     if not options.as_json:
         _write_report(location)
     return _announce(summary, location, options, interrupt)

@@ -27,6 +27,7 @@ from .runs import digests, train
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 PINNED = {"agents": {2: {"custom": {"robot": 1}}}}
+ROBOT = {"name": "gymnasium", "factory": "broken_robot:make", "max_episode_steps": 200}
 FEDERATION = {"num_agents": 3, "steps": 2000, "pool": "ray", "agents_per_actor": 2}
 
 
@@ -46,7 +47,8 @@ class Job:
     def __init__(self, cluster: LocalCluster, folder: Path, changes: dict[str, Any]) -> None:
         base = {"federation": FEDERATION, "evaluation": {"where": "none"}}
         self.cluster, self.config = cluster, folder / "small.yaml"
-        self.config.write_text(yaml.safe_dump(merged(merged(SMALL, base), changes)))
+        known = {key: value for key, value in SMALL.items() if "name" not in changes.get(key, {})}
+        self.config.write_text(yaml.safe_dump(merged(merged(known, base), changes)))
         self.output, self.seen = folder / "run", Observer(folder / "run")
         arguments = [str(self.config), "--output", str(self.output), "--restartable", "--json"]
         environment = cluster.environment | {"PYTHONPATH": str(folder)}
@@ -69,6 +71,9 @@ class Job:
         found = census.take(self.cluster.environment)
         found["processes"] = len(self.cluster.processes("ray::AgentHost"))
         return {what: count for what, count in found.items() if count}
+
+    def digests(self) -> tuple[str, str]:
+        return digests(json.loads((self.output / "summary.json").read_text()))
 
     def undisturbed(self) -> tuple[str, str]:
         experiment = experiments.load(self.config, ["federation.pool=in_process"])
@@ -129,7 +134,7 @@ def test_a_node_that_dies_while_a_checkpoint_is_written_changes_no_bit(job, clus
     cluster.kill(cluster.nodes[-1])
     status, words = run.end()
     assert status == 0, words
-    assert digests(json.loads(words[-1])) == run.undisturbed()
+    assert run.digests() == run.undisturbed()
 
 
 def test_an_agent_and_the_driver_that_die_together_change_no_bit(job, cluster):
@@ -139,7 +144,7 @@ def test_an_agent_and_the_driver_that_die_together_change_no_bit(job, cluster):
         os.kill(pid, signal.SIGKILL)
     status, words = run.end()
     assert status == 0 and run.seen.events["driver_died"] == 1, words
-    assert digests(json.loads(words[-1])) == run.undisturbed()
+    assert run.digests() == run.undisturbed()
     assert run.left() == {}
 
 
@@ -155,8 +160,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_nothing_on_the_cluster(job):
 
 def test_an_exception_in_user_code_ends_the_run_once_and_leaves_nothing(job, tmp_path):
     (tmp_path / "broken_robot.py").write_text(BROKEN)
-    environment = {"name": "gymnasium", "factory": "broken_robot:make", "perturb": {}}
-    run = job(environment=environment)
+    run = job(environment=ROBOT)
     status, words = run.end()
     assert status == 1
     assert sum("ValueError: sensor 7 gives no reading" in line for line in words) == 1

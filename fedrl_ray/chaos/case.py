@@ -53,8 +53,16 @@ class Case:
         self._broken: list[str] = []
 
     def run(self) -> Result:
-        """Train, disturb, let it end, look. Raises RunError where the fault cannot be tried."""
+        """Train, disturb, let it end, look."""
         self.fault.prepare(self.scene)
+        try:
+            self._disturbed_run()
+            return self._result()
+        finally:
+            self.scene.program.kill()
+            self.fault.clean(self.scene)
+
+    def _disturbed_run(self) -> None:
         try:
             self.scene.program.start()
             self._await_round(round_to_disturb(self.scene.experiment))
@@ -63,10 +71,9 @@ class Case:
             self._broken += self.fault.repair(self.scene)
             self.scene.observer.mark(since)
             self._await_end()
-            return self._result()
-        finally:
+        except RunError as error:  # the other cases can still be tried
+            self._broken.append(str(error))
             self.scene.program.kill()
-            self.fault.clean(self.scene)
 
     def _await_round(self, wanted: int) -> None:
         observer = self.scene.observer
@@ -131,7 +138,11 @@ class Case:
             self._broken.append(f"{missing} rounds of agents are missing")
 
     def _left(self) -> int:
-        found = census.take(self.scene.program.environment)
+        try:
+            found = census.take(self.scene.program.environment)
+        except RunError as error:
+            self._broken.append(str(error))
+            found = {}
         titles = (census.AGENTS, census.DRIVER)
         found["processes"] = sum(len(self.scene.cluster.processes(title)) for title in titles)
         left = {what: count for what, count in found.items() if count}

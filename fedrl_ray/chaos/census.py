@@ -27,16 +27,23 @@ def take(environment: dict[str, str]) -> dict[str, int]:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RunError(f"the local cluster does not answer: {done.stderr.strip()[-300:]}")
-    left: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    left: dict[str, int] | None = json.loads(done.stdout.splitlines()[-1])
+    if left is None:
+        raise RunError(f"a node of the local cluster has not answered for {PATIENCE_SECONDS:g} s")
     return left
 
 
-def _count(state: Any) -> dict[str, int]:
+def _count(state: Any) -> dict[str, int] | None:
+    """None while a node that has died still passes for alive."""
+    from grpc import RpcError
     from ray._private import internal_api
 
     stats_of: Any = internal_api.node_stats
     nodes = [node for node in state.node_table() if node["Alive"]]
-    stats = [stats_of(n["NodeManagerAddress"], n["NodeManagerPort"], False) for n in nodes]
+    try:
+        stats = [stats_of(n["NodeManagerAddress"], n["NodeManagerPort"], False) for n in nodes]
+    except RpcError:
+        return None
     groups = state.placement_group_table().values()
     return {
         "actors": sum(actor["State"] != "DEAD" for actor in state.actor_table(None).values()),
@@ -51,7 +58,9 @@ def _main(patience: float) -> None:
     connect: Any = internal_api.get_state_from_address
     state = connect(os.environ["RAY_ADDRESS"])
     deadline = time.monotonic() + patience
-    while any((left := _count(state)).values()) and time.monotonic() < deadline:
+    while (left := _count(state)) is None or any(left.values()):
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.2)
     print(json.dumps(left))
 

@@ -50,7 +50,7 @@ class Chaos:
 
     def results(self) -> Generator[Result, None, None]:
         """The results, as they come; the cluster and its processes are gone afterwards. Raises
-        RunError where a case cannot be tried."""
+        RunError where the cluster, or the undisturbed run, fails."""
         with ExitStack() as stack:
             self._folder = stack.enter_context(_folder(self._options.output))
             first = self._program("undisturbed", ["federation.pool=in_process"], dict(os.environ))

@@ -56,13 +56,6 @@ class Node:
         lines = self.log.read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
-    def ends_within(self, seconds: float) -> bool:
-        """Wait for its last process to end by itself."""
-        deadline = time.monotonic() + seconds
-        while (alive := self.pids()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return not alive
-
     def kill(self) -> None:
         """End every process at once, as a power cut would."""
         while alive := self.pids():

@@ -19,7 +19,7 @@ from .. import cluster, run_directory, storage
 from ..config import Experiment
 from ..errors import RunError, UserError
 from ..shared_storage import require_shared
-from ..terminal import console, notes
+from ..terminal import console, notes, results_alone_on_stdout
 from . import directory
 from .config import Fifo, Pbt, SweepConfig
 from .directory import Ledger, Trial
@@ -46,7 +46,8 @@ class SweepOptions:
 def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
     """Run, report, say how it went; the exit status, 1 where a trial failed."""
     options = _settle(experiment, options)
-    folder, trials = run_sweep(experiment, options)
+    with results_alone_on_stdout():
+        folder, trials = run_sweep(experiment, options)
     left = [t for t in trials if t.status in ("pending", "running")]
     failed = [t for t in trials if t.status == "failed"]
     if options.as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -59,7 +60,12 @@ class DiskFull(Fault):
 
     def clean(self, scene: Scene) -> None:
         if self._mounted:
-            subprocess.run(["umount", "-l", str(scene.output)], capture_output=True, check=False)
+            kept = scene.output.with_name(f".{scene.output.name}.kept")
+            with contextlib.suppress(OSError):  # a run that failed may still be writing
+                shutil.copytree(scene.output, kept, ignore=shutil.ignore_patterns(FILLER))
+            subprocess.run(["umount", "-l", str(scene.output)], capture_output=True, check=True)
+            scene.output.rmdir()
+            kept.rename(scene.output)
 
 
 def _fill(path: Path) -> None:
