@@ -69,11 +69,10 @@ class Problem(NamedTuple):
         adam, seen = StackedAdam([net]), []
         x_NBI = self.x[rows].requires_grad_()
         for step in range(2):
-            net.zero_grad()
             out_NBO = net(x_NBI)
             loss_N = (out_NBO - self.y[rows]).square().mean((1, 2))
             (grad_x,) = torch.autograd.grad(loss_N.sum(), x_NBI, retain_graph=True)
-            loss_N.sum().backward(inputs=net.leaves)
+            loss_N.sum().backward()
             net.clip_grad_norm(0.05)
             grads = [g.clone() for g in net.views(net.flat.grad).values()]
             adam.step(learning_rates=[1e-3], steps_done=step)
@@ -146,7 +145,6 @@ def test_padding_stays_zero() -> None:
     net.load(problem.params)
     adam = StackedAdam([net])
     for step in range(3):
-        net.zero_grad()
         (net(problem.x) - problem.y).square().sum().backward()
         adam.step(learning_rates=[1e-2], steps_done=step)
     rest = net.flat.detach().clone()
