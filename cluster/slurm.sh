@@ -61,7 +61,8 @@ start_node() {
   local node=$1
   shift
   srun --nodes=1 --ntasks=1 --nodelist="$node" --no-kill ray start "$@" --block \
-    --num-cpus="$SLURM_CPUS_PER_TASK" --temp-dir="/tmp/fedrl-$SLURM_JOB_ID" \
+    --num-cpus="$SLURM_CPUS_PER_TASK" --min-worker-port=0 --max-worker-port=0 \
+    --dashboard-agent-listen-port=0 --temp-dir="/tmp/fedrl-$SLURM_JOB_ID-$node" \
     >"fedrl-ray-$SLURM_JOB_ID-$node.log" 2>&1 &
   steps+=($!)
 }

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .chaos import cli as chaos
 from .errors import RunError, UserError, printable
 from .jobs import cli as jobs
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 
 app.add_typer(jobs.app)
+app.add_typer(chaos.app)
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")

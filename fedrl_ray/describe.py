@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from . import plugins
+from .chaos import fault as faults
 from .config import CheckpointConfig, EvaluationConfig, FederationConfig
 from .config_errors import models_inside
 from .errors import UserError
@@ -39,6 +40,8 @@ def catalogue() -> str:
         lines.append(f"{kind}:")
         for name in plugins.names(kind):
             lines.append(f"  {name:<28}{_first_line(plugins.load(kind, name))}")
+    lines.append("faults:")
+    lines += [f"  {name:<28}{_first_line(faults.load(name))}" for name in faults.names()]
     lines.append("presets:")
     lines += [f"  {name:<28}{path}" for name, path in presets().items()]
     return "\n".join([*lines, "", "describe NAME shows the keys; sections: " + ", ".join(SECTIONS)])

@@ -141,6 +141,9 @@ class Driver:
     def restore_newest(self, *, any_profile: bool = False) -> None:
         """Take up the newest checkpoint whose files are as they were written; the others are
         passed over and named in the log. Raises RunError where there is none."""
+        self.restore(self._newest_sound(), any_profile=any_profile)
+
+    def _newest_sound(self) -> Location:
         for path in reversed(checkpoints.existing(self._require_folder())):
             try:
                 checkpoints.verify(path)
@@ -148,7 +151,7 @@ class Driver:
                 self._failures.append(f"passed over: {error}")
                 self.tell("checkpoint_refused", reason=str(error))
             else:
-                return self.restore(path, any_profile=any_profile)
+                return path
         raise RunError(f"{self._folder}: no checkpoint to go back to reads")
 
     def close(self) -> None:
@@ -267,6 +270,7 @@ class Driver:
         hosts = sorted({failure.host for failure in lost})
         self.pool.rebuild(hosts)
         if self._continues:
+            self._checkpoint = self._newest_sound()  # the lost agents' states, now and later
             self._attendance.leave(hosts)
             return
         before = self.server.round
@@ -283,9 +287,8 @@ class Driver:
             self._attendance.admit(self._join)
 
     def _join(self, host: int) -> None:
-        path = self._checkpoint
-        assert path is not None  # hosts join late only after a first checkpoint
-        manifest = checkpoints.verify(path)
+        path = self._checkpoint = self._newest_sound()
+        manifest = checkpoints.read_manifest(path)
         with self.clock.phase("recovery"):
             again = self.pool.load(str(path), manifest.agent_files, [host])
         if again:

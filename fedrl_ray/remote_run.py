@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import ActorUnschedulableError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from . import cluster, experiments, storage
@@ -18,6 +18,7 @@ from .config import Experiment
 from .errors import RunError, UserError, one_line
 from .messages import RoundReport
 from .packing import plan_on_cluster
+from .run_directory import CONFIG
 from .run_log import to_stderr
 from .shared_storage import require_shared
 from .storage import Location
@@ -99,7 +100,7 @@ class RemoteRun:
         self.packing: list[int] = []
         self.exemptions: dict[str, str] = {}
         self._actor: Any = None
-        self._launch()
+        self._insist("facts")
 
     def advance(self) -> RoundReport | None:
         """One round; after a death of the driver, the first one since the checkpoint. None where
@@ -121,16 +122,15 @@ class RemoteRun:
         if not at_once:
             with contextlib.suppress(RayError, RunError, UserError):
                 self._ask("close", timeout=30.0)  # unless it is gone already
-        ray.kill(self._actor)
+        if self._actor is not None:
+            ray.kill(self._actor)
 
     def _launch(self) -> None:
-        here = ray.get_runtime_context().get_node_id()
-        near = NodeAffinitySchedulingStrategy(here, soft=True)
         location = self.location
         where = str(location.absolute()) if isinstance(location, Path) else location
         self._actor = (
             ray.remote(DriverActor)
-            .options(num_cpus=0, scheduling_strategy=near)
+            .options(num_cpus=0, scheduling_strategy=_near())
             .remote(self.experiment.to_dict(), where, self._options)
         )
         self.done = self._ask("start", tell=True)
@@ -140,15 +140,16 @@ class RemoteRun:
         """Ask, and ask a new driver that resumes where the old one died."""
         while True:
             try:
-                if self._deaths and self._actor is None:
+                if self._actor is None:
                     self._launch()
                 return self._ask(method)
-            except RayActorError as error:
+            except (RayActorError, ActorUnschedulableError) as error:
                 self._count_death(error)
 
-    def _count_death(self, error: RayActorError) -> None:
+    def _count_death(self, error: RayError) -> None:
         """Raises RunError after `max_rewinds` deaths without a new round."""
         self._deaths += 1
+        ray.kill(self._actor)  # one that is only out of reach must not go on beside its successor
         self._told.append("the driver died; another takes up the newest checkpoint")
         if self._deaths > self.experiment.federation.max_rewinds:
             raise RunError(
@@ -156,7 +157,8 @@ class RemoteRun:
                 f"(federation.max_rewinds is {self.experiment.federation.max_rewinds}): "
                 + " ".join(str(error).split())[:200]
             ) from None
-        self._options |= {"resume": True, "fall_back": True, "driver_died": one_line(error)}
+        begun = storage.exists(storage.child(self.location, CONFIG))
+        self._options |= {"resume": begun, "fall_back": True, "driver_died": one_line(error)}
         self._actor = None
 
     def _ask(self, method: str, timeout: float | None = None, *, tell: bool = False) -> Any:
@@ -167,3 +169,12 @@ class RemoteRun:
         if kind == "fine":
             return value
         raise UserError(value) if kind == "user" else RunError(value)
+
+
+def _near() -> NodeAffinitySchedulingStrategy | str:
+    """On this program's own node while that is alive. Ray takes a soft wish for nothing where an
+    actor asks for no CPU."""
+    here = ray.get_runtime_context().get_node_id()
+    if any(node["NodeID"] == here for node in cluster.nodes()):
+        return NodeAffinitySchedulingStrategy(here, soft=False)
+    return "DEFAULT"

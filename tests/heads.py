@@ -79,8 +79,13 @@ def head(
 
 
 def add_node(to: Head, cpus: int) -> subprocess.Popen[bytes]:
-    """Another node of the same cluster, on this machine; it has joined."""
-    process = _start(to, cpus, f"--address={to.gcs}")
+    """Another node of the same cluster, on this machine; it has joined.
+
+    With a folder of its own, as on a machine of its own: nodes that share one install a job's
+    packages over those that another node's processes are using.
+    """
+    folder = to.folder / f"n{len(to.processes)}"
+    process = _start(to, cpus, f"--address={to.gcs}", f"--temp-dir={folder}")
     log = to.folder / f"node-{len(to.processes) - 1}.log"
     while "will now block" not in log.read_text():
         assert process.poll() is None, log.read_text()

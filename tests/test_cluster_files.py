@@ -105,7 +105,9 @@ def parse(group: Any, words: list[str]) -> dict[str, Any]:
     return group.commands[words[0]].make_context(words[0], list(words[1:])).params
 
 
-WRITTEN = re.compile(r"(?:^|[`$;&] *|entrypoint: |sbatch .*)(?:fedrl-ray|cluster/slurm\.sh) (.*)")
+WRITTEN = re.compile(
+    r"(?:^\s*|[`$;&] *|fedrl-ray:\w+ +|sbatch .*)(?:fedrl-ray|cluster/slurm\.sh) (.*)"
+)
 
 
 def commands(path: Path) -> list[list[str]]:

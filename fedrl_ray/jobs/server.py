@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,13 @@ VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where the address is looked for, as Ray's own commands do."""
 CONNECT, ANSWER = 5.0, 60.0
 """Seconds to wait for a connection, and for an answer (of a first question: as for one)."""
+STARTING = 60.0
+"""Seconds in which a head that answers may not take jobs yet."""
+_CHATTY = (  # they tell of every upload and every connection
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 
 
 def find_address(given: str | None) -> str:
@@ -55,27 +63,19 @@ def connect(given: str | None) -> Any:
     import ray
 
     security.require_ray(ray.__version__)
-    host = urlsplit(address).hostname or ""
-    near = security.is_loopback(host)
-    if not near and not security.has_token() and not security.allows_open():
-        raise UserError(
-            f"{address}: other machines can reach this cluster, and there is no token here: "
-            f"{security.HOW_TO_SET} {security.OPT_OUT}"
-        )
-    _authorise(address)
-    if not near and address.startswith("http:") and security.has_token():
-        notes.print(
-            f"note: {address} gets the token in clear; better https, or a tunnel: "
-            f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265",
-            soft_wrap=True,
-        )
+    _authorise(address, urlsplit(address).hostname or "")
     client = _client(address)
     security.require_ray(client.server_ray, where=f"at {address}")
     return client
 
 
-def _authorise(address: str) -> None:
+def _authorise(address: str, host: str) -> None:
     """Ask without a token first: it is sent only where it is wanted. Raises UserError."""
+    if not (security.is_loopback(host) or security.has_token() or security.allows_open()):
+        raise UserError(
+            f"{address}: other machines can reach this cluster, and there is no token here: "
+            f"{security.HOW_TO_SET} {security.OPT_OUT}"
+        )
     status = _status_without_token(address)
     if status == 200:
         if not security.allows_open():
@@ -83,12 +83,21 @@ def _authorise(address: str) -> None:
         return
     if status != 401:
         raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
+    _send_token(address, host)
+
+
+def _send_token(address: str, host: str) -> None:
     try:
         security.use_token()
     except UserError as error:
         raise UserError(f"{address}: {error}") from None
-    remark = security.protect_token_file()
-    if remark:
+    remarks = [security.protect_token_file()]
+    if not security.is_loopback(host) and address.startswith("http:"):
+        remarks.append(
+            f"{address} gets the token in clear; better https, or a tunnel: "
+            f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265"
+        )
+    for remark in filter(None, remarks):
         notes.print(f"note: {remark}", soft_wrap=True)
 
 
@@ -109,19 +118,30 @@ def _client(address: str) -> Any:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    class Client(JobSubmissionClient):
-        """Ray's client, which never gives up waiting by itself."""
+    class Client(JobSubmissionClient):  # imported late, so defined late
+        """Ray's client with limits on waiting: its own has none."""
 
         def _do_request(self, method: str, endpoint: str, **keys: Any) -> Any:
             return super()._do_request(method, endpoint, timeout=(CONNECT, ANSWER), **keys)
+
+        def submit_job(self, **keys: Any) -> str:
+            """As Ray's, but patient with a head that has just been started."""
+            end = time.monotonic() + STARTING
+            while True:
+                try:
+                    return str(super().submit_job(**keys))
+                except RuntimeError as error:
+                    if "No available agent" not in str(error) or time.monotonic() > end:
+                        raise
+                    time.sleep(1.0)
 
         @property
         def server_ray(self) -> str:
             """The version of Ray on the cluster."""
             return str(self._server_ray_version)
 
-    for module in ("dashboard_sdk", "job.sdk"):  # they tell of every upload and every connection
-        logging.getLogger(f"ray.dashboard.modules.{module}").setLevel(logging.ERROR)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _only(address):
         try:
             return Client(address, verify=os.environ.get("REQUESTS_CA_BUNDLE", True))

@@ -104,6 +104,8 @@ def _factory(path: str) -> Callable[..., Any]:
 
 
 def _import(module: str, key: str) -> Any:
+    if not all(module.split(".")) or "\0" in module:
+        raise UserError(f"{key}: a module is named as in an import, package.module, got {module!r}")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

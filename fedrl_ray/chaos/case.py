@@ -1,0 +1,169 @@
+"""One run with one fault in its middle, and what has become of the promises."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import Experiment
+from ..errors import RunError, UserError
+from ..run_directory import SUMMARY
+from . import census
+from .fault import Fault, Scene
+
+STALL_SECONDS = 180.0
+"""Without a new round for so long a run has stopped for good; starting one takes many seconds."""
+LOOK_SECONDS = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a fault did to a run under one policy.
+
+    recovered: seconds from the fault to the first round beyond those completed before it. redone:
+    rounds done twice. missing: agent steps that the averages went on without. equal: whether the
+    parameters and all agents' states have the bits of the undisturbed run. left: actors, placement
+    groups, objects and processes still there afterwards. broken: the promises that were.
+    """
+
+    fault: str
+    policy: str
+    status: str
+    recovered: float | None
+    redone: int
+    missing: int
+    equal: bool
+    left: int
+    broken: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+class Case:
+    """One fault under one policy."""
+
+    def __init__(self, name: str, fault: Fault, scene: Scene, undisturbed: dict[str, Any]) -> None:
+        self.name, self.fault, self.scene = name, fault, scene
+        self._undisturbed = undisturbed
+        self._broken: list[str] = []
+
+    def run(self) -> Result:
+        """Train, disturb, let it end, look. Raises RunError where the fault cannot be tried."""
+        self.fault.prepare(self.scene)
+        try:
+            self.scene.program.start()
+            self._await_round(round_to_disturb(self.scene.experiment))
+            self.fault.inject(self.scene)
+            since = time.monotonic()
+            self._broken += self.fault.repair(self.scene)
+            self.scene.observer.mark(since)
+            self._await_end()
+            return self._result()
+        finally:
+            self.scene.program.kill()
+            self.fault.clean(self.scene)
+
+    def _await_round(self, wanted: int) -> None:
+        observer = self.scene.observer
+        while observer.highest < wanted and self._goes_on():
+            pass
+        if observer.highest < wanted:
+            raise RunError(f"the run ended before the fault: {self._last_words()}")
+
+    def _await_end(self) -> None:
+        while self._goes_on():
+            pass
+        if self.scene.program.status is None:
+            self._broken.append(f"no new round within {STALL_SECONDS:g} s")
+            self.scene.program.kill()
+        elif self.scene.program.status:
+            self._broken.append(f"ended with {self.scene.program.status}: {self._last_words()}")
+
+    def _goes_on(self) -> bool:
+        """A look at the run a little later; False once it has ended or stands still."""
+        observer, highest = self.scene.observer, self.scene.observer.highest
+        since = time.monotonic()
+        while time.monotonic() < since + STALL_SECONDS:
+            ended = self.scene.program.status is not None
+            observer.look()
+            if ended or observer.highest > highest:
+                return not ended
+            time.sleep(LOOK_SECONDS)
+        return False
+
+    def _last_words(self) -> str:
+        return self.scene.program.output()[-500:] or "no output"
+
+    def _result(self) -> Result:
+        experiment, observer = self.scene.experiment, self.scene.observer
+        summary = _summary(self.scene.output)
+        equal = _digests(summary) == _digests(self._undisturbed)
+        missing = observer.missing(experiment.federation.num_agents)
+        continues = experiment.federation.on_failure == "continue" and self.fault.loses_agents
+        self._broken += self.fault.conclude(self.scene)
+        self._judge(summary, equal=equal, missing=missing, continues=continues)
+        return Result(
+            fault=self.name,
+            policy=experiment.federation.on_failure,
+            status=summary.get("status", "failed"),
+            recovered=None if observer.recovered is None else round(observer.recovered, 2),
+            redone=observer.redone,
+            missing=missing * experiment.federation.sync_interval,
+            equal=equal,
+            left=self._left(),
+            broken=tuple(self._broken),
+        )
+
+    def _judge(self, summary: Any, *, equal: bool, missing: int, continues: bool) -> None:
+        trace = self.fault.trace
+        if summary.get("status") != "completed":
+            self._broken.append("the run did not complete")
+        if trace is not None and not self.scene.observer.events[trace]:
+            self._broken.append(f"the fault had no effect: no {trace!r} in log.jsonl")
+        if not continues and not equal:
+            self._broken.append("other bits than the undisturbed run's")
+        if not continues and missing:
+            self._broken.append(f"{missing} rounds of agents are missing")
+
+    def _left(self) -> int:
+        found = census.take(self.scene.program.environment)
+        titles = (census.AGENTS, census.DRIVER)
+        found["processes"] = sum(len(self.scene.cluster.processes(title)) for title in titles)
+        left = {what: count for what, count in found.items() if count}
+        if left:
+            self._broken.append(f"left behind: {left}")
+        return sum(left.values())
+
+
+def round_to_disturb(experiment: Experiment) -> int:
+    """A round about the middle of the run and of two checkpoints. Raises UserError where the run is
+    too short."""
+    e, rounds = experiment.federation.sync_interval, experiment.rounds
+    every = experiment.checkpoint.every or experiment.federation.steps
+    written = [r for r in range(rounds + 1) if r * e // every > (r - 1) * e // every]
+    before = max(r for r in written if r <= rounds // 2)
+    after = min(r for r in [*written, rounds] if r > before)
+    if before == 0 or after - before < 2:
+        raise UserError(
+            "checkpoint.every must leave a checkpoint in the first half of the run and two rounds "
+            f"between checkpoints, got {experiment.checkpoint.every} with federation.steps "
+            f"{experiment.federation.steps} and federation.sync_interval {e}"
+        )
+    return before + (after - before) // 2
+
+
+def _summary(output: Path) -> dict[str, Any]:
+    try:
+        summary: dict[str, Any] = json.loads((output / SUMMARY).read_text())
+    except FileNotFoundError:
+        return {}
+    return summary
+
+
+def _digests(summary: dict[str, Any]) -> tuple[str | None, str | None]:
+    return summary.get("digest"), summary.get("state_digest")

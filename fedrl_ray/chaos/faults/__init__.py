@@ -1,0 +1,1 @@
+"""One file per fault; the name of the file is the name on the command line."""

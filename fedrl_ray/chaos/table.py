@@ -1,0 +1,42 @@
+"""The results of faults, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from .case import Result
+
+COLUMNS = (
+    "fault",
+    "policy",
+    "recovered, s",
+    "rounds redone",
+    "agent steps missing",
+    "bits",
+    "left over",
+    "as promised",
+)
+
+
+def table(results: Iterable[Result]) -> Table:
+    """A row per fault and policy."""
+    found = Table(*COLUMNS)
+    for result in results:
+        found.add_row(*cells(result))
+    return found
+
+
+def cells(result: Result) -> list[str]:
+    """A result as the words of a row."""
+    return [
+        result.fault,
+        result.policy,
+        "-" if result.recovered is None else f"{result.recovered:.1f}",
+        str(result.redone),
+        f"{result.missing:,}",
+        "equal" if result.equal else "differ",
+        str(result.left),
+        "no" if result.broken else "yes",
+    ]
