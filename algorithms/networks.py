@@ -220,7 +220,7 @@ class _Frozen(torch.autograd.Function):
         return ctx.activations[-1][..., : net.widths[-1]]  # type: ignore[no-any-return]
 
     @staticmethod
-    def backward(ctx: Any, grad_NBO: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, grad_NBO: Tensor) -> Any:
         missing = ctx.activations[-1].shape[-1] - ctx.net.widths[-1]
         grad = torch.nn.functional.pad(grad_NBO, (0, missing))
         grad = _run_back(ctx.net.layers, ctx.activations, grad, reach_x=True)

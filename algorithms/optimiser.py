@@ -72,8 +72,9 @@ class StackedAdam:
 
 
 def _pieces(buffers: Sequence[list[Tensor]]) -> _Pieces:
-    steps = [torch.zeros((), dtype=torch.float32) for _ in buffers[0]]
-    return _Pieces(*buffers, steps)
+    parameters, gradients, exp_avg, exp_avg_sq = buffers
+    steps = [torch.zeros((), dtype=torch.float32) for _ in parameters]
+    return _Pieces(parameters, gradients, exp_avg, exp_avg_sq, steps)
 
 
 def _step(pieces: _Pieces, learning_rate: float, steps_done: int) -> None:
