@@ -15,9 +15,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .offpolicy import OffPolicyLearner
+from .offpolicy import NetworkPlan, OffPolicyLearner
 from .offpolicy_config import OffPolicyConfig, has_degree_network, omega_of
-from .optimiser import StackedAdam
 from .robust import expectile_loss, next_value, robust_target, td_loss
 from .types import Spec, Transition
 
@@ -37,20 +36,37 @@ class RobustCriticLearner(OffPolicyLearner):
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 
     def build_critics(self, widths: Sequence[int], *, last_bound: float | None = None) -> None:
-        """Q of the given widths, its target, D with the same hidden layers, and their Adam."""
-        self.build_network("q", widths, number=_Q, with_target=True, last_bound=last_bound)
+        """Q of the given widths, its target, and D with the same hidden layers."""
+        plans = [NetworkPlan("q", _Q, widths, has_target=True)]
         if self.robust:
             degree_widths = [self.spec.obs_size, *widths[1:-1], 1]
-            self.build_network("degree", degree_widths, number=_DEGREE, last_bound=last_bound)
-        self.optimisers["critics"] = StackedAdam([self.networks[name] for name in self._critics])
+            plans.append(NetworkPlan("degree", _DEGREE, degree_widths))
+        self.build_stack("critics", plans, last_bound=last_bound)
 
-    def step_critics(self, batch: Transition, *, q_NB: Tensor, bootstrap_NB: Tensor) -> None:
+    def evaluate_critics(
+        self, q_input_NBI: Tensor, obs_NBS: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Q of all actions or of the one in its input, [N, B, A], and D(s), [N, B], in one pass
+        that keeps what their joint step needs."""
+        if not self.robust:
+            return self.stacks["critics"](q_input_NBI)[0], None
+        q_NBA, v_worst_NB1 = self.stacks["critics"](q_input_NBI, obs_NBS)
+        return q_NBA, v_worst_NB1[..., 0]
+
+    def step_critics(
+        self,
+        batch: Transition,
+        *,
+        q_NB: Tensor,
+        v_worst_NB: Tensor | None,
+        bootstrap_NB: Tensor,
+    ) -> None:
         """theta and psi step together, from v(s'), y and D(s) of the parameters before the step.
 
-        q_NB is Q(s, a; theta) with its graph, bootstrap_NB the target networks' value of s'.
+        q_NB is Q(s, a; theta) and v_worst_NB D(s; psi), with their graph; bootstrap_NB is the
+        target networks' value of s'.
         """
         v_next_NB = next_value(bootstrap_NB, batch.terminated)
-        v_worst_NB = self.networks["degree"](batch.obs)[..., 0] if self.robust else None
         target_NB = robust_target(
             batch.reward,
             v_next_NB,

@@ -1,12 +1,14 @@
 """Stacked networks: N networks of one shape, evaluated in one batched product.
 
-A layer is a weight [N, in, out] and a bias [N, 1, out]. All layers of a network lie in one flat
-buffer, so that the optimiser, the target update and the broadcast are each one operation.
+A `Stack` holds one or more networks for each of N agents: a layer is a weight [P * N, in, out] and
+a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
+lie in one flat buffer, so that the optimiser is one operation; a network's rows are contiguous in
+each layer.
 
-Widths are padded with zeros to a multiple of 8 and each parameter's place in the buffer to a
-multiple of 64. Batched products on CPU give the same bits per agent for any N only at such widths
-(output widths 1 and 6 differ between N = 1 and N > 1); they may depend on the alignment of their
-operands, which must then not depend on N; and an elementwise kernel treats a ragged tail
+Widths are padded with zeros to a multiple of 8, a bias's row and each parameter's place in the
+buffer to a multiple of 64. Batched products on CPU give the same bits per agent for any N only at
+such widths (output widths 1 and 6 differ between N = 1 and N > 1); they may depend on the alignment
+of their operands, which must then not depend on N; and an elementwise kernel treats a ragged tail
 differently from its body. Padded entries start at zero, get zero gradients and stay zero.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,93 +40,200 @@ def _next_multiple(size: int, of: int) -> int:
 
 
 class _Slot(NamedTuple):
-    """Where one parameter lies in the flat buffer, and its true shape inside the padded one."""
+    """Where a parameter of all rows lies in the flat buffer: `start`, floats from row to row, and
+    its shape in a row."""
 
     name: str
     start: int
-    padded: tuple[int, int]
-    true: tuple[int, int]
+    stride: int
+    shape: tuple[int, int]
+
+
+class Stack:
+    """Networks of the same depth for N agents, in one buffer: multilayer perceptrons with ReLU
+    between layers. `shapes`: input, hidden and output sizes of each network."""
+
+    def __init__(
+        self, num_agents: int, shapes: Sequence[Sequence[int]], *, trainable: bool
+    ) -> None:
+        self.num_agents = num_agents
+        self._widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
+        self._rows = num_agents * len(shapes)
+        self.slots, size = _layout(self._rows, self._widths)
+        self.flat = torch.nn.Parameter(torch.zeros(size), requires_grad=trainable)
+        self.layers = self._pairs(self.flat.data)
+        self.gradients: list[tuple[Tensor, Tensor]] = []
+        if trainable:
+            self.flat.grad = torch.zeros(size)
+            self.gradients = self._pairs(self.flat.grad)
+        self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
+
+    def __call__(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+        """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass."""
+        outputs: tuple[Tensor, ...] = _Pass.apply(self.flat, self.networks, *inputs_NBI)  # type: ignore[no-untyped-call]
+        return outputs
+
+    def view(self, flat: Tensor, slot: _Slot) -> Tensor:
+        """A parameter of all rows: [P * N, rows, columns] of a buffer of this layout."""
+        shape = (self._rows, *slot.shape)
+        return flat.as_strided(shape, (slot.stride, slot.shape[1], 1), slot.start)
+
+    def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer."""
+        views = [self.view(flat, slot) for slot in self.slots]
+        return list(zip(views[::2], views[1::2], strict=True))
 
 
 class StackedMLP:
-    """N multilayer perceptrons with ReLU between layers: [N, B, in] -> [N, B, out].
+    """One network of a stack, for its N agents."""
 
-    `widths` are input, hidden and output sizes. `trainable` gives the flat buffer a gradient.
-    """
-
-    def __init__(self, num_agents: int, widths: Sequence[int], *, trainable: bool) -> None:
-        self.num_agents, self.widths = num_agents, tuple(widths)
-        self._slots, size = _layout(num_agents, self.widths)
-        self.flat = torch.nn.Parameter(torch.zeros(size), requires_grad=trainable)
-        if trainable:
-            self.flat.grad = torch.zeros(size)
-        self._layers = [
-            (self._leaf(w, trainable), self._leaf(b, trainable))
-            for w, b in zip(self._slots[::2], self._slots[1::2], strict=True)
-        ]
-
-    @property
-    def leaves(self) -> list[Tensor]:
-        """Weights and biases as autograd sees them; their gradients lie in `flat.grad`."""
-        return [leaf for layer in self._layers for leaf in layer]
+    def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
+        self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
+        self._rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
+        self.layers = [(w[self._rows], b[self._rows]) for w, b in stack.layers]
+        self.gradients = [(w[self._rows], b[self._rows]) for w, b in stack.gradients]
+        self._own = self.parts(stack.flat.data)
 
     def __call__(self, x_NBI: Tensor) -> Tensor:
-        """[N, B, in] -> [N, B, out]."""
-        x = torch.nn.functional.pad(x_NBI, (0, pad_width(self.widths[0]) - self.widths[0]))
-        for weight, bias in self._layers[:-1]:
-            x = torch.relu(torch.baddbmm(bias, x, weight))
-        weight, bias = self._layers[-1]
-        return torch.baddbmm(bias, x, weight)[..., : self.widths[-1]]
+        """[N, B, in] -> [N, B, out]. Gradients reach x, never the parameters."""
+        if not (torch.is_grad_enabled() and x_NBI.requires_grad):
+            return _run(self.layers, self.pad(x_NBI))[-1][..., : self.widths[-1]]
+        out: Tensor = _Frozen.apply(x_NBI, self)  # type: ignore[no-untyped-call]
+        return out
+
+    def pad(self, x_NBI: Tensor) -> Tensor:
+        """The input as the first layer takes it."""
+        missing = self.layers[0][0].shape[1] - self.widths[0]
+        return torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
+
+    def own(self, x_MBO: Tensor) -> Tensor:
+        """This network's share of what the stack's last layer makes: [N, B, out]."""
+        return x_MBO[self._rows, :, : self.widths[-1]]
+
+    def parts(self, flat: Tensor) -> list[Tensor]:
+        """Where this network lies in a buffer of its stack's layout: one piece per parameter."""
+        first, n = self._rows.start, self.num_agents
+        return [
+            flat[slot.start + first * slot.stride : slot.start + (first + n) * slot.stride]
+            for slot in self.stack.slots
+        ]
+
+    def copy(self, source: StackedMLP) -> None:
+        """Take the parameters of a network of the same shape."""
+        for mine, theirs in zip(self._own, source._own, strict=True):
+            mine.copy_(theirs)
+
+    def lerp(self, source: StackedMLP, rate: float) -> None:
+        """Go `rate` of the way towards a network of the same shape."""
+        for mine, theirs in zip(self._own, source._own, strict=True):
+            mine.lerp_(theirs, rate)
 
     def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
         """Named views without the padding, each [N, ...], of this network's buffer or of any
         buffer of the same layout (an optimiser's moments)."""
-        source = self.flat.data if flat is None else flat
-        return {slot.name: self._view(source, slot)[:, : slot.true[0], : slot.true[1]]
-                for slot in self._slots}  # fmt: skip
+        source = self.stack.flat.data if flat is None else flat
+        named = {}
+        for index, slot in enumerate(self.stack.slots):
+            rows = self.widths[index // 2] if slot.shape[0] > 1 else 1
+            view = self.stack.view(source, slot)[self._rows]
+            named[slot.name] = view[:, :rows, : self.widths[index // 2 + 1]]
+        return named
 
     def load(self, named: dict[str, Array], flat: Tensor | None = None) -> None:
         """Copy named arrays, [N, ...] or [...] for all agents, into the views."""
         for name, view in self.views(flat).items():
             view.copy_(torch.from_numpy(np.array(named[name])))
 
-    def zero_grad(self) -> None:
-        """Gradients to 0, in place."""
-        assert self.flat.grad is not None
-        self.flat.grad.zero_()
-
     def clip_grad_norm(self, max_norm: float | None) -> None:
         """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
         if max_norm is None:
             return
-        assert self.flat.grad is not None
-        grads = [self._view(self.flat.grad, slot) for slot in self._slots]
+        grads = [grad for pair in self.gradients for grad in pair]
         norm_N11 = sum(g.square().sum((1, 2), keepdim=True) for g in grads).sqrt()  # type: ignore[union-attr]
         scale_N11 = (max_norm / (norm_N11 + 1e-6)).clamp(max=1.0)
         for grad in grads:
             grad.mul_(scale_N11)
 
-    def _view(self, flat: Tensor, slot: _Slot) -> Tensor:
-        shape = (self.num_agents, *slot.padded)
-        return flat[slot.start : slot.start + math.prod(shape)].view(shape)
 
-    def _leaf(self, slot: _Slot, trainable: bool) -> Tensor:
-        """A leaf that shares memory with the flat buffer, its gradient with the flat gradient."""
-        leaf = self._view(self.flat.data, slot)
-        if trainable:
-            assert self.flat.grad is not None
-            leaf.requires_grad_()
-            leaf.grad = self._view(self.flat.grad, slot)
-        return leaf
+def _run(layers: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
+    """A padded input and what each layer makes of it."""
+    found = [x]
+    for weight, bias in layers[:-1]:
+        found.append(torch.baddbmm(bias, found[-1], weight).relu_())
+    weight, bias = layers[-1]
+    return [*found, torch.baddbmm(bias, found[-1], weight)]
 
 
-def _layout(num_agents: int, widths: tuple[int, ...]) -> tuple[list[_Slot], int]:
+def _run_back(
+    layers: Sequence[tuple[Tensor, Tensor]],
+    activations: Sequence[Tensor],
+    grad_MBO: Tensor,
+    *,
+    gradients: Sequence[tuple[Tensor, Tensor]] = (),
+    reach_x: bool,
+) -> Tensor:
+    """Chain rule through the layers: the gradient of the padded input, if that is to be reached;
+    those of weights and biases are written over what `gradients` held."""
+    grad = grad_MBO
+    for index in reversed(range(len(layers))):
+        x = activations[index]
+        if gradients:
+            into_weight, into_bias = gradients[index]
+            torch.bmm(x.mT, grad, out=into_weight)
+            torch.sum(grad, 1, keepdim=True, out=into_bias)
+        if index or reach_x:
+            grad = torch.bmm(grad, layers[index][0].mT)
+        if index:
+            torch.ops.aten.threshold_backward(grad, x, 0.0, grad_input=grad)
+    return grad
+
+
+class _Pass(torch.autograd.Function):
+    """All networks of a stack as one node of the graph. Its backward is a few products straight
+    into the flat gradient, where autograd would make nodes, buffers and sums for every layer."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, flat: Tensor, networks: Sequence[StackedMLP], *inputs_NBI: Tensor
+    ) -> tuple[Tensor, ...]:
+        padded = [net.pad(x) for net, x in zip(networks, inputs_NBI, strict=True)]
+        x = padded[0] if len(padded) == 1 else torch.cat(padded)
+        ctx.networks, ctx.activations = networks, _run(networks[0].stack.layers, x)
+        return tuple(net.own(ctx.activations[-1]) for net in networks)
+
+    @staticmethod
+    def backward(ctx: Any, *grads_NBO: Tensor) -> Any:
+        stack = ctx.networks[0].stack
+        padded = torch.zeros_like(ctx.activations[-1])
+        for net, grad in zip(ctx.networks, grads_NBO, strict=True):
+            net.own(padded).copy_(grad)
+        _run_back(stack.layers, ctx.activations, padded, gradients=stack.gradients, reach_x=False)
+        return None, None, *[None] * len(grads_NBO)
+
+
+class _Frozen(torch.autograd.Function):
+    """A network whose parameters take no gradient, as one node: an actor looks through a critic."""
+
+    @staticmethod
+    def forward(ctx: Any, x_NBI: Tensor, net: StackedMLP) -> Tensor:
+        ctx.net, ctx.activations = net, _run(net.layers, net.pad(x_NBI))
+        return ctx.activations[-1][..., : net.widths[-1]]  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, grad_NBO: Tensor) -> Any:
+        missing = ctx.activations[-1].shape[-1] - ctx.net.widths[-1]
+        grad = torch.nn.functional.pad(grad_NBO, (0, missing))
+        grad = _run_back(ctx.net.layers, ctx.activations, grad, reach_x=True)
+        return grad[..., : ctx.net.widths[0]], None
+
+
+def _layout(rows: int, widths: Sequence[int]) -> tuple[list[_Slot], int]:
     slots, start = [], 0
     for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
-        out = pad_width(wide_out)
-        for kind, rows, true_rows in (("weight", pad_width(wide_in), wide_in), ("bias", 1, 1)):
-            slots.append(_Slot(f"{layer}.{kind}", start, (rows, out), (true_rows, wide_out)))
-            start += _next_multiple(num_agents * rows * out, _PLACE_MULTIPLE)
+        for kind, shape in (("weight", (wide_in, wide_out)), ("bias", (1, wide_out))):
+            stride = _next_multiple(math.prod(shape), _PLACE_MULTIPLE)
+            slots.append(_Slot(f"{layer}.{kind}", start, stride, shape))
+            start += rows * stride
     return slots, start
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -13,12 +13,21 @@ from torch import Tensor
 from . import prefixes
 from .draws import Role, StepDraws
 from .metrics import MeanPerAgent
-from .networks import StackedMLP, initial_weights
+from .networks import Stack, StackedMLP, initial_weights
 from .offpolicy_config import OffPolicyConfig
 from .optimiser import StackedAdam
 from .replay import Replay
 from .schedules import Schedule, value_at
 from .types import AgentState, Array, Params, Spec, StackedEnv, Transition
+
+
+class NetworkPlan(NamedTuple):
+    """A network to build: its `number` in the initial draw, its input, hidden and output sizes."""
+
+    name: str
+    number: int
+    widths: Sequence[int]
+    has_target: bool = False
 
 
 class OffPolicyLearner(ABC):
@@ -41,6 +50,7 @@ class OffPolicyLearner(ABC):
         self._steps_done = 0  # Adam's, before the update under way; set by `step`
         self.metrics = MeanPerAgent(self.num_agents)
         self.networks: dict[str, StackedMLP] = {}
+        self.stacks: dict[str, Stack] = {}
         self.optimisers: dict[str, StackedAdam] = {}
         self._replay: Replay | None = None
         self._updates_at_most = int(np.ceil(config.updates_per_step))
@@ -63,22 +73,25 @@ class OffPolicyLearner(ABC):
     def episodes_ended(self, finished_N: Array) -> None:  # noqa: B027 - an optional hook
         """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
 
-    def build_network(
-        self,
-        name: str,
-        widths: Sequence[int],
-        *,
-        number: int,
-        with_target: bool = False,
-        last_bound: float | None = None,
+    def build_stack(
+        self, stack: str, networks: Sequence[NetworkPlan], *, last_bound: float | None = None
     ) -> None:
-        """A network from initial weights keyed by its `number`, and an equal `<name>_target`."""
-        weights = initial_weights(widths, seed=self.seed, network=number, last_bound=last_bound)
-        self.networks[name] = StackedMLP(self.num_agents, widths, trainable=True)
-        self.networks[name].load(weights)
-        if with_target:
-            self.networks[f"{name}_target"] = StackedMLP(self.num_agents, widths, trainable=False)
-            self.networks[f"{name}_target"].load(weights)
+        """Networks that are trained together, from initial weights keyed by their numbers, and an
+        equal `<name>_target` for those that have one."""
+        shapes = [plan.widths for plan in networks]
+        self.stacks[stack] = Stack(self.num_agents, shapes, trainable=True)
+        self.optimisers[stack] = StackedAdam(self.stacks[stack])
+        for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
+            built = [(plan.name, network)]
+            if plan.has_target:
+                target = Stack(self.num_agents, [plan.widths], trainable=False)
+                built.append((f"{plan.name}_target", target.networks[0]))
+            weights = initial_weights(
+                plan.widths, seed=self.seed, network=plan.number, last_bound=last_bound
+            )
+            for name, net in built:
+                net.load(weights)
+                self.networks[name] = net
 
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
@@ -113,20 +126,16 @@ class OffPolicyLearner(ABC):
             )
         return self._replay
 
-    def descend(self, loss_N: Tensor, optimiser: str, networks: Sequence[str]) -> None:
-        """Backward into these networks alone, clip per agent and network, one Adam step.
+    def descend(self, loss_N: Tensor, stack: str, networks: Sequence[str]) -> None:
+        """Backward into the networks of a stack, clip per agent and network, one Adam step.
 
         The losses are summed over agents, so each agent's gradient is that of its own loss.
         """
-        nets = [self.networks[name] for name in networks]
-        for net in nets:
-            net.zero_grad()
-        leaves = [leaf for net in nets for leaf in net.leaves]
-        loss_N.sum().backward(inputs=leaves)  # type: ignore[no-untyped-call]
-        for net in nets:
-            net.clip_grad_norm(self.config.max_grad_norm)
+        loss_N.sum().backward()  # type: ignore[no-untyped-call]
+        for name in networks:
+            self.networks[name].clip_grad_norm(self.config.max_grad_norm)
         rates = [value_at(self.learning_rate_of(name), self.clock) for name in networks]
-        self.optimisers[optimiser].step(learning_rates=rates, steps_done=self._steps_done)
+        self.optimisers[stack].step(learning_rates=rates, steps_done=self._steps_done)
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """The learning rate of one network: key `learning_rate` unless the network has its own."""
@@ -135,11 +144,11 @@ class OffPolicyLearner(ABC):
 
     def update_target(self, online: str, target: str) -> None:
         """theta' <- eta theta + (1 - eta) theta', or a copy every `target_period` updates."""
-        source, destination = self.networks[online].flat.data, self.networks[target].flat.data
+        source, destination = self.networks[online], self.networks[target]
         if self.config.target_rate is not None:
-            destination.lerp_(source, self.config.target_rate)
+            destination.lerp(source, self.config.target_rate)
         elif (self._steps_done + 1) % (self.config.target_period or 1) == 0:
-            destination.copy_(source)
+            destination.copy(source)
 
     def drain_metrics(self) -> dict[str, Array]:
         """Means per agent since the last call, each [N]."""
@@ -163,8 +172,7 @@ class OffPolicyLearner(ABC):
         for optimiser in self.optimisers.values():
             optimiser.reset()
         for name in [n for n in self.networks if n.endswith("_target")]:
-            online = self.networks[name.removesuffix("_target")]
-            self.networks[name].flat.data.copy_(online.flat.data)
+            self.networks[name].copy(self.networks[name.removesuffix("_target")])
 
     def agent_state(self, row: int) -> AgentState:
         """Everything of one agent: networks, optimisers and replay."""

@@ -75,10 +75,10 @@ def test_the_actor_step_leaves_the_critic_alone() -> None:
     learner = laws.build(FedRDDPG, config(), env, (0, 1))
     run(learner, env, 30)
     critic, policy = learner.shared()["q/0.weight"], learner.shared()["policy/0.weight"]
-    gradient = learner.networks["q"].flat.grad.clone()
+    gradient = learner.stacks["critics"].flat.grad.clone()
     learner._step_actor(learner.replay.sample(np.full((2, 8), 0.5)).obs)
     assert np.array_equal(learner.shared()["q/0.weight"], critic)
-    assert np.array_equal(learner.networks["q"].flat.grad, gradient)
+    assert np.array_equal(learner.stacks["critics"].flat.grad, gradient)
     assert not np.array_equal(learner.shared()["policy/0.weight"], policy)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from algorithms.networks import StackedMLP, initial_weights
+from algorithms.networks import Stack, StackedMLP, initial_weights
 from algorithms.optimiser import StackedAdam
 from algorithms.types import Params
 
@@ -43,6 +43,16 @@ WIDTHS = sorted(
 WIDE = sorted(actor_critic_widths((400, 300)) | actor_critic_widths((256, 256)))
 
 
+def trained(num_agents: int, widths: tuple[int, ...]) -> tuple[Stack, StackedMLP]:
+    """A stack of one network that can be trained."""
+    stack = Stack(num_agents, [widths], trainable=True)
+    return stack, stack.networks[0]
+
+
+def fixed(num_agents: int, widths: tuple[int, ...]) -> StackedMLP:
+    return Stack(num_agents, [widths], trainable=False).networks[0]
+
+
 class Problem(NamedTuple):
     """Parameters of 50 networks, and data to fit: x [N, B, in], y [N, B, out]."""
 
@@ -54,7 +64,7 @@ class Problem(NamedTuple):
     @classmethod
     def random(cls, widths: tuple[int, ...], batch: int) -> Problem:
         rng = np.random.default_rng(0)
-        shapes = {k: v.shape for k, v in StackedMLP(1, widths, trainable=False).views().items()}
+        shapes = {k: v.shape for k, v in fixed(1, widths).views().items()}
         params = {
             name: rng.uniform(-0.1, 0.1, (NUM_AGENTS, *shape[1:])).astype(np.float32)
             for name, shape in shapes.items()
@@ -64,18 +74,17 @@ class Problem(NamedTuple):
 
     def fit(self, rows: list[int]) -> list[Tensor]:
         """Two clipped Adam steps on these agents: outputs, losses, gradients and parameters."""
-        net = StackedMLP(len(rows), self.widths, trainable=True)
+        stack, net = trained(len(rows), self.widths)
         net.load({name: x[rows] for name, x in self.params.items()})
-        adam, seen = StackedAdam([net]), []
+        adam, seen = StackedAdam(stack), []
         x_NBI = self.x[rows].requires_grad_()
         for step in range(2):
-            net.zero_grad()
-            out_NBO = net(x_NBI)
+            (grad_x,) = torch.autograd.grad((net(x_NBI) - self.y[rows]).square().sum(), x_NBI)
+            (out_NBO,) = stack(self.x[rows])
             loss_N = (out_NBO - self.y[rows]).square().mean((1, 2))
-            (grad_x,) = torch.autograd.grad(loss_N.sum(), x_NBI, retain_graph=True)
-            loss_N.sum().backward(inputs=net.leaves)
+            loss_N.sum().backward()
             net.clip_grad_norm(0.05)
-            grads = [g.clone() for g in net.views(net.flat.grad).values()]
+            grads = [g.clone() for g in net.views(stack.flat.grad).values()]
             adam.step(learning_rates=[1e-3], steps_done=step)
             seen += [out_NBO.detach(), loss_N.detach(), grad_x, *grads]
         return seen + list(net.views().values())
@@ -122,11 +131,11 @@ def linears(widths: tuple[int, ...], params: Params, row: int) -> nn.Sequential:
 def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
     widths = (5, 12, 9, 3)
     problem = Problem.random(widths, 7)
-    net = StackedMLP(NUM_AGENTS, widths, trainable=True)
+    stack, net = trained(NUM_AGENTS, widths)
     net.load(problem.params)
-    (net(problem.x) - problem.y).square().sum().backward()
+    (stack(problem.x)[0] - problem.y).square().sum().backward()
     net.clip_grad_norm(max_norm)
-    StackedAdam([net]).step(learning_rates=[1e-2], steps_done=0)
+    StackedAdam(stack).step(learning_rates=[1e-2], steps_done=0)
     for row in (0, 31):
         plain = linears(widths, problem.params, row)
         adam = torch.optim.Adam(plain.parameters(), lr=1e-2)
@@ -142,14 +151,13 @@ def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
 
 def test_padding_stays_zero() -> None:
     problem = Problem.random((5, 12, 9, 3), 7)
-    net = StackedMLP(NUM_AGENTS, problem.widths, trainable=True)
+    stack, net = trained(NUM_AGENTS, problem.widths)
     net.load(problem.params)
-    adam = StackedAdam([net])
+    adam = StackedAdam(stack)
     for step in range(3):
-        net.zero_grad()
-        (net(problem.x) - problem.y).square().sum().backward()
+        (stack(problem.x)[0] - problem.y).square().sum().backward()
         adam.step(learning_rates=[1e-2], steps_done=step)
-    rest = net.flat.detach().clone()
+    rest = stack.flat.detach().clone()
     assert rest.abs().sum() > 0
     for view in net.views(rest).values():
         view.zero_()
@@ -157,7 +165,7 @@ def test_padding_stays_zero() -> None:
 
 
 def test_a_broadcast_reaches_every_agent() -> None:
-    net = StackedMLP(4, (5, 12, 3), trainable=False)
+    net = fixed(4, (5, 12, 3))
     params = initial_weights((5, 12, 3), seed=0, network=0)
     net.load(params)
     for name, view in net.views().items():
@@ -183,13 +191,56 @@ def test_initial_weights_fill_their_bounds() -> None:
 
 def test_the_moments_of_one_agent_travel() -> None:
     problem = Problem.random((5, 12, 3), 7)
-    nets = [StackedMLP(NUM_AGENTS, (5, 12, 3), trainable=True) for _ in range(2)]
-    adams = [StackedAdam([net]) for net in nets]
-    nets[0].load(problem.params)
-    (nets[0](problem.x) - problem.y).square().sum().backward()
+    stacks = [trained(NUM_AGENTS, (5, 12, 3))[0] for _ in range(2)]
+    adams = [StackedAdam(stack) for stack in stacks]
+    stacks[0].networks[0].load(problem.params)
+    (stacks[0](problem.x)[0] - problem.y).square().sum().backward()
     adams[0].step(learning_rates=[1e-2], steps_done=0)
     state = adams[0].agent_state(3)
     adams[1].load_agent_state(8, state)
     assert all(np.array_equal(x, adams[1].agent_state(8)[name]) for name, x in state.items())
     assert not any(x.any() for x in adams[1].agent_state(9).values())
     assert any(x.any() for x in state.values())
+
+
+UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
+"""A critic of state and action, and a network of the state alone."""
+
+
+def descend(stack: Stack, xs: list[Tensor], ys: list[Tensor], rates: list[float]) -> None:
+    """Three steps on the sum of the networks' losses."""
+    adam = StackedAdam(stack)
+    for step in range(3):
+        outs = stack(*xs)
+        sum((o - y).square().sum() for o, y in zip(outs, ys, strict=True)).backward()
+        for net in stack.networks:
+            net.clip_grad_norm(0.5)
+        adam.step(learning_rates=rates, steps_done=step)
+
+
+@pytest.mark.parametrize("rates", [[1e-2, 1e-2], [1e-2, 1e-3]])
+def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(rates: list[float]) -> None:
+    problems = [Problem.random(widths, 16) for widths in UNEQUAL]
+    together = Stack(NUM_AGENTS, UNEQUAL, trainable=True)
+    for net, problem in zip(together.networks, problems, strict=True):
+        net.load(problem.params)
+    descend(together, [p.x for p in problems], [p.y for p in problems], rates)
+    for net, problem, rate in zip(together.networks, problems, rates, strict=True):
+        stack, alone = trained(NUM_AGENTS, problem.widths)
+        alone.load(problem.params)
+        descend(stack, [problem.x], [problem.y], [rate])
+        for name, view in alone.views().items():
+            assert torch.equal(net.views()[name], view), name
+
+
+def test_a_network_follows_another_that_shares_its_stack() -> None:
+    together = Stack(3, UNEQUAL, trainable=True)
+    for net, widths in zip(together.networks, UNEQUAL, strict=True):
+        net.load(initial_weights(widths, seed=0, network=0))
+    target = fixed(3, UNEQUAL[1])
+    target.lerp(together.networks[1], 0.25)
+    for name, view in together.networks[1].views().items():
+        torch.testing.assert_close(target.views()[name], 0.25 * view)
+    target.copy(together.networks[1])
+    for name, view in together.networks[1].views().items():
+        assert torch.equal(target.views()[name], view)

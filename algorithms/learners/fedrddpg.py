@@ -24,9 +24,8 @@ from torch import Tensor
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
-from ..offpolicy import as_tensor
+from ..offpolicy import NetworkPlan, as_tensor
 from ..offpolicy_config import BatchSize, Capacity, OffPolicyConfig, Width
-from ..optimiser import StackedAdam
 from ..schedules import LearningRate, Schedule, value_at
 from ..types import AgentState, Array, Spec, Transition
 
@@ -76,14 +75,8 @@ class FedRDDPG(RobustCriticLearner):
         self.metrics.expect("actor_loss")
         hidden, actions = config.hidden_sizes, len(spec.action_low)
         self.build_critics([spec.obs_size + actions, *hidden, 1], last_bound=_LAST_BOUND)
-        self.build_network(
-            "policy",
-            [spec.obs_size, *hidden, actions],
-            number=_POLICY,
-            with_target=True,
-            last_bound=_LAST_BOUND,
-        )
-        self.optimisers["actor"] = StackedAdam([self.networks["policy"]])
+        policy = NetworkPlan("policy", _POLICY, [spec.obs_size, *hidden, actions], has_target=True)
+        self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
         low_A, high_A = torch.tensor(spec.action_low), torch.tensor(spec.action_high)
         self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
         self._noise = ActionNoise(
@@ -97,7 +90,10 @@ class FedRDDPG(RobustCriticLearner):
 
     def pi(self, network: str, obs_NBS: Tensor) -> Tensor:
         """pi(s) of a policy, within the action bounds: [N, B, A]."""
-        return self._centre_A + self._half_range_A * torch.tanh(self.networks[network](obs_NBS))
+        return self._within_bounds(self.networks[network](obs_NBS))
+
+    def _within_bounds(self, raw_NBA: Tensor) -> Tensor:
+        return self._centre_A + self._half_range_A * torch.tanh(raw_NBA)
 
     def explore(self, obs_NS: Tensor) -> Array:
         """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
@@ -122,15 +118,20 @@ class FedRDDPG(RobustCriticLearner):
         with torch.no_grad():
             next_action_NBA = self.pi("policy_target", batch.next_obs)
             bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
-        q_NB = self.q("q", batch.obs, batch.action)
-        self.step_critics(batch, q_NB=q_NB, bootstrap_NB=bootstrap_NB)
+        q_NB1, v_worst_NB = self.evaluate_critics(
+            torch.cat([batch.obs, batch.action], dim=-1), batch.obs
+        )
+        self.step_critics(
+            batch, q_NB=q_NB1[..., 0], v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB
+        )
         self._step_actor(batch.obs)
         self.update_target("q", "q_target")
         self.update_target("policy", "policy_target")
 
     def _step_actor(self, obs_NBS: Tensor) -> None:
         """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch."""
-        loss_N = -self.q("q", obs_NBS, self.pi("policy", obs_NBS)).mean(-1)
+        (raw_NBA,) = self.stacks["actor"](obs_NBS)
+        loss_N = -self.q("q", obs_NBS, self._within_bounds(raw_NBA)).mean(-1)
         self.metrics.add(actor_loss=loss_N)
         self.descend(loss_N, "actor", ["policy"])
 

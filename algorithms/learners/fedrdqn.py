@@ -62,7 +62,7 @@ class FedRDQN(RobustCriticLearner):
         """v(s') = max_a' Q(s', a'; theta'); theta and psi step together; theta' follows."""
         with torch.no_grad():
             bootstrap_NB = self.networks["q_target"](batch.next_obs).amax(-1)
-        q_NBA = self.networks["q"](batch.obs)
+        q_NBA, v_worst_NB = self.evaluate_critics(batch.obs, batch.obs)
         q_NB = q_NBA.gather(-1, action_rows(batch.action))[..., 0]
-        self.step_critics(batch, q_NB=q_NB, bootstrap_NB=bootstrap_NB)
+        self.step_critics(batch, q_NB=q_NB, v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB)
         self.update_target("q", "q_target")
