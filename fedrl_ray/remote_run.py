@@ -42,8 +42,10 @@ class DriverActor:
             return "fine", getattr(self, f"_{method}")()
         except UserError as error:
             return "user", str(error)
-        except (RunError, OSError) as error:  # OSError: a full disk, a folder not writable
+        except RunError as error:
             return "run", str(error)
+        except OSError as error:  # a full disk, a folder not writable
+            return "run", str(error) if error.filename else f"{self._build[1]}: {error}"
         except Exception:
             return "run", "\n" + traceback.format_exc().rstrip()
 
