@@ -1,0 +1,58 @@
+"""fedrl-ray's own rounds, for `rivals.py`: packing auto, Ray actors, the driver in this process.
+
+python benchmarks/rival_fedrl_ray.py CASE OUTPUT
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from fedrl_ray import packing
+from fedrl_ray.driver import Driver
+from fedrl_ray.experiments import from_dict
+from fedrl_ray.profile import single_thread
+
+LEARNERS = {"cartpole": "fedrdqn", "half_cheetah": "fedrddpg"}
+
+
+def main(case: dict[str, Any]) -> dict[str, Any]:
+    single_thread()
+    experiment = from_dict(settings(case))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        driver = Driver(experiment, directory=Path(folder), pool=packing.build_pool(experiment))
+        for _ in range(case["warm_up"] + case["rounds"]):
+            started = time.perf_counter()
+            report = driver.step()
+            rows.append((time.perf_counter() - started, report.learning))
+        driver.close()
+    ray.shutdown()
+    seconds, learning = zip(*rows[case["warm_up"] :], strict=True)
+    return {"round_s": seconds, "learning_s": learning}
+
+
+def settings(case: dict[str, Any]) -> dict[str, Any]:
+    """The experiment of a case; omega 0.3, so with a degree network."""
+    name = case["environment"]
+    rounds = case["warm_up"] + case["rounds"]
+    return {
+        "federation": {
+            "num_agents": case["num_agents"],
+            "sync_interval": case["sync_interval"],
+            "steps": case["sync_interval"] * rounds,
+        },
+        "learner": {"name": LEARNERS[name], "omega": 0.3, **case["learner"]},
+        "environment": {"name": name, "perturb": {case["parameter"]: case["values"]}},
+        "evaluation": {"where": "none"},
+    }
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_text(json.dumps(main(json.loads(sys.argv[1]))))
