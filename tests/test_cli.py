@@ -114,7 +114,7 @@ def test_train_leaves_the_run_directory_that_is_promised(fedrl, small_yaml, tmp_
     files = {p.name for p in run.iterdir()}
     assert files == {
         "config.yaml", "metrics.jsonl", "evaluations.jsonl", "events", "checkpoints",
-        "summary.json", "report.html",
+        "log.jsonl", "summary.json", "report.html",
     }  # fmt: skip
     assert not [p for p in run.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt"}]
 
