@@ -77,12 +77,11 @@ def experiment(num_agents: int, agents_per_actor: int | str) -> Any:
 
 @contextmanager
 def measured_driver(e: Any) -> Iterator[tuple[Driver, RayPool]]:
-    f = e.federation
-    groups = packing.groups(f.num_agents, f.agents_per_actor, int(cluster.cpus()))
+    groups, requests = packing.plan(e, cluster.capacity())
     pool = RayPool(
         e.to_dict(),
         groups,
-        requests=[{"CPU": packing.actor_cpus(len(groups), cluster.cpus())}] * len(groups),
+        requests=requests,
         timeout=600.0,
         host_class=MeasuredAgents,
     )

@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import AuthenticationError
 
 from . import security
+from .autoscaler import addable_nodes
 from .errors import UserError
 from .resources import Bundle
 
@@ -68,52 +69,23 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def cpus() -> float:
-    """CPUs for local agents: of the placement group this process is in, else of the cluster."""
-    return _cpus(capacity())
-
-
-def cluster_cpus() -> float:
-    """CPUs of the whole cluster, with those that its autoscaler may add."""
-    return _cpus(_nodes_at_most())
-
-
-def _cpus(bundles: list[Bundle]) -> float:
-    return sum(bundle.get("CPU", 0.0) for bundle in bundles) or 1.0
-
-
 def capacity() -> list[Bundle]:
-    """What there is for local agents, node by node: in a placement group its bundles, else every
-    node that is alive or that the autoscaler may add."""
-    group = ray.util.get_current_placement_group()
-    if group is not None:
-        return [dict(bundle) for bundle in group.bundle_specs]
-    return _nodes_at_most()
-
-
-UNLIMITED = 1000
-"""Nodes counted for a group that an autoscaler may grow without limit."""
-
-
-def _nodes_at_most() -> list[Bundle]:
+    """What there is for local agents, node by node: every node that is alive, or the head and what
+    an autoscaler may add."""
     alive: list[Bundle] = [node["Resources"] for node in nodes()]
-    config = ray._private.state.state.get_cluster_config()
-    groups = [] if config is None else [g for g in config.node_group_configs if g.max_count]
-    if not groups:
+    more = addable_nodes()
+    if not more:
         return alive
-    heads = [node for node in alive if "node:__internal_head__" in node]
-    more = [
-        {name: float(amount) for name, amount in group.resources.items()}
-        for group in groups
-        for _ in range(UNLIMITED if group.max_count < 0 else group.max_count)
-    ]
-    return heads + more
+    return [node for node in alive if "node:__internal_head__" in node] + more
 
 
-def free_cpus() -> float:
-    """CPUs that no actor holds, as Ray knows it at the moment."""
-    free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
-    return free.get("CPU", 0.0)
+def has_room(request: Bundle) -> bool:
+    """Whether some node has this much that no actor holds, as Ray knows it at the moment."""
+    state: Any = ray._private.state
+    free = state.available_resources_per_node().values()
+    return any(
+        all(node.get(name, 0.0) >= amount for name, amount in request.items()) for node in free
+    )
 
 
 def occupancy() -> str:
@@ -128,7 +100,7 @@ def occupancy() -> str:
 def memory() -> float | None:
     """Bytes of memory that the nodes offer to actors together; None where there is but this
     machine, which can be asked itself."""
-    offered = _nodes_at_most()
+    offered = capacity()
     return None if len(offered) == 1 else sum(b.get("memory", math.inf) for b in offered)
 
 

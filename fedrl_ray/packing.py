@@ -79,15 +79,29 @@ def check_memory(experiment: Experiment, actors: int, free: float | None = None)
         )
 
 
-def plan(experiment: Experiment, cpus: float) -> tuple[list[tuple[int, ...]], list[Bundle]]:
-    """Agent ids of each actor, and what each actor asks of Ray, on so many CPUs."""
+def plan(
+    experiment: Experiment, nodes: Sequence[Bundle]
+) -> tuple[list[tuple[int, ...]], list[Bundle]]:
+    """Agent ids of each actor, and what each actor asks of Ray, on such nodes."""
     f, resources = experiment.federation, experiment.resources
-    asked = resources.cpu or 1.0
-    packed = groups(
-        f.num_agents, f.agents_per_actor, int(cpus / asked), resources.kinds(f.num_agents)
-    )
-    share = actor_cpus(len(packed), cpus)
+    room = actors_of(resources.cpu or 1.0, nodes)
+    packed = groups(f.num_agents, f.agents_per_actor, room, resources.kinds(f.num_agents))
+    share = actor_cpus(len(packed), nodes)
     return packed, [bundle(resources, group, share) for group in packed]
+
+
+def actors_of(cpu: float, nodes: Sequence[Bundle]) -> int:
+    """How many actors of so many CPUs find room: none lies across two nodes."""
+    return sum(int(node.get("CPU", 0.0) / cpu + 1e-9) for node in nodes)
+
+
+def actor_cpus(actors: int, nodes: Sequence[Bundle]) -> float:
+    """CPUs that each of so many actors asks for: one, or the largest share at which all find
+    room where there are fewer."""
+    cpus = [node["CPU"] for node in nodes if node.get("CPU")]
+    shares = {min(1.0, cpu / n) for cpu in cpus for n in range(1, actors + 1)}
+    fitting = (s for s in sorted(shares, reverse=True) if actors_of(s, nodes) >= actors)
+    return int(1000 * next(fitting, 1.0)) / 1000
 
 
 def plan_on_cluster(experiment: Experiment) -> tuple[list[tuple[int, ...]], list[Bundle]]:
@@ -95,13 +109,15 @@ def plan_on_cluster(experiment: Experiment) -> tuple[list[tuple[int, ...]], list
     what is asked for."""
     from . import cluster
 
-    packed, requests = plan(experiment, cluster.cpus())
-    require_capacity(packed, requests, cluster.capacity())
+    nodes = cluster.capacity()
+    packed, requests = plan(experiment, nodes)
+    require_capacity(packed, requests, nodes)
     return packed, requests
 
 
-def build_pool(experiment: Experiment) -> Pool:
-    """The pool that `federation.pool` names, checked against the machine or the cluster first.
+def build_pool(experiment: Experiment, nodes: Sequence[Bundle] | None = None) -> Pool:
+    """The pool that `federation.pool` names, checked against the machine or the cluster first;
+    against the cluster as it was where `nodes` tells that, and room is held for it already.
     Raises UserError."""
     f = experiment.federation
     if f.pool == "in_process":
@@ -114,7 +130,7 @@ def build_pool(experiment: Experiment) -> Pool:
     from .ray_pool import RayPool
 
     cluster.connect()
-    packed, requests = plan_on_cluster(experiment)
+    packed, requests = plan_on_cluster(experiment) if nodes is None else plan(experiment, nodes)
     check_memory(experiment, len(packed), cluster.memory())
     return RayPool(
         experiment.to_dict(),
@@ -124,8 +140,3 @@ def build_pool(experiment: Experiment) -> Pool:
         timeout=f.round_timeout,
         start_timeout=f.start_timeout,
     )
-
-
-def actor_cpus(actors: int, cpus: float) -> float:
-    """CPUs that each of so many actors asks for: one, or an even share where there are fewer."""
-    return min(1.0, int(1000 * cpus / actors) / 1000)

@@ -182,12 +182,11 @@ class RayPool:
     def _affordable(self, request: Bundle) -> Bundle:
         """What an actor asks for that replaces another. Its CPUs may be gone with their node;
         everything else it needs to work at all."""
-        cpu = request.get("CPU", 0.0)
         if self._keep_cpu or ray.util.get_current_placement_group() is not None:
             return request
         deadline = time.monotonic() + RELEASE_SECONDS
         while time.monotonic() < deadline:
-            if cluster.free_cpus() >= cpu:
+            if cluster.has_room(request):
                 return request
             time.sleep(0.05)
         return request | {"CPU": 0.0}

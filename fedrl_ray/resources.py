@@ -142,6 +142,26 @@ def require_capacity(
                 f"cluster has {words({name: there})}; more agents in an actor "
                 "(federation.agents_per_actor) or smaller resources would fit"
             )
+    lonely = _left_over(requests, nodes)
+    if lonely is not None:
+        raise UserError(
+            f"resources: {len(requests)} actors fit the cluster together, but not node by node: "
+            f"there is no room for one that asks for {words(lonely)} beside the others; its "
+            f"nodes: {_nodes(nodes)}"
+        )
+
+
+def _left_over(requests: Sequence[Bundle], nodes: Sequence[Bundle]) -> Bundle | None:
+    """The first request without room where each, the largest first, takes the first node that has
+    some: exact for equal requests."""
+    free = [dict(node) for node in nodes]
+    for request in sorted(requests, key=lambda r: sorted(r.values()), reverse=True):
+        node = next((node for node in free if _fits(request, node)), None)
+        if node is None:
+            return request
+        for name, amount in request.items():
+            node[name] = node.get(name, 0.0) - amount
+    return None
 
 
 def _fits(request: Bundle, node: Bundle) -> bool:

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fedrl_ray import cluster
+from fedrl_ray import autoscaler
 from fedrl_ray.errors import UserError
-from fedrl_ray.packing import groups, plan, plan_on_cluster
+from fedrl_ray.packing import actor_cpus, groups, plan, plan_on_cluster
 from fedrl_ray.resources import ResourcesConfig, bundle, options, require_capacity, together
+from fedrl_ray.sweeps.settings import TrialSettings, require_room, resources
 
 
 def test_an_actor_asks_for_one_cpu_and_gpu_and_for_what_each_agent_has_for_itself():
@@ -49,7 +51,7 @@ def test_all_agents_in_one_process_share_its_cpu_and_gpu():
 def test_agents_of_different_needs_never_share_an_actor(small, agents_per_actor):
     resources = {"agents": {2: {"custom": {"robot": 1}}}}
     federation = {"agents_per_actor": agents_per_actor}
-    packed, requests = plan(small(resources=resources, federation=federation), cpus=3)
+    packed, requests = plan(small(resources=resources, federation=federation), [{"CPU": 3.0}])
     assert [a for group in packed for a in group] == [0, 1, 2, 3, 4]
     assert (2,) in packed
     assert [("robot" in r) for r in requests] == [group == (2,) for group in packed]
@@ -84,28 +86,81 @@ def test_needs_that_make_no_sense(small, resources, words):
     assert words in str(told.value)
 
 
-@pytest.mark.ray
-def test_nodes_that_an_autoscaler_may_add_count(local_ray, small):
-    """The autoscaler tells the cluster what it may add; here this test does in its place."""
-    import ray
-    from ray.core.generated import autoscaler_pb2
+@pytest.mark.parametrize(
+    ("cpus", "actors", "share"),
+    [([4], 5, 0.8), ([2, 2, 2], 10, 0.5), ([1, 1, 1], 3, 1.0), ([3, 1], 5, 0.75)],
+)
+def test_shares_of_cpus_do_not_lie_across_nodes(cpus, actors, share):
+    assert actor_cpus(actors, [{"CPU": float(c)} for c in cpus]) == share
 
-    gcs = ray._raylet.GcsClient(address=ray.get_runtime_context().gcs_address)
-    group = autoscaler_pb2.NodeGroupConfig(
-        name="workers", resources={"CPU": 2, "robot": 1}, min_count=0, max_count=3
-    )
-    config = autoscaler_pb2.ClusterConfig(node_group_configs=[group])
+
+def test_actors_fit_node_by_node(small):
+    nodes = [{"CPU": 3.0}, {"CPU": 3.0}]
+    packed, requests = plan(small(resources={"cpu": 2}), nodes)
+    assert requests == [{"CPU": 2.0}] * 2
+    require_capacity(packed, requests, nodes)
+    with pytest.raises(UserError, match="but not node by node"):
+        require_capacity([(0,), (1,), (2,)], [{"CPU": 2.0}] * 3, nodes)
+
+
+def test_a_trial_packs_as_the_sweep_planned_it(small, tmp_path):
+    """Inside its placement group too, whose bundles are no nodes."""
+    agents = {str(a): {"custom": {"robot": 1}} for a in range(4)}
+    experiment = small(
+        resources={"agents": agents}, federation={"num_agents": 7, "pool": "ray"},
+        sweep={"search": {"learner.omega": [0.0, 0.3]}, "pool": "ray"},
+    )  # fmt: skip
+    nodes = [{"CPU": 5.0, "robot": 4.0}]
+    settings = TrialSettings(
+        directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, pool="ray",
+        nodes=nodes,
+    )  # fmt: skip
+    config = {"trial": {"point": {"learner.omega": 0.3}, "seed": 0}}
+    require_room(settings, [config])
+    held = resources(settings, config).bundles
+    assert held == plan(experiment, nodes)[1]
+    with pytest.raises(UserError, match="which no node of the cluster has"):
+        require_room(replace(settings, nodes=[{"CPU": 5.0}]), [config])
+
+
+def test_a_trial_that_asks_for_no_cpu_is_held_a_place(small, tmp_path):
+    experiment = small(resources={"cpu": 0}, sweep={"search": {"learner.omega": [0.0, 0.3]}})
+    for pool in ("ray", "in_process"):
+        settings = TrialSettings(
+            directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, pool=pool,
+            nodes=[{"CPU": 2.0}],
+        )  # fmt: skip
+        assert resources(settings, {"trial": {"point": {}, "seed": 0}}).bundles
+
+
+def test_nodes_that_an_autoscaler_may_add(monkeypatch, tmp_path):
+    monkeypatch.setattr(autoscaler, "LAUNCHER", tmp_path / "none.yaml")
+    monkeypatch.delenv(autoscaler.NODES, raising=False)
+    assert autoscaler.addable_nodes() == []
+    config = {
+        "max_workers": 3, "head_node_type": "head",
+        "available_node_types": {"head": {"resources": {"CPU": 0}},
+                                 "worker": {"resources": {"CPU": 4}, "max_workers": 8}},
+    }  # fmt: skip
+    (tmp_path / "cluster.yaml").write_text(json.dumps(config))
+    monkeypatch.setattr(autoscaler, "LAUNCHER", tmp_path / "cluster.yaml")
+    assert autoscaler.addable_nodes() == [{"CPU": 4.0}] * 3
+    monkeypatch.setenv(autoscaler.NODES, '[{"count": 2, "CPU": 8, "GPU": 1}]')
+    assert autoscaler.addable_nodes() == [{"CPU": 8.0, "GPU": 1.0}] * 2
+    monkeypatch.setenv(autoscaler.NODES, "8 nodes")
+    with pytest.raises(UserError, match="FEDRL_AUTOSCALER_NODES must be like"):
+        autoscaler.addable_nodes()
+
+
+@pytest.mark.ray
+def test_nodes_that_an_autoscaler_may_add_count(local_ray, small, monkeypatch):
     needs = small(resources={"custom": {"robot": 1}}, federation={"num_agents": 3})
     with pytest.raises(UserError, match="which no node of the cluster has"):
         plan_on_cluster(needs)
-    gcs.report_cluster_config(config.SerializeToString())
-    try:
-        assert cluster.cpus() == 4 + 3 * 2
-        assert plan_on_cluster(needs)[1] == [{"CPU": 1.0, "robot": 1.0}] * 3
-        with pytest.raises(UserError, match=r"4 actors ask for robot 4 in all, .* has robot 3"):
-            plan_on_cluster(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
-    finally:
-        gcs.report_cluster_config(autoscaler_pb2.ClusterConfig().SerializeToString())
+    monkeypatch.setenv(autoscaler.NODES, '[{"count": 3, "CPU": 2, "robot": 1}]')
+    assert plan_on_cluster(needs)[1] == [{"CPU": 1.0, "robot": 1.0}] * 3
+    with pytest.raises(UserError, match=r"4 actors ask for robot 4 in all, .* has robot 3"):
+        plan_on_cluster(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
 
 
 @pytest.fixture(scope="module")

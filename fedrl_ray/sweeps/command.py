@@ -228,7 +228,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     from ray import tune
 
     from .search import num_samples, param_space, scheduler, searcher
-    from .settings import TrialSettings, can_reuse, resources
+    from .settings import TrialSettings, can_reuse, require_room, resources
     from .trackers import callbacks
     from .trial import FederationTrial
     from .watch import Watch, name_of, take_up
@@ -238,8 +238,11 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
         base=experiment.to_dict(),
         sweep=sweep,
         pool=_pool(sweep),
-        cpus=cluster.cluster_cpus(),
+        nodes=cluster.capacity(),
     )
+    listed = _listed(experiment, sweep)
+    configs = [{"trial": {"point": v.point, "seed": v.seed}} for v in listed.values()]
+    require_room(settings, configs or [{"trial": {"point": {}, "seed": experiment.seed}}])
     trainable = tune.with_resources(
         tune.with_parameters(FederationTrial, settings=settings),
         functools.partial(resources, settings),
@@ -248,7 +251,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     if options.resume and tune.Tuner.can_restore(state):
         take_up(folder.absolute(), sweep, show=options.show)
         return tune.Tuner.restore(str(state), trainable, resume_errored=options.retry_failed)
-    names = list(_listed(experiment, sweep))
+    names = list(listed)
     watch = Watch(
         folder.absolute(),
         sweep,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from ray import tune
 from .. import experiments, packing
 from ..config import Experiment
 from ..errors import UserError
-from ..resources import together
+from ..resources import Bundle, require_capacity, together
 from .config import Pbt, SweepConfig
 from .points import at_point, related
 from .search import seed_of
+
+LEAST_CPU = 0.001
+"""For agents that ask for none: Ray holds no place for a trial that asks for nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +29,8 @@ class TrialSettings:
     base: dict[str, Any]
     sweep: SweepConfig
     pool: str
-    cpus: float
-    """CPUs of the cluster when the sweep began: packing is decided once for all trials."""
+    nodes: list[dict[str, float]]
+    """The cluster when the sweep began: packing is decided once for all trials."""
 
     @property
     def is_population(self) -> bool:
@@ -63,8 +67,24 @@ def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.Placement
         experiment = trial_experiment(settings, config)
     except UserError:  # the trial itself will say so
         return tune.PlacementGroupFactory([{"CPU": 1.0}])
+    requests = requests_of(settings, experiment)
+    held = [request | {"CPU": request["CPU"] or LEAST_CPU} for request in requests]
+    return tune.PlacementGroupFactory([{}, *held] if experiment.federation.pool == "ray" else held)
+
+
+def requests_of(settings: TrialSettings, experiment: Experiment) -> list[Bundle]:
+    """What the processes of a trial ask for."""
     if experiment.federation.pool == "in_process":
-        everybody = range(experiment.federation.num_agents)
-        return tune.PlacementGroupFactory([together(experiment.resources, everybody)])
-    _, requests = packing.plan(experiment, settings.cpus)
-    return tune.PlacementGroupFactory([{}, *requests])
+        return [together(experiment.resources, range(experiment.federation.num_agents))]
+    return packing.plan(experiment, settings.nodes)[1]
+
+
+def require_room(settings: TrialSettings, configs: Iterable[dict[str, Any]]) -> None:
+    """Whether the cluster has what each of some trials asks for. Raises UserError: Tune would
+    wait for ever, and say nothing."""
+    for config in configs:
+        experiment = trial_experiment(settings, config)
+        groups: Sequence[Sequence[int]] = [range(experiment.federation.num_agents)]
+        if experiment.federation.pool == "ray":
+            groups = packing.plan(experiment, settings.nodes)[0]
+        require_capacity(groups, requests_of(settings, experiment), settings.nodes)

@@ -24,6 +24,7 @@ from .. import run_directory
 from ..config import Experiment
 from ..driver import Driver
 from ..errors import RunError, UserError, one_line
+from ..packing import build_pool
 from ..pool import Pool
 from ..return_figures import cvar
 from ..run import Run
@@ -186,7 +187,9 @@ class FederationTrial(tune.Trainable):
 
     def _driver(self) -> Driver:
         pool, self._pool = self._pool, None
-        if pool is not None:
+        if pool is None:
+            pool = build_pool(self._experiment, self._settings.nodes)
+        else:
             pool.reset(self._experiment.to_dict())
         return Driver(self._experiment, directory=self._directory, pool=pool)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Set
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ray import tune
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .. import cluster
 from ..terminal import notes
 from . import directory
 from .config import SweepConfig
@@ -25,6 +27,9 @@ def name_of(listed: list[str], trial: Any) -> str:
         return listed[int(number)]
     return trial_name(number, trial.config["trial"]["point"], seed_of(trial.config))
 
+
+PATIENCE_SECONDS = 15.0
+"""How long nothing may run without a word."""
 
 _TAKEN_UP: dict[str, Any] = {}
 
@@ -47,6 +52,7 @@ class Watch(tune.Callback):
         self._max_failures = sweep.max_failures
         self._expected, self._steps = expected, steps
         self._progress: dict[str, float] = {}
+        self._idle_since = time.monotonic()
         self._ledger: Ledger | None = None
         self._bar: Any = None
 
@@ -55,7 +61,15 @@ class Watch(tune.Callback):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """A resumed sweep may lie elsewhere and be shown otherwise: see `take_up`."""
-        self.__dict__ = state | _TAKEN_UP
+        self.__dict__ = state | _TAKEN_UP | {"_idle_since": time.monotonic()}
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """A cluster that is busy is waited for, but not in silence."""
+        if any(trial.status == "RUNNING" for trial in trials) or not trials:
+            self._idle_since = time.monotonic()
+        elif time.monotonic() - self._idle_since > PATIENCE_SECONDS:
+            self._idle_since = time.monotonic()
+            self._say(f"no trial has room yet: {cluster.occupancy()}")
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         trial.max_failures = self._max_failures
