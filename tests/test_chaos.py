@@ -169,8 +169,16 @@ def test_the_observer_counts_rounds_that_were_done_twice(tmp_path):
     note(event="rewind", from_round=3, to_round=2, round=2)
     rounds(1, 2, 3)
     assert (seen.highest, seen.redone, seen.recovered) == (3, 1, None)
+    rounds(1, 2, 3, 4)  # had been completed when the fault came
+    assert seen.recovered is not None
+    note(event="rewind", from_round=4, to_round=2, round=2)
+    rounds(1, 2, 3)
+    assert (seen.redone, seen.recovered) == (3, None)
     rounds(1, 2, 3, 4, 5)
     note(event="resumed", hosts=[], round=2)
     rounds(1, 2, 3)
-    assert (seen.highest, seen.redone) == (5, 4) and seen.recovered is not None
+    assert (seen.highest, seen.redone, seen.recovered) == (5, 6, None)
+    rounds(1, 2, 3, 4, 5, 6)
+    assert seen.recovered is not None
+    rounds(1, 2, 3)
     assert seen.missing(num_agents=3) == 3

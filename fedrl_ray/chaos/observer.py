@@ -49,6 +49,13 @@ class Observer:
         rows = [json.loads(line) for line in _lines(self._directory / METRICS)]
         return sum(num_agents - row["participants"] for row in rows)
 
+    def _went_back(self, reached: int, to: int) -> None:
+        """A round may have been completed between the fault and its effect."""
+        self.redone += max(0, reached - to)
+        if self._mark is not None:
+            since, before = self._mark
+            self._mark, self.recovered = (since, max(before, reached)), None
+
     def _new_events(self) -> list[dict[str, Any]]:
         lines = _lines(self._directory / LOG)
         found = [json.loads(line) for line in lines[self._read :] if line.strip()]
@@ -58,9 +65,9 @@ class Observer:
     def _note(self, event: dict[str, Any]) -> None:
         self.events[event["event"]] += 1
         if event["event"] == "rewind":
-            self.redone += event["from_round"] - event["to_round"]
+            self._went_back(event["from_round"], event["to_round"])
         if event["event"] == "resumed":
-            self.redone += max(0, self.highest - event["round"])
+            self._went_back(self.highest, event["round"])
         if event["event"] in ("started", "resumed"):
             self.hosts = event["hosts"]
 
