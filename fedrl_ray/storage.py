@@ -12,8 +12,9 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+from . import uris
 from .errors import RunError, UserError
 
 Location = Path | str
@@ -22,19 +23,16 @@ L = TypeVar("L", bound=Location)
 
 
 def parse(text: str, key: str = "--output") -> Location:
-    """What a user wrote. Raises UserError for a URI that no file system takes."""
+    """What a user wrote; no storage is asked. Raises UserError for a URI that no file system takes,
+    or that holds a secret."""
     if "://" not in text:
         return Path(text)
-    parts = urlsplit(text)
-    if "@" in parts.netloc:
-        raise UserError(
-            f"{key}: a URI must not hold a user name or password (it would be written into logs); "
-            f"leave them to the environment or to the provider's own files, got {_bare(text)!r}"
-        )
-    if parts.scheme == "file":
-        return Path(parts.path)
-    filesystem(text, key)
-    return text.rstrip("/")
+    parts = uris.require_usable(text, key)
+    if parts.scheme != "file":
+        return text.rstrip("/")
+    if parts.netloc not in ("", "localhost"):
+        raise UserError(f"{key}: a folder's URI is file:///PATH, got {text!r}")
+    return Path(parts.path)
 
 
 def child(location: L, *names: str) -> L:
@@ -60,14 +58,14 @@ def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = pf.FileSystem.from_uri(uri)
         return found
-    except (pa.ArrowInvalid, OSError):
-        pass  # not one of pyarrow's own
+    except (pa.ArrowInvalid, OSError) as error:  # not one of pyarrow's own, or out of reach
+        reason = "" if isinstance(error, pa.ArrowInvalid) else f"{_one_line(error)}; "
     try:
         import fsspec
 
         other, path = fsspec.core.url_to_fs(uri)
     except (ImportError, ValueError, OSError) as error:
-        raise UserError(f"{key}: no file system for {uri!r}: {_one_line(error)}") from None
+        raise UserError(f"{key}: no file system for {uri!r}: {reason}{_one_line(error)}") from None
     return pf.PyFileSystem(pf.FSSpecHandler(other)), path
 
 
@@ -123,7 +121,10 @@ def copy_file(source: Location, target: Location, name: str) -> None:
 
 
 def put(folder: Path, files: Collection[str], uri: str) -> None:
-    """Copy files of a folder to a URI, in order. Raises RunError."""
+    """Copy files of a folder to a URI, in order. Raises RunError.
+
+    One that breaks off may leave a file cut short there: sizes and sha256 are what tells.
+    """
     with _reaching(uri):
         fs, root = filesystem(uri)
         for parent in sorted({str(Path(root, name).parent) for name in files}):
@@ -188,11 +189,6 @@ def _reaching(uri: str) -> Iterator[None]:
         raise UserError(f"{uri}: not found: {_one_line(error)}") from None
     except OSError as error:
         raise RunError(f"{uri}: the storage does not answer: {_one_line(error)}") from None
-
-
-def _bare(uri: str) -> str:
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc="..." + parts.netloc.rpartition("@")[2], query=""))
 
 
 def _one_line(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import run_directory, storage
 from .config import Experiment
+from .errors import UserError
 from .storage import Location
 from .terminal import (
     BarView,
@@ -77,12 +78,21 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
 
 def _location(experiment: Experiment, options: TrainOptions) -> Location:
     if options.output is not None:
-        return options.output
+        return _within_reach(options.output)
     if options.restartable:
         return Path("runs") / experiment.name
     if options.resume:
         return run_directory.latest_output(experiment.name)
     return run_directory.free_output(experiment.name)
+
+
+def _within_reach(output: Location) -> Location:
+    """Raises UserError for a URI that this machine cannot read, or of no folder."""
+    if isinstance(output, str):
+        if not storage.name_of(output):
+            raise UserError(f"--output must name a folder in the bucket, got {output!r}")
+        storage.filesystem(output, "--output")
+    return output
 
 
 def _open(experiment: Experiment, location: Location, options: TrainOptions) -> Any:
@@ -141,7 +151,10 @@ def _write_report(location: Location) -> None:
     from .reports.page import write_report
 
     copy = WorkingCopy(location)
-    write_report([copy.directory], copy.directory / REPORT)
+    try:
+        write_report([copy.directory], copy.directory / REPORT)
+    except UserError as error:  # what is trained is trained
+        notes.print(f"no report: {error}", soft_wrap=True, markup=False)
     copy.publish()
     copy.close()
 

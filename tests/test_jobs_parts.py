@@ -115,7 +115,7 @@ def test_results_go_to_the_experiments_name_below_storage(small):
     ("changes", "words"),
     [
         ({"storage": "runs"}, "--storage must be an absolute path that every node mounts"),
-        ({"storage": "s3://key:secret@bucket/x"}, "must not hold a user name or password"),
+        ({"storage": "s3://key:secret@bucket/x"}, "must not hold a password"),
         ({"storage": "memory://x", "sweep": True}, "of a sweep must be a folder"),
     ],
 )

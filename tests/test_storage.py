@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fedrl_ray import checkpoints, storage
-from fedrl_ray.errors import RunError, UserError
+from fedrl_ray.errors import UserError
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
 
@@ -78,12 +78,18 @@ def test_an_edited_shard_is_refused_by_the_host_that_gets_it(small, tmp_path, bu
     experiment = small(federation={"steps": 20})
     run = Run(experiment, uri)
     list(run)
+    digest = run.finish()["digest"]
     newest = checkpoints.existing(storage.child(uri, "checkpoints"))[-1]
     shard = next(name for name in storage.names(newest) if name.startswith("agents"))
     (tmp_path / shard).write_bytes(b"something else")
     storage.put(tmp_path, [shard], str(newest))
-    with pytest.raises(RunError, match=f"{shard} is not what was written"):
+    with pytest.raises(UserError, match=f"{shard} is not what was written"):
         Run(experiment, uri, resume=True)
+    resumed = Run(experiment, uri, resume=True, fall_back=True)
+    assert resumed.driver.server.round == 0
+    (report,) = resumed
+    assert "passed over" in report.failures[0]
+    assert resumed.finish()["digest"] == digest
 
 
 def test_half_a_checkpoint_does_not_count(small, bucket):
@@ -108,14 +114,43 @@ def test_the_command_line_trains_into_a_bucket_and_goes_on(small_yaml, bucket):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("s3://key:secret@bucket/run", "must not hold a user name or password"),
-        ("nowhere://bucket/run", "no file system for 'nowhere://bucket/run'"),
+        ("s3://key:secret@bucket/run", r"a password, key or token.*got 's3://...@bucket/run'"),
+        ("s3://key:se/secret@bucket/run", "a password, key or token"),
+        ("simplecache::s3://key:secret@bucket/run", "a password, key or token"),
+        (
+            "abfs://c@a.net/run?client_secret=secret",
+            r"key or token.*got 'abfs://c@a.net/run\?\.\.\.",
+        ),
+        ("https://a.net/c?sv=1&sig=secret", "a password, key or token"),
+        ("s3://bucket/run?Secret_Key=secret", "a password, key or token"),
+        ("s3://b/run?endpoint_override=http://k:secret@h", "a password, key or token"),
+        ("nowhere://bucket/run", "neither pyarrow nor fsspec .* for 'nowhere://bucket/run'"),
+        ("s3fs://bucket/run", "has a file system for 's3fs://bucket/run'"),
+        ("s3://[bucket/run", "is no URI"),
+        ("s3://bucket/../run", "must name one place"),
+        ("s3:///", "must name one place"),
+        ("file://host/run", "a folder's URI is file:///PATH"),
     ],
 )
 def test_uris_that_are_refused(text, words):
     with pytest.raises(UserError, match=words) as told:
         storage.parse(text)
-    assert "secret" not in str(told.value)
+    assert "secret@" not in str(told.value) and "=secret" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abfs://container@account.dfs.core.windows.net/runs/a",  # adlfs is not installed here
+        "abfss://container@account.dfs.core.windows.net/runs/a?credential_kind=default",
+        "hdfs://user@host:8020/runs/a",  # nor is there a Java
+        "gcs://bucket/runs/a",
+        "s3://nobody-has-this-bucket/runs/a?endpoint_override=192.0.2.1%3A9",
+    ],
+)
+def test_a_uri_is_taken_without_asking_its_storage(text):
+    assert storage.parse(text) == text
+    assert storage.name_of(storage.parse(text)) == "a"
 
 
 def test_a_file_uri_is_a_folder():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import gzip
 import hashlib
 import json
 import shlex
@@ -12,16 +13,21 @@ import shutil
 import tarfile
 import tempfile
 import time
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from .. import run_directory, storage
-from ..errors import RunError, UserError
-from ..sweeps.directory import SWEEP
+from ..errors import RunError, UserError, one_line
+from ..sweeps.directory import SWEEP, TUNE
 from . import pack
 from .follow import follow
 from .records import Job, reaching
 from .submission import environment
+
+_MALFORMED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError)
+"""What tarfile and gzip raise for archives cut short or made up."""
 
 
 def fetch(
@@ -39,7 +45,7 @@ def fetch(
         folder.mkdir()
         location = storage.parse(job.output)
         if isinstance(location, str) and not through_job:
-            storage.download(location, folder, without=None if checkpoints else pack.CHECKPOINTS)
+            _download(location, folder, checkpoints=checkpoints)
             source = job.output
         elif isinstance(location, Path) and not through_job and _is_ours(location):
             _copy(location, folder, checkpoints=checkpoints)
@@ -47,6 +53,7 @@ def fetch(
         else:
             _through_job(client, job, folder, checkpoints=checkpoints, image=image)
             source = f"{job.output} on the cluster"
+        _drop_pickles(folder)
         if not _is_ours(folder):
             raise RunError(f"{job.output}: there is no run or sweep yet")
         if target.exists():
@@ -55,8 +62,21 @@ def fetch(
     return source
 
 
+def _drop_pickles(folder: Path) -> None:
+    """The state of Ray Tune, should it have come along: once here it would pass for this user's
+    own, and `sweep --resume` would read it."""
+    shutil.rmtree(folder / TUNE, ignore_errors=True)
+
+
 def _is_ours(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (run_directory.CONFIG, SWEEP))
+
+
+def _download(uri: str, folder: Path, *, checkpoints: bool) -> None:
+    try:
+        storage.download(uri, folder, without=None if checkpoints else pack.CHECKPOINTS)
+    except (UserError, RunError) as error:
+        raise type(error)(f"{error} (--through-job brings it through the cluster)") from None
 
 
 def _copy(source: Path, folder: Path, *, checkpoints: bool) -> None:
@@ -111,12 +131,11 @@ class Reader:
         if line == pack.BEGIN:
             self._begun = True
         elif line.startswith(pack.END):
-            self._told, self._begun = json.loads(line.removeprefix(pack.END)), False
+            with _torn_where(ValueError, RecursionError):
+                self._told, self._begun = json.loads(line.removeprefix(pack.END)), False
         elif self._begun:
-            try:
+            with _torn_where(binascii.Error, ValueError):
                 data = base64.b64decode(line, validate=True)
-            except (binascii.Error, ValueError):
-                raise RunError("the packed directory came through torn; fetch again") from None
             self._sink.write(data)
             self._digest.update(data)
             self._size += len(data)
@@ -132,6 +151,14 @@ class Reader:
             raise RunError("the packed directory came through torn; fetch again")
 
 
+@contextlib.contextmanager
+def _torn_where(*errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except errors:
+        raise RunError("the packed directory came through torn; fetch again") from None
+
+
 def unpack(packed: IO[bytes], folder: Path) -> None:
     """Unpack files and folders below a folder, and nothing else. Raises RunError."""
     try:
@@ -140,5 +167,5 @@ def unpack(packed: IO[bytes], folder: Path) -> None:
                 if not (member.isfile() or member.isdir()):
                     raise RunError(f"the packed directory holds a link: {member.name!r}")
                 archive.extract(member, folder, filter="data")
-    except tarfile.TarError as error:
-        raise RunError(f"the packed directory is refused: {error}") from None
+    except _MALFORMED as error:
+        raise RunError(f"the packed directory is refused: {one_line(error)}") from None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, StringConstraints
 
 from ..errors import RunError, UserError
 from ..plugins import nearest
@@ -37,6 +39,15 @@ class Job(NamedTuple):
     def over(self) -> bool:
         """Whether it has ended, in whatever way."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
+
+
+class _Metadata(BaseModel):
+    """What another program may have written under our key too."""
+
+    command: Literal["train", "sweep"]
+    name: str
+    output: Annotated[str, StringConstraints(min_length=1)]
+    versions: dict[str, str]
 
 
 def metadata(command: str, name: str, output: str, versions: dict[str, str]) -> dict[str, str]:
@@ -77,8 +88,8 @@ def reaching(client: Any) -> Iterator[None]:
 def _job(detail: Any) -> Job | None:
     try:
         fields = json.loads((detail.metadata or {})[KEY])
-        own = {key: fields[key] for key in ("command", "name", "output", "versions")}
-    except (KeyError, TypeError, ValueError):
+        own = _Metadata.model_validate(fields, strict=True).model_dump()
+    except (KeyError, TypeError, ValueError, RecursionError):  # pydantic's is a ValueError
         return None
     return Job(
         id=str(detail.submission_id),

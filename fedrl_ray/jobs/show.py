@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from ..terminal import console, notes
+from ..uris import without_secrets
 from .progress import in_words, progress
 from .records import Job
 
@@ -40,7 +41,7 @@ def fields(client: Any, job: Job) -> dict[str, Any]:
         "status": job.status,
         "command": job.command,
         "name": job.name,
-        "output": job.output,
+        "output": without_secrets(job.output),
         "progress": progress(client, job),
         "start": job.start,
         "end": job.end,
@@ -77,7 +78,8 @@ def table(client: Any, jobs: Sequence[Job]) -> None:
         shown.add_column(title, overflow="fold", no_wrap=title == "job")
     for job in jobs:
         done = _progress(progress(client, job))
-        shown.add_row(job.id, job.status.lower(), done, _time(job.start), job.output)
+        place = without_secrets(job.output)
+        shown.add_row(job.id, job.status.lower(), done, _time(job.start), place)
     console.print(shown)
 
 
