@@ -24,6 +24,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/federation.py --output docs/results
 	$(BIN)/python benchmarks/sweep_cost.py --output docs/results
 	$(BIN)/python benchmarks/soak.py --output docs/results
+	$(BIN)/python benchmarks/rivals.py --output docs/results
 
 # Every figure of docs/results.md and the README's picture. About two hours; what is finished is
 # kept in runs/learning.
