@@ -92,11 +92,11 @@ ENTRIES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a smoke: one repeat of one round")
+    parser.add_argument("--quick", action="store_true", help="a smoke: 4 agents, one round")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
     pythons, problems = interpreters()
-    entries = [replace(e, rounds=1) for e in ENTRIES] if args.quick else list(ENTRIES)
+    entries = smoke() if args.quick else ENTRIES
     runs = []
     for repeat in range(1 if args.quick else args.repeats):
         for entry in entries:
@@ -107,6 +107,12 @@ def main() -> None:
     (args.output / "rivals.json").write_text(json.dumps(result, indent=1) + "\n")
     (args.output / "rivals.md").write_text(markdown(result))
     print(markdown(result))
+
+
+def smoke() -> tuple[Entry, ...]:
+    """Every program on every environment, 4 agents at most and one timed round."""
+    small = (replace(e, rounds=1, num_agents=min(4, e.num_agents)) for e in ENTRIES)
+    return tuple(dict.fromkeys(small))
 
 
 def interpreters() -> tuple[dict[str, str], dict[str, str]]:
