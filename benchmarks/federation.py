@@ -100,8 +100,7 @@ def measure(num_agents: int, agents_per_actor: int | str) -> dict[str, Any]:
         for _ in range(WARM_UP - 1):
             driver.step()
         reports = [driver.step() for _ in range(ROUNDS)]
-        memory = [value for _, value in ray.get([a.call.remote("resident_bytes")
-                                                 for a in pool.actors()])]  # fmt: skip
+        memory = ray.get([a.call.remote("resident_bytes") for a in pool.actors()])
         seconds = np.array([r.seconds for r in reports])
         share = np.array([1 - r.learning / r.seconds for r in reports])
         return {

@@ -12,7 +12,7 @@ from algorithms.types import AgentState
 
 from . import digests
 from .array_files import UNREADABLE, write_arrays
-from .errors import UserError
+from .errors import CheckpointError
 from .messages import Shard
 
 
@@ -32,13 +32,13 @@ def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
 
 
 def read_states(directory: Path, files: Mapping[int, str]) -> dict[int, AgentState]:
-    """The states of some agents from the shards that hold them. Raises UserError."""
+    """The states of some agents from the shards that hold them. Raises CheckpointError."""
     states: dict[int, AgentState] = {agent: {} for agent in files}
     for name in sorted(set(files.values())):
         try:
             _read_shard(directory / name, {a: states[a] for a in files if files[a] == name})
         except UNREADABLE as error:
-            raise UserError(f"{directory / name}: does not read: {error}") from None
+            raise CheckpointError(f"{directory / name}: does not read: {error}") from None
     return states
 
 

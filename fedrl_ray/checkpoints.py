@@ -26,7 +26,7 @@ from algorithms.types import ServerState
 from . import digests, storage
 from .array_files import read_arrays, write_arrays
 from .config_errors import first_line
-from .errors import RunError, UserError
+from .errors import CheckpointError, RunError
 from .messages import STRICT, Shard
 from .storage import L, Location
 
@@ -173,7 +173,7 @@ def verify(path: Location) -> Manifest:
     """The manifest of a checkpoint whose every file is as it was written; behind a URI those of
     the agents are checked by the hosts that get them.
 
-    Raises UserError with the reason: torn, edited, or not ours.
+    Raises CheckpointError with the reason: torn, edited, or not ours.
     """
     manifest = read_manifest(path)
     expected = {_SERVER: manifest.server_sha256}
@@ -188,11 +188,11 @@ def _require_as_written(path: Location, folder: Path, expected: Mapping[str, str
     for name, sha256 in expected.items():
         file = folder / name
         if file.is_symlink():
-            raise UserError(f"{path}: {name} is a link, not a file of the checkpoint")
+            raise CheckpointError(f"{path}: {name} is a link, not a file of the checkpoint")
         if not file.is_file():
-            raise UserError(f"{path}: torn checkpoint, {name} is missing")
+            raise CheckpointError(f"{path}: torn checkpoint, {name} is missing")
         if digests.of_file(file) != sha256:
-            raise UserError(f"{path}: {name} is not what was written (sha256 differs)")
+            raise CheckpointError(f"{path}: {name} is not what was written (sha256 differs)")
 
 
 @contextlib.contextmanager
@@ -206,19 +206,19 @@ def reading_shards(path: Location, names: Collection[str]) -> Iterator[Path]:
 
 
 def read_manifest(path: Location) -> Manifest:
-    """The manifest alone, its own sha256 checked. Raises UserError."""
+    """The manifest alone, its own sha256 checked. Raises CheckpointError."""
     try:
         with storage.reading(path, [_MANIFEST]) as folder:
             document = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         kind, sha256, body = document["format"], document["sha256"], document["manifest"]
     except FileNotFoundError:
-        raise UserError(f"{path}: not a checkpoint, {_MANIFEST} is missing") from None
+        raise CheckpointError(f"{path}: not a checkpoint, {_MANIFEST} is missing") from None
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        raise UserError(f"{path}: {_MANIFEST} does not read: {error}") from None
+        raise CheckpointError(f"{path}: {_MANIFEST} does not read: {error}") from None
     if kind != FORMAT:
-        raise UserError(f"{path}: format must be {FORMAT!r}, got {kind!r}")
+        raise CheckpointError(f"{path}: format must be {FORMAT!r}, got {kind!r}")
     if digests.of_texts([_canonical(body)]) != sha256:
-        raise UserError(f"{path}: {_MANIFEST} was edited (its sha256 differs)")
+        raise CheckpointError(f"{path}: {_MANIFEST} was edited (its sha256 differs)")
     return _checked(path, body)
 
 
@@ -227,13 +227,15 @@ def _checked(path: Location, body: Any) -> Manifest:
     try:
         manifest = _SCHEMA.validate_json(_canonical(body))
     except ValidationError as error:
-        raise UserError(f"{path}: {_MANIFEST}: {first_line(error)}") from None
+        raise CheckpointError(f"{path}: {_MANIFEST}: {first_line(error)}") from None
     agents = [agent for shard in manifest.shards for agent in shard.agent_ids]
     counted = all(len(s.agent_ids) == len(s.digests) for s in manifest.shards)
     if not counted or len(set(agents)) < len(agents):
-        raise UserError(f"{path}: {_MANIFEST}: shards must name every agent once, with its digest")
+        raise CheckpointError(
+            f"{path}: {_MANIFEST}: shards must name every agent once, with its digest"
+        )
     if not {"agent_steps", "seconds"} <= manifest.progress.keys():
-        raise UserError(f"{path}: {_MANIFEST}: progress must hold agent_steps and seconds")
+        raise CheckpointError(f"{path}: {_MANIFEST}: progress must hold agent_steps and seconds")
     return manifest
 
 
@@ -243,7 +245,7 @@ def read_server(path: Location, manifest: Manifest) -> ServerState:
         named = read_arrays(folder / _SERVER)
     shared = prefixes.select(named, "shared")
     if digests.of_arrays(shared) != manifest.digest:
-        raise UserError(f"{path}: {_SERVER} is not of this checkpoint (its digest differs)")
+        raise CheckpointError(f"{path}: {_SERVER} is not of this checkpoint (its digest differs)")
     return ServerState(round=manifest.round, shared=shared, memory=prefixes.select(named, "memory"))
 
 

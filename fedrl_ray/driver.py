@@ -21,13 +21,13 @@ from . import checkpoints, digests, plugins, storage
 from .attendance import Attendance
 from .config import Experiment
 from .config_checks import build_family
-from .errors import RunError, UserError
+from .errors import CheckpointError, RunError, UserError
 from .evaluation import GridEvaluator, evaluation_of_agents, initial_shared
 from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport, Shard
 from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
-from .profile import execution_profile, single_thread
+from .profile import differences, execution_profile, single_thread, unlike_nodes
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
 from .storage import Location
@@ -66,6 +66,8 @@ class Driver:
         self._setbacks, self._furthest = 0, 0
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._checkpoint: Location | None = None
+        self._refused: set[Location] = set()
+        self._profile = execution_profile()
         self._attendance = Attendance(self.pool, experiment.federation)
 
     # -- the four verbs ---------------------------------------------------------------------
@@ -115,6 +117,7 @@ class Driver:
             return self.save() if self._continues or first else None
         results += self._shards_of_the_absent(aside)
         self._checkpoint = checkpoints.commit(folder, aside, self._manifest(aside, results))
+        self._refused.discard(self._checkpoint)
         checkpoints.prune(folder, self.experiment.checkpoint.keep)
         size = sum(r.bytes for r in results if isinstance(r, Shard))
         self.tell("checkpoint", bytes=size, seconds=round(time.perf_counter() - started, 6))
@@ -129,10 +132,13 @@ class Driver:
         manifest = checkpoints.verify(path)
         require_same_experiment(path, manifest, self.experiment)
         if not any_profile:
-            require_same_profile(path, manifest, execution_profile())
+            require_same_profile(path, manifest, self._profile)
+        elif changed := differences(self._profile, manifest.profile):
+            self._failures.append(f"resumed under another profile: {'; '.join(changed)}")
         server = checkpoints.read_server(path, manifest)
         require_fits(path, server.shared, self.server.shared)
         lost = self.pool.load(str(path), manifest.agent_files, range(len(self.groups)))
+        _require_read(lost)
         self.server = server
         self._progress, self._checkpoint = dict(manifest.progress), path
         if lost:
@@ -141,18 +147,29 @@ class Driver:
     def restore_newest(self, *, any_profile: bool = False) -> None:
         """Take up the newest checkpoint whose files are as they were written; the others are
         passed over and named in the log. Raises RunError where there is none."""
-        self.restore(self._newest_sound(), any_profile=any_profile)
+        while True:
+            path = self._newest_sound()
+            try:
+                return self.restore(path, any_profile=any_profile)
+            except CheckpointError as error:  # behind a URI hosts find out, each about its shard
+                self._refuse(path, error)
 
     def _newest_sound(self) -> Location:
         for path in reversed(checkpoints.existing(self._require_folder())):
+            if path in self._refused:
+                continue
             try:
                 checkpoints.verify(path)
-            except UserError as error:
-                self._failures.append(f"passed over: {error}")
-                self.tell("checkpoint_refused", reason=str(error))
+            except CheckpointError as error:
+                self._refuse(path, error)
             else:
                 return path
         raise RunError(f"{self._folder}: no checkpoint to go back to reads")
+
+    def _refuse(self, path: Location, error: CheckpointError) -> None:
+        self._refused.add(path)
+        self._failures.append(f"passed over: {error}")
+        self.tell("checkpoint_refused", reason=str(error))
 
     def close(self) -> None:
         """Let go of the local agents."""
@@ -183,7 +200,8 @@ class Driver:
     def exemptions(self) -> dict[str, str]:
         """Laws that do not hold in this run, each with its reason, as the plug-ins declare them."""
         learner = plugins.load("learners", self.experiment.learner.name)
-        return {**learner.exemptions, **self._aggregator.exemptions, **self._family.exemptions}
+        declared = {**learner.exemptions, **self._aggregator.exemptions, **self._family.exemptions}
+        return declared | unlike_nodes(self.pool.places(), self._profile)
 
     @property
     def progress(self) -> dict[str, float]:
@@ -232,15 +250,20 @@ class Driver:
     def _evaluate_at_agents(self) -> Evaluation | None:
         self._admit()
         hosts = self._attendance.present
-        scores = self.pool.evaluate(self.server.shared, hosts)
-        dynamics = self.pool.dynamics(hosts)
-        lost = [r for r in [*scores, *dynamics] if isinstance(r, HostFailure)]
+        results = self.pool.evaluate(self.server.shared, hosts)
+        lost = [r for r in results if isinstance(r, HostFailure)]
         if lost:
             self._recover(lost)
             return self._evaluate_at_agents() if self._continues else None
-        parts: list[Any] = list(dynamics)
-        merged = {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
-        return evaluation_of_agents(np.concatenate(scores), merged)  # type: ignore[arg-type]
+        e = self.experiment
+        k = e.federation.num_agents
+        scores = np.full((k, e.evaluation.episodes), np.nan)  # NaN: agents that are absent
+        for host, result in zip(hosts, results, strict=True):
+            scores[list(self.pool.groups[host])] = result
+        dynamics = self._family.draw(
+            e.environment.settings.perturb, seed=e.seed, agent_ids=range(k)
+        )
+        return evaluation_of_agents(scores, dynamics)
 
     # -- failures ---------------------------------------------------------------------------
 
@@ -291,6 +314,11 @@ class Driver:
         manifest = checkpoints.read_manifest(path)
         with self.clock.phase("recovery"):
             again = self.pool.load(str(path), manifest.agent_files, [host])
+        try:
+            _require_read(again)
+        except CheckpointError as error:
+            self._refuse(path, error)
+            return self._join(host)
         if again:
             self._recover(again)
         else:
@@ -306,7 +334,7 @@ class Driver:
 
     def _described(self, failure: HostFailure) -> dict[str, Any]:
         """A failure as fields of a log."""
-        place = self.pool.places[failure.host]
+        place = self.pool.places()[failure.host]
         return {
             "agents": list(failure.agent_ids),
             "kind": failure.kind,
@@ -335,7 +363,7 @@ class Driver:
         return checkpoints.Manifest(
             fingerprint=self.experiment.fingerprint(),
             identity=self.experiment.identity(),
-            profile=execution_profile(),
+            profile=self._profile,
             round=self.server.round,
             digest=self.digest(),
             server_sha256=checkpoints.write_server(aside, self.server),
@@ -347,6 +375,13 @@ class Driver:
         if self._folder is None:
             raise UserError("a driver without a directory cannot save")
         return storage.child(self._folder, CHECKPOINTS)
+
+
+def _require_read(lost: Sequence[HostFailure]) -> None:
+    """Raises CheckpointError where a host found its shard not as it was written."""
+    for failure in lost:
+        if failure.kind == "checkpoint":
+            raise CheckpointError(failure.reason)
 
 
 def sort_results(

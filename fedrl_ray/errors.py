@@ -10,6 +10,10 @@ class UserError(Exception):
     """A mistake in what was asked for; the message names the key, the rule and the value."""
 
 
+class CheckpointError(UserError):
+    """A checkpoint, or a part of one, that is not as it was written."""
+
+
 class RunError(Exception):
     """A run that cannot go on, through no mistake in what was asked for."""
 

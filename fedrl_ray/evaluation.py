@@ -99,13 +99,14 @@ class GridEvaluator:
 
 
 def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
-    """What the agents measured on their own environments, scores [K, episodes]."""
+    """What the agents measured on their own environments, scores [K, episodes]: NaN for agents
+    that are absent, of whom the figures know nothing."""
     means = scores.mean(1)
     return Evaluation(
         where="agents",
         nominal=float("nan"),
-        average=float(means.mean()),
-        worst=float(means.min()),
+        average=float(np.nanmean(means)),
+        worst=float(np.nanmin(means)),
         returns=means,
         episode_returns=scores,
         dynamics=dynamics,

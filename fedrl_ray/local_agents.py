@@ -82,10 +82,6 @@ class LocalAgents:
                 raise
         return np.concatenate(scores)
 
-    def dynamics(self) -> dict[str, Array]:
-        """The physical parameters of these agents: each [N]."""
-        return dict(self._dynamics)
-
     def save(self, directory: str) -> Shard:
         """Write everything these agents remember as one shard file, into a folder or a URI."""
         states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}

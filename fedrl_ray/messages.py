@@ -40,33 +40,47 @@ class RoundReply:
     seconds: float
 
 
+FailureKind = Literal["died", "timeout", "exception", "checkpoint"]
+_VERBS: dict[FailureKind, str] = {
+    "died": "died",
+    "timeout": "did not answer in time",
+    "exception": "raised",
+    "checkpoint": "found no state",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class HostFailure:
     """A host that gave no answer. Data, until the driver's policy decides.
 
-    kind: `died` (process or node lost), `timeout`, or `exception` (user code raised; `reason`
-    holds the traceback).
+    kind: `died` (process or node lost), `timeout`, `exception` (user code raised; `reason`
+    holds the traceback), or `checkpoint` (its shard is not as it was written).
     """
 
     host: int
     agent_ids: tuple[int, ...]
-    kind: Literal["died", "timeout", "exception"]
+    kind: FailureKind
     reason: str
 
     def __str__(self) -> str:
         ids = self.agent_ids
         agents = f"agent {ids[0]}" if len(ids) == 1 else f"agents {ids[0]}-{ids[-1]}"
-        verb = {"died": "died", "timeout": "did not answer in time", "exception": "raised"}
-        return f"{agents} {verb[self.kind]}: {self.reason}"
+        return f"{agents} {_VERBS[self.kind]}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a host runs. node: Ray's id of the node; None where it runs in the driver's process."""
+    """Where a host runs. node: Ray's id of the node; None where it runs in the driver's process.
+    profile: its execution profile."""
 
     node: str | None
     hostname: str
     pid: int
+    profile: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a log: where, not on what."""
+        return {"node": self.node, "hostname": self.hostname, "pid": self.pid}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from algorithms.types import Array, Dynamics, Params
+from algorithms.types import Array, Params
 
 from .blame import blamed
-from .errors import RunError, UserError
+from .errors import CheckpointError, RunError, UserError
 from .local_agents import LocalAgents
-from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
+from .messages import FailureKind, HostFailure, Place, RoundOrder, RoundReply, Shard
+from .profile import execution_profile
 
 T = TypeVar("T")
 Hosts = Sequence[int]
@@ -30,18 +31,15 @@ class Pool(Protocol):
     def groups(self) -> Sequence[tuple[int, ...]]:
         """Agent ids of each host."""
 
-    @property
-    def places(self) -> Sequence[Place | None]:
-        """Where each host runs, or ran last; None as long as that is not known."""
+    def places(self, *, wait: bool = False) -> Sequence[Place | None]:
+        """Where each host runs, or ran last; None as long as that is not known. `wait` for those
+        that come up for the first time."""
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
         """E local steps on these hosts."""
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         """Returns on the agents' own environments: [N, episodes] per host."""
-
-    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
-        """Physical parameters of the agents' environments, each [N], per host."""
 
     def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
         """These hosts write their shards into the directory."""
@@ -72,17 +70,15 @@ class InProcessPool:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
         self._hosts = [LocalAgents(experiment, group) for group in self.groups]
-        here = Place(node=None, hostname=platform.node(), pid=os.getpid())
-        self.places: list[Place | None] = [here] * len(self.groups)
+
+    def places(self, *, wait: bool = False) -> Sequence[Place | None]:
+        return [place_here(node=None)] * len(self.groups)
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
         return self._map(lambda host: host.run_round(order), hosts)
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         return self._map(lambda host: host.evaluate(shared), hosts)
-
-    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
-        return self._map(lambda host: host.dynamics(), hosts)
 
     def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
         return self._map(lambda host: host.save(directory), hosts)
@@ -127,6 +123,10 @@ def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -
         reason = str(error)
     else:
         reason = "\n" + "".join(traceback.format_exception(error)).rstrip()
-    return HostFailure(
-        host=host, agent_ids=blamed(error, agent_ids), kind="exception", reason=reason
-    )
+    kind: FailureKind = "checkpoint" if isinstance(error, CheckpointError) else "exception"
+    return HostFailure(host=host, agent_ids=blamed(error, agent_ids), kind=kind, reason=reason)
+
+
+def place_here(node: str | None) -> Place:
+    """This process, on a node of Ray or on none."""
+    return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=execution_profile())

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .messages import Place
 
 _PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
@@ -38,6 +42,18 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
         for key in keys
         if here.get(key) != there.get(key)
     ]
+
+
+def unlike_nodes(places: Iterable[Place | None], profile: dict[str, Any]) -> dict[str, str]:
+    """The law that does not hold where hosts run under other profiles than the driver's."""
+    found = {p.hostname: differences(p.profile, profile) for p in places if p is not None}
+    words = [f"{name}: {'; '.join(changed)}" for name, changed in found.items() if changed]
+    if not words:
+        return {}
+    return {
+        "faults": "nodes differ, so an agent that is rebuilt on another may give other bits "
+        f"({', '.join(words)}; there is the driver's)"
+    }
 
 
 def single_thread() -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import time
-import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from algorithms.types import Array, Dynamics, Params
+from algorithms.types import Array, Params
 
 from . import cluster
-from .blame import blamed
-from .errors import RunError, UserError
 from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
-from .pool import Hosts
+from .pool import Hosts, exception_failure, place_here
 from .resources import Bundle, options, words
 
 RELEASE_SECONDS = 3.0
@@ -30,8 +26,7 @@ RELEASE_SECONDS = 3.0
 class AgentHost:
     """One actor. `host_class` is `LocalAgents`, or a subclass of it in tests of faults.
 
-    Exceptions come back as values, so that they keep their own words: (True, result) or
-    (False, (the agents to blame, reason)).
+    Exceptions come back as values, a HostFailure each, so that they keep their own words.
     """
 
     def __init__(
@@ -40,15 +35,12 @@ class AgentHost:
         self._build = (host_class, experiment, tuple(ids))
         self._agents: LocalAgents | None = None
 
-    def call(self, method: str, *args: Any) -> tuple[bool, Any]:
+    def call(self, method: str, *args: Any) -> Any:
         """Call a method of the agents."""
         try:
-            return True, getattr(self._built(), method)(*args)
-        except (RunError, UserError) as error:
-            return False, (blamed(error, self._build[2]), str(error))
+            return getattr(self._built(), method)(*args)
         except Exception as error:
-            words = "\n" + traceback.format_exc().rstrip()
-            return False, (blamed(error, self._build[2]), words)
+            return exception_failure(0, self._build[2], error)
 
     def started(self) -> Place:
         """Where it runs: answered once the process is up and its agents are built, which no call's
@@ -56,7 +48,7 @@ class AgentHost:
         with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
             self._built()
         node = ray.get_runtime_context().get_node_id()
-        return Place(node=node, hostname=platform.node(), pid=os.getpid())
+        return place_here(node)
 
     def _built(self) -> LocalAgents:
         if self._agents is None:
@@ -75,7 +67,7 @@ class AgentHost:
         host_class, _, ids = self._build
         self._build, self._agents = (host_class, experiment, ids), None
 
-    def run_round(self, round_number: int, attempt: int, shared: Params) -> tuple[bool, Any]:
+    def run_round(self, round_number: int, attempt: int, shared: Params) -> Any:
         """A round; `shared` arrives from the object store, put there once for all actors."""
         order = RoundOrder(round=round_number, attempt=attempt, shared=shared)
         return self.call("run_round", order)
@@ -108,9 +100,9 @@ class RayPool:
         self._places: list[Place | None] = [None] * len(self.groups)
         self._actors = [self._start(h, request) for h, request in enumerate(requests)]
 
-    @property
-    def places(self) -> Sequence[Place | None]:
-        self._await_started([h for h, place in enumerate(self._places) if place is None])
+    def places(self, *, wait: bool = False) -> Sequence[Place | None]:
+        if wait:
+            self._await_started([h for h, place in enumerate(self._places) if place is None])
         return self._places
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
@@ -121,9 +113,6 @@ class RayPool:
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         return self._call(hosts, "evaluate", ray.put(shared))
-
-    def dynamics(self, hosts: Hosts) -> list[Dynamics | HostFailure]:
-        return self._call(hosts, "dynamics")
 
     def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
         return self._call(hosts, "save", directory)
@@ -221,15 +210,12 @@ class RayPool:
 
     def _result(self, host: int, call: Any) -> Any:
         try:
-            fine, value = ray.get(call)
+            value = ray.get(call)
         except RayTaskError as error:
             return self._failure(host, "exception", f"\n{error}")
         except (RayActorError, RayError) as error:
             return self._failure(host, "died", " ".join(str(error).split())[:300])
-        if fine:
-            return value
-        agents, reason = value
-        return HostFailure(host=host, agent_ids=agents, kind="exception", reason=reason)
+        return replace(value, host=host) if isinstance(value, HostFailure) else value
 
     def _late(self, host: int, absent: bool) -> HostFailure:
         if not absent:

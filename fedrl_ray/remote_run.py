@@ -160,7 +160,12 @@ class RemoteRun:
                 + " ".join(str(error).split())[:200]
             ) from None
         begun = storage.exists(storage.child(self.location, CONFIG))
-        self._options |= {"resume": begun, "fall_back": True, "driver_died": one_line(error)}
+        self._options |= {
+            "resume": begun,
+            "fall_back": True,
+            "any_profile": True,  # the node that takes over may differ; the log says so
+            "driver_died": one_line(error),
+        }
         self._actor = None
 
     def _ask(self, method: str, timeout: float | None = None, *, tell: bool = False) -> Any:

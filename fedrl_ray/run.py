@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from . import checkpoints, run_directory, storage
@@ -209,8 +209,8 @@ class Run:
     def _tell_start(self, resume: bool, driver_died: str | None) -> None:
         if driver_died is not None:
             self._tell("driver_died", reason=driver_died)
-        groups = zip(self.driver.groups, self.driver.pool.places, strict=True)
-        hosts = [{"agents": g} | ({} if place is None else asdict(place)) for g, place in groups]
+        groups = zip(self.driver.groups, self.driver.pool.places(wait=True), strict=True)
+        hosts = [{"agents": g} | ({} if place is None else place.to_dict()) for g, place in groups]
         self._tell(
             "resumed" if resume else "started",
             rounds=self.experiment.rounds,

@@ -77,7 +77,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
 
 def process_ids(driver: Driver) -> list[int]:
     calls = [actor.call.remote("process_id") for actor in driver.pool.actors()]  # type: ignore[attr-defined]
-    return [value for _, value in ray.get(calls)]
+    return ray.get(calls)
 
 
 @pytest.fixture(scope="module")

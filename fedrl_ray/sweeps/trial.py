@@ -180,7 +180,14 @@ class FederationTrial(tune.Trainable):
             if not there:  # what a trial left that died before it had begun
                 shutil.rmtree(self._directory, ignore_errors=True)
             driver = self._driver()
-            self._run = Run(self._experiment, self._directory, resume=there, driver=driver)
+            self._run = Run(
+                self._experiment,
+                self._directory,
+                resume=there,
+                any_profile=True,  # a node that differs is better than a trial that ends
+                fall_back=True,
+                driver=driver,
+            )
             rows = run_directory.read_rows(self._directory / run_directory.EVALUATIONS)
             self._rows = deque(row for row in rows if row["steps"] > self._reported)
         return self._run
