@@ -103,10 +103,8 @@ def soak(folder: Path, rounds: int, seed: int) -> dict[str, Any]:
 def plan(rounds: int, seed: int) -> list[tuple[int, str, float]]:
     """Rounds after which something happens, what, and a number in [0, 1) that says to whom."""
     rng = np.random.default_rng(seed)
-    found, at = [], 0
-    while (at := at + int(rng.geometric(1 / MEAN_GAP))) < rounds - 5:
-        found.append((at, str(rng.choice(KINDS)), float(rng.random())))
-    return found
+    when = rng.choice(np.arange(5, rounds - 5), size=rounds // MEAN_GAP, replace=False)
+    return [(int(at), str(rng.choice(KINDS)), float(rng.random())) for at in np.sort(when)]
 
 
 class Soak:
