@@ -36,7 +36,8 @@ TINY = {
 
 
 def options(output: Path, **keys: Any) -> SweepOptions:
-    defaults = {"resume": False, "retry_failed": False, "show": False, "as_json": True}
+    off = dict.fromkeys(("resume", "restartable", "retry_failed", "show"), False)
+    defaults = off | {"as_json": True}
     return SweepOptions(
         source="file", output=output, command=["fedrl-ray", "sweep"], **(defaults | keys)
     )
@@ -147,7 +148,7 @@ def test_resources_are_one_cpu_or_a_bundle_per_actor(small_yaml):
     def bundles(pool, cpus):
         settings = TrialSettings(
             directory=Path(), base=experiment.to_dict(), sweep=experiment.sweep, pool=pool,
-            cpus=cpus,
+            nodes=[{"CPU": cpus}],
         )  # fmt: skip
         return resources(settings, config).bundles
 
