@@ -28,6 +28,7 @@ from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
 from .profile import differences, execution_profile, single_thread, unlike_nodes
+from .replies import require_read, sort_results
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_report import merge_metrics, payload_bytes, spread
 from .storage import Location
@@ -138,7 +139,7 @@ class Driver:
         server = checkpoints.read_server(path, manifest)
         require_fits(path, server.shared, self.server.shared)
         lost = self.pool.load(str(path), manifest.agent_files, range(len(self.groups)))
-        _require_read(lost)
+        require_read(lost)
         self.server = server
         self._progress, self._checkpoint = dict(manifest.progress), path
         if lost:
@@ -315,7 +316,7 @@ class Driver:
         with self.clock.phase("recovery"):
             again = self.pool.load(str(path), manifest.agent_files, [host])
         try:
-            _require_read(again)
+            require_read(again)
         except CheckpointError as error:
             self._refuse(path, error)
             return self._join(host)
@@ -375,29 +376,3 @@ class Driver:
         if self._folder is None:
             raise UserError("a driver without a directory cannot save")
         return storage.child(self._folder, CHECKPOINTS)
-
-
-def _require_read(lost: Sequence[HostFailure]) -> None:
-    """Raises CheckpointError where a host found its shard not as it was written."""
-    for failure in lost:
-        if failure.kind == "checkpoint":
-            raise CheckpointError(failure.reason)
-
-
-def sort_results(
-    results: Sequence[RoundReply | HostFailure], order: RoundOrder, hosts: Sequence[int]
-) -> tuple[list[RoundReply], list[HostFailure]]:
-    """Replies to this order, and hosts lost; one that answers an old order is lost too."""
-    replies: list[RoundReply] = []
-    lost: list[HostFailure] = []
-    for host, result in zip(hosts, results, strict=True):
-        if isinstance(result, HostFailure):
-            lost.append(result)
-        elif (result.round, result.attempt) == (order.round, order.attempt):
-            replies.append(result)
-        else:
-            reason = f"answered round {result.round}, attempt {result.attempt}"
-            lost.append(
-                HostFailure(host=host, agent_ids=result.agent_ids, kind="timeout", reason=reason)
-            )
-    return replies, lost
