@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import psutil
+
 from ..fault import Fault, Scene, stopped
 
 SECONDS, STOPPED, RUNNING = 4.0, 0.3, 0.1
@@ -13,9 +15,9 @@ class AgentIsSlow(Fault):
     """For 4 s one actor of local agents gets a quarter of its time: no failure is to be counted."""
 
     def inject(self, scene: Scene) -> None:
-        ends = time.monotonic() + SECONDS
-        while time.monotonic() < ends and scene.program.status is None:
-            with stopped(scene.agents_pid()):
+        ends, pid = time.monotonic() + SECONDS, scene.agents_pid()
+        while time.monotonic() < ends and psutil.pid_exists(pid):  # a short run may be over before
+            with stopped(pid):
                 time.sleep(STOPPED)
             time.sleep(RUNNING)
 
