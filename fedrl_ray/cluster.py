@@ -30,7 +30,7 @@ def connect() -> None:
     # Set now or not at all: Ray 2.60 would warn about it in every process.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get(ADDRESS, "local")
+    address = os.environ.get(ADDRESS) or "local"
     if address == "local":
         ray.init(address="local", include_dashboard=False, **quiet)
         security.protect_token_file()  # Ray may just have written it, for all to read
@@ -45,6 +45,11 @@ def _join(address: str, quiet: Any) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         raise UserError(f"{ADDRESS} {address}: {_first_line(error)}") from None
+    try:
+        security.check_joined(address, [node["NodeManagerAddress"] for node in nodes()])
+    except UserError:
+        ray.shutdown()
+        raise
 
 
 def _require_reachable(address: str) -> None:

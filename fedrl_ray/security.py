@@ -10,6 +10,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -125,22 +126,55 @@ def check_cluster(address: str) -> None:
     import ray
 
     require_ray(ray.__version__)
-    if is_loopback(address.rpartition(":")[0]) or allows_open():
+    if allows_open():
         return
-    in_job = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    off = os.environ.get(MODE, "disabled" if in_job else "token").lower() != "token"
-    if off or not has_token():
+    if not _on_loopback(address):
+        _require_closed(address)
+    elif _why_no_token() is None:
+        _set_mode()
+    elif not _in_job() and _probe(address) in ("ours", "closed"):
         raise UserError(
-            f"RAY_ADDRESS {address}: other machines can reach this cluster, and "
-            f"{f'{MODE} switches the token off' if off else 'there is no token'} here: "
+            f"RAY_ADDRESS {address}: the cluster asks for a token, and {_why_no_token()} here: "
+            f"{HOW_TO_SET}"
+        )
+
+
+def check_joined(address: str, nodes: Iterable[str]) -> None:
+    """An address on this machine says nothing about who else reaches the cluster; those of its
+    nodes, known once it is joined, do. Raises UserError."""
+    if _on_loopback(address) and not (all(map(is_loopback, nodes)) or allows_open()):
+        _require_closed(address)
+
+
+def _require_closed(address: str) -> None:
+    """Raises UserError for a cluster in others' reach that asks for no token, or not for ours."""
+    why = _why_no_token()
+    if why is not None:
+        raise UserError(
+            f"RAY_ADDRESS {address}: other machines can reach this cluster, and {why} here: "
             f"{HOW_TO_SET} {OPT_OUT}"
         )
-    lets_in = "ours" if in_job else _probe(address)
+    lets_in = "ours" if _in_job() else _probe(address)
     if lets_in == "open":
         raise UserError(f"RAY_ADDRESS {address}: {OPEN_CLUSTER}")
     if lets_in == "closed":
         raise UserError(f"RAY_ADDRESS {address}: {wrong_token()}")
     _set_mode()
+
+
+def _why_no_token() -> str | None:
+    """Why none would be sent; None where one would. Jobs have the cluster's own mode from Ray."""
+    if os.environ.get(MODE, "disabled" if _in_job() else "token").lower() != "token":
+        return f"{MODE} switches the token off"
+    return None if has_token() else "there is no token"
+
+
+def _in_job() -> bool:
+    return "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
+
+
+def _on_loopback(address: str) -> bool:
+    return is_loopback(address.rpartition(":")[0])
 
 
 def wrong_token() -> str:

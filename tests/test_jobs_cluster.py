@@ -154,9 +154,11 @@ def test_an_open_cluster_is_used_only_by_who_says_so(tmp_path):
         ours = {"RAY_AUTH_TOKEN": "a-token-of-thirty-two-characters", "RAY_AUTH_MODE": "token"}
         status, _, err = fedrl(cluster, "status", **ours)
         assert status == 2 and "this cluster asks for no token" in err and err.count("\n") == 1
-        joined = {"RAY_ADDRESS": cluster.gcs} | ours
-        status, _, err = fedrl(cluster, "train", path, "--output", tmp_path / "run", **joined)
-        assert status == 2 and "this cluster asks for no token" in err and err.count("\n") == 1
+        port = cluster.gcs.rpartition(":")[2]
+        for address in (cluster.gcs, f"127.0.0.1:{port}"):
+            joined = {"RAY_ADDRESS": address} | ours
+            status, _, err = fedrl(cluster, "train", path, "--output", tmp_path / "run", **joined)
+            assert status == 2 and "this cluster asks for no token" in err and err.count("\n") == 1
         allowed = {"FEDRL_ALLOW_OPEN_CLUSTER": "1"}
         submit = ["submit", path, "--storage", cluster.folder / "store", "--follow"]
         status, out, err = fedrl(cluster, *submit, **allowed)

@@ -207,7 +207,6 @@ def test_the_file_that_ray_writes_for_all_is_closed_and_another_is_remarked_on(h
 
 
 def test_a_cluster_is_not_joined_without_a_token(home, monkeypatch):
-    security.check_cluster("127.0.0.1:6379")
     for address in ("192.0.2.1:6379", "auto"):
         with pytest.raises(UserError, match=f"RAY_ADDRESS {address}: other machines can reach"):
             security.check_cluster(address)
@@ -217,6 +216,26 @@ def test_a_cluster_is_not_joined_without_a_token(home, monkeypatch):
         security.check_cluster("192.0.2.1:6379")
     monkeypatch.setenv(security.ALLOW_OPEN, "1")
     security.check_cluster("192.0.2.1:6379")
+
+
+def test_a_cluster_on_loopback_is_judged_by_where_its_nodes_are(home, monkeypatch):
+    answers = {"127.0.0.1:1": "open", "127.0.0.1:2": "closed", "127.0.0.1:3": "ours"}
+    monkeypatch.setattr(security, "_probe", answers.__getitem__)
+    security.check_cluster("127.0.0.1:1")
+    security.check_joined("127.0.0.1:1", ["127.0.0.1", "127.0.0.2"])
+    for address in ("127.0.0.1:1", "localhost:1"):
+        with pytest.raises(UserError, match="other machines can reach this cluster"):
+            security.check_joined(address, ["127.0.0.1", "192.0.2.1"])
+    with pytest.raises(UserError, match="asks for a token, and there is no token here"):
+        security.check_cluster("127.0.0.1:2")
+    monkeypatch.setenv(security.TOKEN, "a" * 32)
+    with pytest.raises(UserError, match="this cluster asks for no token"):
+        security.check_joined("127.0.0.1:1", ["192.0.2.1"])
+    with pytest.raises(UserError, match="is not this cluster's"):
+        security.check_joined("127.0.0.1:2", ["192.0.2.1"])
+    security.check_joined("127.0.0.1:3", ["192.0.2.1"])
+    monkeypatch.setenv(security.ALLOW_OPEN, "1")
+    security.check_joined("127.0.0.1:1", ["192.0.2.1"])
 
 
 def test_nothing_secret_goes_into_a_jobs_environment(home, monkeypatch, tmp_path):
