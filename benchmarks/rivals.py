@@ -97,16 +97,20 @@ def main() -> None:
     args = parser.parse_args()
     pythons, problems = interpreters()
     entries = smoke() if args.quick else ENTRIES
-    runs = []
+    result: dict[str, Any] = {"machine": machine(pythons), "problems": problems, "runs": []}
     for repeat in range(1 if args.quick else args.repeats):
         for entry in entries:
             if entry.program not in problems:
-                runs.append(measure(entry, pythons[entry.program], repeat))
-    result = {"machine": machine(pythons), "problems": problems, "runs": runs}
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "rivals.json").write_text(json.dumps(result, indent=1) + "\n")
-    (args.output / "rivals.md").write_text(markdown(result))
-    print(markdown(result))
+                result["runs"].append(measure(entry, pythons[entry.program], repeat))
+        write(args.output, result)  # what is finished outlives an interruption
+
+
+def write(output: Path, result: dict[str, Any]) -> None:
+    """rivals.json and rivals.md."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "rivals.json").write_text(json.dumps(result, indent=1) + "\n")
+    (output / "rivals.md").write_text(markdown(result))
+    print(markdown(result), flush=True)
 
 
 def smoke() -> tuple[Entry, ...]:
