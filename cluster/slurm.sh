@@ -18,6 +18,7 @@ set -euo pipefail
 
 VENV=${FEDRL_RAY_VENV:-$PWD/.venv}       # seen by all nodes
 SECRETS=${FEDRL_RAY_SECRETS:-$HOME/.ray} # seen by all nodes, by this user alone
+LAST_SECONDS=90 # of the 120 that --signal leaves: to end a round and write a checkpoint
 START_SECONDS=${FEDRL_RAY_START_SECONDS:-300}
 
 main() {
@@ -104,7 +105,12 @@ run() {
 requeue() {
   echo "near the time limit: queued again, goes on where the output ends"
   kill -TERM "$driver" 2>/dev/null || true
-  wait "$driver" || true
+  local i
+  for ((i = 0; i < LAST_SECONDS; i++)); do
+    kill -0 "$driver" 2>/dev/null || break
+    sleep 1
+  done
+  kill -KILL "$driver" 2>/dev/null || true # the checkpoint before remains
   scontrol requeue "$SLURM_JOB_ID"
   exit 0
 }
