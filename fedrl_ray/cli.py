@@ -185,7 +185,8 @@ def main() -> None:
 
 def _fail(error: BaseException, status: int) -> None:
     # Only a run's error may be of more lines: the traceback of a user's own code.
-    text = str(error) if isinstance(error, RunError) else printable(str(error))
+    lines = str(error).split("\n") if isinstance(error, RunError) else [str(error)]
+    text = "\n".join(map(printable, lines))
     typer.echo(f"error: {text}", err=True)
     sys.exit(status)
 

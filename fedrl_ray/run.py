@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from . import checkpoints, run_directory, storage
@@ -14,6 +15,7 @@ from .config import Experiment
 from .curves import Curves
 from .driver import Driver
 from .errors import RunError, one_line
+from .locks import MORE_PATIENCE, PATIENCE, DirectoryLock
 from .messages import Evaluation, RoundReport
 from .pool import Pool
 from .resume_rules import require_same_run
@@ -27,7 +29,7 @@ from .working_copy import CHECKPOINTS, WorkingCopy
 class Run:
     """Trains an experiment into a folder or a URI, new or resumed. `directory` is where its logs
     are on this machine. `fall_back`: where the newest checkpoint does not read, resume from one
-    before it."""
+    before it, and be patient with a program that wrote there and is ending."""
 
     def __init__(
         self,
@@ -42,12 +44,48 @@ class Run:
     ) -> None:
         self.experiment, self.location = experiment, location
         self._copy = WorkingCopy(location)
-        self.directory = directory = self._copy.directory
+        self._held = ExitStack()
+        self._held.callback(self._copy.close)
+        self.directory = self._copy.directory
+        try:
+            with self._copy.in_its_name():
+                self._open(resume, driver, patient=fall_back)
+                self._begin(resume, any_profile, fall_back, driver_died)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _open(self, resume: bool, driver: Driver | None, *, patient: bool) -> None:
+        """The driver, and the run's directory or a free one, written by this program alone."""
+        self._require_mine(resume)
         if resume:
-            require_same_run(location, experiment, run_directory.read_experiment(directory))
+            self._lock(patient)
+        self.driver = Driver(self.experiment, directory=self.location) if driver is None else driver
+        if not resume:  # after what may fail, which must leave no folder
+            self._lock(patient)
+            self._require_mine(resume)  # another may have begun and ended meanwhile
+
+    def _require_mine(self, resume: bool) -> None:
+        if resume:
+            stored = run_directory.read_experiment(self.directory)
+            require_same_run(self.location, self.experiment, stored)
         else:
-            run_directory.require_free(directory, shown=location)
-        self.driver = Driver(experiment, directory=location) if driver is None else driver
+            run_directory.require_free(self.directory, shown=self.location)
+
+    def _lock(self, patient: bool) -> None:
+        """Behind a URI there are no locks."""
+        if isinstance(self.location, Path):
+            where, patience = str(self.location), MORE_PATIENCE if patient else PATIENCE
+            lock = DirectoryLock(
+                self.location, shown=where, doing="writing there", patience=patience
+            )
+            self._held.enter_context(lock)
+
+    def _begin(
+        self, resume: bool, any_profile: bool, fall_back: bool, driver_died: str | None
+    ) -> None:
+        """Logs, and the checkpoint to go on from or a first one."""
+        experiment, location, directory = self.experiment, self.location, self.directory
         if not resume:  # before any checkpoint: one without it would be of nobody
             run_directory.write_config(directory, experiment)
         self._metrics = RoundLog(directory / METRICS)
@@ -119,23 +157,24 @@ class Run:
             return self._summarise("completed" if self.done else "interrupted")
 
     def close(self, *, at_once: bool = False) -> None:
-        """Let go of the event file and of the local agents. `at_once` is for a run in an actor:
+        """Let go of the directory and of the local agents. `at_once` is for a run in an actor:
         here there is nothing to wait for."""
         self._curves.close()
         self._telemetry.close()
         self.driver.close()
-        self._copy.close()
+        self._held.close()
 
     def detach(self) -> Pool:
-        """Let go of the event file; the local agents, still alive, for another run to reset."""
+        """Let go of the directory; the local agents, still alive, for another run to reset."""
         self._curves.close()
         self._telemetry.close()
+        self._held.close()
         return self.driver.pool
 
     def checkpoint(self) -> None:
         """Write a checkpoint of this round unless there is one. Under `rewind` a host lost while
         saving sends the run back, and an earlier one is then the newest."""
-        while not storage.exists(self._checkpoint_path()):
+        while self.driver.newest_checkpoint != self._checkpoint_path():
             self._save()
         self._cut_logs()
 

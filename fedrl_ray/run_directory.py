@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +111,25 @@ def write_text(path: Path, text: str) -> None:
     os.replace(aside, path)
 
 
-def require_free(path: Path, *, shown: Path | str | None = None) -> None:
-    """Raises UserError when something is there already; `shown`: what the user calls the path."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+BEGINNINGS = (".lock", f".{CONFIG}.partial", ".fedrl-ray-*")
+"""What a program leaves that is killed before its run has begun."""
+
+
+def require_free(
+    path: Path, *, shown: Path | str | None = None, besides: Sequence[str] = ()
+) -> None:
+    """Raises UserError when something is there already. shown: what the user calls the path.
+    besides: patterns of names that may be there, as `BEGINNINGS` may."""
+    if path.exists() and (not path.is_dir() or any(_foreign(path, besides))):
         what = describe_occupant(path)
         raise UserError(
             f"--output {shown or path} already holds {what}; choose another, or --resume it"
         )
+
+
+def _foreign(path: Path, besides: Sequence[str]) -> Iterator[Path]:
+    harmless = (*BEGINNINGS, *besides)
+    return (p for p in path.iterdir() if not any(fnmatchcase(p.name, h) for h in harmless))
 
 
 def write_config(path: Path, experiment: Experiment) -> None:

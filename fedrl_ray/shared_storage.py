@@ -39,11 +39,13 @@ def require_shared(location: Location) -> None:
 
 @contextlib.contextmanager
 def _mark(folder: Path) -> Any:
-    """A file beside the folder to look for; what is made for it goes again."""
-    made = [p for p in (folder.parent, *folder.parent.parents) if not p.exists()]
+    """A file to look for, inside the folder, which may be a mount of its own; beside it where there
+    is none yet. What is made for it goes again."""
+    place = folder if folder.is_dir() else folder.parent
+    made = [p for p in (place, *place.parents) if not p.exists()]
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        mark = folder.parent / f".fedrl-ray-{uuid.uuid4().hex}"
+        place.mkdir(parents=True, exist_ok=True)
+        mark = place / f".fedrl-ray-{uuid.uuid4().hex}"
         mark.touch()
     except OSError as error:
         raise UserError(f"--output {folder}: {error.strerror}") from None
@@ -57,15 +59,17 @@ def _mark(folder: Path) -> Any:
 
 
 def _blind(nodes: list[dict[str, Any]], mark: Path) -> list[str]:
-    """Addresses of the nodes that do not see a file, or do not answer."""
+    """Addresses of the nodes that do not see a file, or do not answer though they are alive."""
     sees: Any = ray.remote(_sees)
     calls = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         task = sees.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-        calls[task.remote(str(mark))] = node["NodeManagerAddress"]
+        calls[task.remote(str(mark))] = node
     done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=ANSWER_SECONDS)
-    return [address for call, address in calls.items() if call not in done or not _answer(call)]
+    unseen = [node for call, node in calls.items() if call not in done or not _answer(call)]
+    alive = {node["NodeID"] for node in cluster.nodes()} if unseen else set()
+    return [node["NodeManagerAddress"] for node in unseen if node["NodeID"] in alive]
 
 
 def _answer(call: Any) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedrl_ray import cli
+from fedrl_ray.errors import RunError
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_train_leaves_the_run_directory_that_is_promised(fedrl, small_yaml, tmp_
     files = {p.name for p in run.iterdir()}
     assert files == {
         "config.yaml", "metrics.jsonl", "evaluations.jsonl", "events", "checkpoints",
-        "log.jsonl", "summary.json", "report.html",
+        "log.jsonl", "summary.json", "report.html", ".lock",
     }  # fmt: skip
     assert not [p for p in run.rglob("*") if p.suffix in {".pkl", ".pickle", ".pt"}]
 
@@ -289,3 +290,13 @@ def test_a_bad_sweep_is_one_line_and_status_2(fedrl, small_yaml, tmp_path, chang
     assert words in err
     assert err.count("\n") == 1 and err.startswith(f"error: {path}: ") and not out
     assert not (tmp_path / "sweep").exists()
+
+
+def test_control_characters_in_a_failed_runs_words_are_escaped(fedrl, monkeypatch, small_yaml):
+    def broken(experiment, options):
+        raise RunError("the log says \x1b]0;mine\x07\nTraceback:\n  line \x9b2J")
+
+    monkeypatch.setattr("fedrl_ray.train_command.train_run", broken)
+    status, out, err = fedrl("train", small_yaml())
+    assert (status, out) == (1, "")
+    assert err == "error: the log says \\x1b]0;mine\\x07\nTraceback:\n  line \\x9b2J\n"

@@ -69,6 +69,7 @@ def test_resume_with_another_packing_changes_no_bit(small, tmp_path):
     stopped = Run(small(federation={"agents_per_actor": 2}), tmp_path / "stopped")
     for _ in range(5):
         stopped.advance()
+    stopped.close()
     other = small(federation={"agents_per_actor": 3})
     resumed = Run(other, tmp_path / "stopped", resume=True)
     list(resumed)
@@ -272,5 +273,6 @@ def test_an_interrupted_write_leaves_the_checkpoint_before(small, tmp_path):
         run.advance()
     aside = checkpoints.staging(tmp_path / "run" / "checkpoints", 5)
     (aside / "server.safetensors").write_bytes(b"half")  # killed before the rename
+    run.close()
     resumed = resume(small, tmp_path / "run")
     assert resumed.driver.server.round == 4

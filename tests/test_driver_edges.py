@@ -114,6 +114,7 @@ def test_a_folder_that_is_no_checkpoint_is_neither_taken_nor_removed(small, tmp_
     run = Run(small(), tmp_path / "run")
     backup.mkdir()
     list(run)
+    run.close()
     assert backup.exists()
     assert Run(small(), tmp_path / "run", resume=True).done
 
@@ -128,6 +129,7 @@ def test_metrics_and_drift_do_not_depend_on_packing_or_resuming(small, tmp_path)
     stopped = Run(small(), tmp_path / "stopped")
     for _ in range(6):
         stopped.advance()
+    stopped.close()
     resumed = Run(small(), tmp_path / "stopped", resume=True)
     list(resumed)
     assert rows("together") == rows("apart") == rows("stopped")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from fedrl_ray import checkpoints, storage
 from fedrl_ray.errors import UserError
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
+from fedrl_ray.working_copy import WorkingCopy
 
 from .runs import digests, train
 
@@ -167,3 +170,77 @@ def test_children_keep_the_query():
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, bucket):
     with pytest.raises(UserError, match="outside of its folder"):
         storage.get(bucket("x"), ["../escaped"], tmp_path / "in")
+
+
+def test_what_went_here_goes_there_and_what_stayed_is_left_alone(tmp_path):
+    there = tmp_path / "there"
+    uri = f"local://{there}"
+    first = WorkingCopy(uri)
+    for name in ("summary.json", "metrics.jsonl"):
+        (first.directory / name).write_text("{}\n")
+    first.publish()
+    first.close()
+    before = (there / "metrics.jsonl").stat().st_mtime_ns
+    (there / "checkpoints").mkdir()
+    second = WorkingCopy(uri)
+    (second.directory / "summary.json").unlink()
+    (second.directory / "log.jsonl").write_text("{}\n")
+    second.publish()
+    second.close()
+    assert {p.name for p in there.iterdir()} == {"metrics.jsonl", "log.jsonl", "checkpoints"}
+    assert (there / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_a_resumed_run_takes_its_summary_out_of_storage(small, place):
+    uri = storage.parse(place)
+    run = Run(small(federation={"steps": 40}), uri)
+    run.finish()
+    run.close()
+    assert storage.exists(storage.child(uri, "summary.json"))
+    Run(small(federation={"steps": 40}), uri, resume=True).close()
+    assert not storage.exists(storage.child(uri, "summary.json"))
+
+
+def test_shards_without_a_manifest_are_no_checkpoint_of_the_round(small, tmp_path):
+    uri = f"local://{tmp_path}/run"
+    run = Run(small(), uri)
+    for _ in range(3):  # the next checkpoint is due at round 4
+        run.advance()
+    half = tmp_path / "run" / "checkpoints" / "round_00000003"
+    half.mkdir()
+    (half / "agents_0-4.safetensors").write_bytes(b"half")
+    assert run.finish()["rounds"] == 3
+    run.close()
+    assert checkpoints.verify(f"{uri}/checkpoints/round_00000003").round == 3
+
+
+def test_errors_name_the_uri_and_not_the_copy_of_it(small, tmp_path):
+    uri = f"local://{tmp_path}/run"
+    Run(small(federation={"steps": 20}), uri).close()
+    (tmp_path / "run" / METRICS).write_text("no row\n")
+    with pytest.raises(UserError, match=rf"^{uri}/{METRICS}: line 1 does not read"):
+        Run(small(federation={"steps": 20}), uri, resume=True)
+
+
+def test_copies_of_drivers_that_were_killed_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    kept, mine = WorkingCopy(f"local://{tmp_path}/a"), tmp_path / "tmp" / "mine"
+    left, fresh = (tmp_path / "tmp" / f"fedrl-ray-run-{name}" for name in ("left", "fresh"))
+    for folder in (left, fresh, mine):
+        folder.mkdir()
+    for folder in (left, mine, kept.directory.parent):
+        os.utime(folder, (0, 0))
+    WorkingCopy(f"local://{tmp_path}/b").close()
+    assert not left.exists()
+    assert fresh.exists() and mine.exists() and kept.directory.exists()
+    kept.close()
+
+
+def test_a_bucket_alone_is_no_output(small_yaml):
+    command = [sys.executable, "-m", "fedrl_ray", "train", str(small_yaml())]
+    result = subprocess.run(
+        [*command, "--output", "s3://bucket"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == "error: --output must name a folder in the bucket, got 's3://bucket'\n"

@@ -19,6 +19,7 @@ from typing import IO
 
 from .. import storage
 from ..errors import RunError, UserError
+from ..locks import LOCK
 from ..sweeps.directory import TUNE
 
 BEGIN, END = "fedrl-ray-pack-begin", "fedrl-ray-pack-end "
@@ -40,7 +41,7 @@ def wanted_files(folder: Path, *, checkpoints: bool) -> Iterator[Path]:
             folders[:] = [name for name in folders if name != CHECKPOINTS]
         folders.sort()
         for name in sorted(files):
-            if not (folder / here / name).is_symlink():
+            if name != LOCK and not (folder / here / name).is_symlink():
                 yield here / name
 
 

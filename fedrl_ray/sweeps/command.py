@@ -93,7 +93,7 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
     except UserError as error:
         raise UserError(f"{options.source}: {error}") from None
     folder = _claim(experiment, sweep, options)
-    with directory.locked(folder):
+    with directory.locked(folder, patient=options.restartable):
         try:
             _fit(experiment, sweep, folder, options)
         except KeyboardInterrupt:  # before Tune had begun
@@ -201,7 +201,7 @@ def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) ->
     folder = options.output or run_directory.free_output(name)
     if directory.is_sweep(folder):
         raise UserError(f"--output {folder} already holds a sweep; choose another, or --resume it")
-    run_directory.require_free(folder)
+    directory.require_free(folder)
     directory.write_sweep(folder, experiment, sweep)
     listed = _listed(experiment, sweep)
     Ledger(folder).put(*[Trial(name, v.point, v.seed) for name, v in listed.items()])

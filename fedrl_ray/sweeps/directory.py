@@ -6,20 +6,20 @@ only where no other user can have written it. Everything else is text or safeten
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
+from .. import run_directory
 from ..config import Experiment
 from ..errors import UserError
 from ..experiments import load
+from ..locks import MORE_PATIENCE, PATIENCE, DirectoryLock
 from ..resume_rules import changed_keys
 from ..run_directory import write_text
 from .config import SweepConfig
@@ -95,6 +95,16 @@ def is_sweep(directory: Path) -> bool:
     return (directory / SWEEP).is_file()
 
 
+def require_free(directory: Path) -> None:
+    """Raises UserError where something lies there that is no beginning of a sweep."""
+    empty = [d for d in ("trials", TUNE) if _is_empty(directory / d)]
+    run_directory.require_free(directory, besides=[*empty, f".{SWEEP}.partial"])
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
     """Make the directory. `tune/` is closed to other users from the start. Raises UserError."""
     data = experiment.to_dict() | {"sweep": sweep.model_dump(mode="json")}
@@ -155,17 +165,14 @@ def require_own(directory: Path) -> None:
             )
 
 
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Only one program at a time runs a sweep. Raises UserError."""
-    with (directory / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(
-                f"--output {directory}: another program is running this sweep"
-            ) from None
-        yield
+def locked(directory: Path, *, patient: bool = False) -> DirectoryLock:
+    """Only one program at a time runs a sweep; `patient` with one that ends. Raises UserError."""
+    return DirectoryLock(
+        directory,
+        shown=str(directory),
+        doing="running this sweep",
+        patience=MORE_PATIENCE if patient else PATIENCE,
+    )
 
 
 def read_failure(run: Path) -> dict[str, Any] | None:
