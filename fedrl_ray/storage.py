@@ -64,7 +64,7 @@ def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
         import fsspec
 
         other, path = fsspec.core.url_to_fs(uri)
-    except (ImportError, ValueError, OSError) as error:
+    except (ImportError, TypeError, ValueError, OSError) as error:
         raise UserError(f"{key}: no file system for {uri!r}: {reason}{_one_line(error)}") from None
     return pf.PyFileSystem(pf.FSSpecHandler(other)), path
 
@@ -187,6 +187,8 @@ def _reaching(uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise UserError(f"{uri}: not found: {_one_line(error)}") from None
+    except NotImplementedError:
+        raise UserError(f"{uri}: this kind of storage can be read, but not written") from None
     except OSError as error:
         raise RunError(f"{uri}: the storage does not answer: {_one_line(error)}") from None
 

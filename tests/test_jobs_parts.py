@@ -109,6 +109,8 @@ def test_results_go_to_the_experiments_name_below_storage(small):
     assert submission.output_of(experiment, wanted(sweep=True)) == "/store/sweep-a b"
     assert submission.output_of(experiment, wanted(storage="file:///x/")) == "/x/a b"
     assert submission.output_of(experiment, wanted(storage="/x/../y//z")) == "/y/z/a b"
+    azure = "abfs://container@account.dfs.core.windows.net/runs"  # what the nodes have, not we
+    assert submission.output_of(experiment, wanted(storage=azure)) == f"{azure}/a b"
 
 
 @pytest.mark.parametrize(

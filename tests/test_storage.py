@@ -244,3 +244,11 @@ def test_a_bucket_alone_is_no_output(small_yaml):
     )
     assert result.returncode == 2
     assert result.stderr == "error: --output must name a folder in the bucket, got 's3://bucket'\n"
+
+
+def test_storage_that_cannot_be_made_or_written_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no file system for 'github://a/b'"):
+        storage.exists("github://a/b")
+    (tmp_path / "a").touch()
+    with pytest.raises(UserError, match="can be read, but not written"):
+        storage.put(tmp_path, ["a"], "http://127.0.0.1:9/run")
