@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import socket
+from collections.abc import Collection
 from typing import Any
 
 import ray
@@ -84,12 +85,15 @@ def capacity() -> list[Bundle]:
     return [node for node in alive if "node:__internal_head__" in node] + more
 
 
-def has_room(request: Bundle) -> bool:
-    """Whether some node has this much that no actor holds, as Ray knows it at the moment."""
+def has_room(request: Bundle, *, without: Collection[str] = ()) -> bool:
+    """Whether some node has this much that no actor holds, as Ray knows it at the moment; `without`
+    some nodes."""
     state: Any = ray._private.state
-    free = state.available_resources_per_node().values()
+    free = state.available_resources_per_node()
     return any(
-        all(node.get(name, 0.0) >= amount for name, amount in request.items()) for node in free
+        all(free[node].get(name, 0.0) >= amount for name, amount in request.items())
+        for node in free
+        if node not in without
     )
 
 
@@ -117,3 +121,19 @@ def num_nodes() -> int:
 def nodes() -> list[dict[str, Any]]:
     """The nodes that are alive, as Ray describes them."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def silent(node_ids: Collection[str]) -> list[str]:
+    """Those of some nodes that refuse to talk though they pass for alive: Ray takes a quarter of a
+    minute to find out that a node has died, and places actors there meanwhile."""
+    asked = [node for node in nodes() if node["NodeID"] in node_ids]
+    return [node["NodeID"] for node in asked if not _talks(node)]
+
+
+def _talks(node: dict[str, Any]) -> bool:
+    address = (node["NodeManagerAddress"], node["NodeManagerPort"])
+    try:
+        socket.create_connection(address, timeout=1.0).close()
+    except OSError:
+        return False
+    return True

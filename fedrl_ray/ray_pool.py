@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 from .pool import Hosts, exception_failure, place_here
 from .resources import Bundle, options, words
 
+NODE_ID_LABEL = "ray.io/node-id"
+"""A label that Ray gives every node."""
 RELEASE_SECONDS = 3.0
 """How long Ray may take to notice that the CPUs of an actor just killed are free."""
 
@@ -124,8 +126,11 @@ class RayPool:
     def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
             ray.kill(self._actors[host])
+        places = [place for host in hosts if (place := self._places[host])]
+        silent = cluster.silent({place.node for place in places if place.node})
         for host in hosts:
-            self._actors[host] = self._start(host, self._affordable(self._requests[host]))
+            request = self._affordable(self._requests[host], silent)
+            self._actors[host] = self._start(host, request, silent)
 
     def is_up(self, host: int) -> bool:
         call = self._starting.get(host)
@@ -156,26 +161,29 @@ class RayPool:
         """The actor handles, one per host."""
         return list(self._actors)
 
-    def _start(self, host: int, request: Bundle) -> Any:
+    def _start(self, host: int, request: Bundle, avoid: Sequence[str] = ()) -> Any:
+        """avoid: ids of nodes."""
         in_group = ray.util.get_current_placement_group() is not None
+        elsewhere = {NODE_ID_LABEL: f"!in({','.join(avoid)})"}
         actor_class: Any = ray.remote(AgentHost).options(
             max_restarts=0,
             max_task_retries=0,
             scheduling_strategy=None if in_group else "SPREAD",
+            label_selector=elsewhere if avoid and not in_group else None,
             **options(request),
         )
         actor = actor_class.remote(self._host_class, self._experiment, self.groups[host])
         self._starting[host] = actor.started.remote()
         return actor
 
-    def _affordable(self, request: Bundle) -> Bundle:
-        """What an actor asks for that replaces another. Its CPUs may be gone with their node;
-        everything else it needs to work at all."""
+    def _affordable(self, request: Bundle, silent: Collection[str]) -> Bundle:
+        """What an actor asks for that replaces another, where some nodes are silent. Its CPUs may
+        be gone with their node; everything else it needs to work at all."""
         if self._keep_cpu or ray.util.get_current_placement_group() is not None:
             return request
         deadline = time.monotonic() + RELEASE_SECONDS
         while time.monotonic() < deadline:
-            if cluster.has_room(request):
+            if cluster.has_room(request, without=silent):
                 return request
             time.sleep(0.05)
         return request | {"CPU": 0.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich import box
 from rich.table import Table
 
 from .case import Result
@@ -22,7 +23,7 @@ COLUMNS = (
 
 def table(results: Iterable[Result]) -> Table:
     """A row per fault and policy."""
-    found = Table(*COLUMNS)
+    found = Table(*COLUMNS, box=box.SIMPLE)  # fits into 80 columns
     for result in results:
         found.add_row(*cells(result))
     return found
