@@ -23,7 +23,9 @@ COLUMNS = (
 
 def table(results: Iterable[Result]) -> Table:
     """A row per fault and policy."""
-    found = Table(*COLUMNS, box=box.SIMPLE)  # fits into 80 columns
+    found = Table(box=box.SIMPLE, pad_edge=False)  # fits into 80 columns
+    for number, name in enumerate(COLUMNS):
+        found.add_column(name, no_wrap=number < 2)
     for result in results:
         found.add_row(*cells(result))
     return found
