@@ -23,7 +23,7 @@ COLUMNS = (
 
 def table(results: Iterable[Result]) -> Table:
     """A row per fault and policy."""
-    found = Table(box=box.SIMPLE, pad_edge=False)  # fits into 80 columns
+    found = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits into 80 columns
     for number, name in enumerate(COLUMNS):
         found.add_column(name, no_wrap=number < 2)
     for result in results:
