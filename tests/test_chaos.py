@@ -72,15 +72,14 @@ def results(folder: Path, learner: str, wanted: list[tuple[str, str]], nodes: in
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """Three cases on one cluster."""
-    wanted = [("agent", "rewind"), ("node", "rewind"), ("node", "continue")]
+    """Two cases on one cluster; tests/test_ray_pool.py loses single agents."""
+    wanted = [("node", "rewind"), ("node", "continue")]
     return results(tmp_path_factory.mktemp("chaos"), "fedrdqn", wanted, nodes=2)
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("fault", ["agent", "node"])
-def test_under_rewind_a_lost_agent_or_node_costs_rounds_and_no_bit(quick, fault):
-    result = quick[fault, "rewind"]
+def test_under_rewind_a_lost_node_costs_rounds_and_no_bit(quick):
+    result = quick["node", "rewind"]
     assert result.broken == ()
     assert result.equal and result.missing == 0 and result.left == 0
     assert 1 <= result.redone <= 10  # back to the checkpoint before
