@@ -100,7 +100,8 @@ class RayPool:
         self._timeout, self._start_timeout = timeout, start_timeout
         self._starting: dict[int, Any] = {}
         self._places: list[Place | None] = [None] * len(self.groups)
-        self._actors = [self._start(h, request) for h, request in enumerate(requests)]
+        self._actors: list[Any] = [None] * len(self.groups)
+        self._start_all()
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         if wait:
@@ -160,6 +161,16 @@ class RayPool:
     def actors(self) -> list[Any]:
         """The actor handles, one per host."""
         return list(self._actors)
+
+    def _start_all(self) -> None:
+        """Those that only some nodes can host come first, before others take the CPUs there."""
+        hosts = range(len(self.groups))
+        picky = [host for host in hosts if self._requests[host].keys() - {"CPU"}]
+        for some in (picky, [host for host in hosts if host not in picky]):
+            for host in some:
+                self._actors[host] = self._start(host, self._requests[host])
+            if len(picky) < len(hosts):
+                self._await_started(picky)
 
     def _start(self, host: int, request: Bundle, avoid: Sequence[str] = ()) -> Any:
         """avoid: ids of nodes."""
