@@ -36,11 +36,8 @@ TINY = {
 
 
 def options(output: Path, **keys: Any) -> SweepOptions:
-    off = dict.fromkeys(("resume", "restartable", "retry_failed", "show"), False)
-    defaults = off | {"as_json": True}
-    return SweepOptions(
-        source="file", output=output, command=["fedrl-ray", "sweep"], **(defaults | keys)
-    )
+    command = ["fedrl-ray", "sweep"]
+    return SweepOptions(source="file", output=output, command=command, as_json=True, **keys)
 
 
 def tiny(small_yaml, search, **section):
@@ -237,6 +234,13 @@ SEARCHED = {
 }
 
 
+PENDULUM = {
+    "environment": {"name": "pendulum"},
+    "learner": {"name": "fedrddpg", "hidden_sizes": [8], "learning_starts": 10, "batch_size": 8},
+}
+"""Returns there are real numbers: trials do not tie, so ASHA has whom to stop."""
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
@@ -248,8 +252,11 @@ SEARCHED = {
     ],
     ids=["asha", "pbt", "optuna"],
 )
-def test_schedulers_and_searchers_run_to_the_end(small_yaml, tmp_path, local_ray, section):
-    experiment = tiny(small_yaml, SEARCHED, **section)
+def test_schedulers_and_searchers_run_to_the_end(tmp_path, local_ray, section):
+    path = tmp_path / "pendulum.yaml"
+    data = merged(SMALL, TINY) | PENDULUM | {"sweep": {"search": SEARCHED, **section}}
+    path.write_text(yaml.safe_dump(data))
+    experiment = experiments.load(path)
     folder, trials = run_sweep(experiment, options(tmp_path / "out"))
     assert len(trials) == experiment.sweep.samples * experiment.sweep.seeds
     assert {t.status for t in trials} <= {"completed", "stopped"}

@@ -36,15 +36,12 @@ def test_tensorboard_finds_hyper_parameters_and_curves(small_yaml, tmp_path, loc
     search = {"learner.omega": [0.3], "federation.sync_interval": [10]}
     evaluation = {"every": 40}
     path = small_yaml(federation=SHORT, evaluation=evaluation, sweep={"search": search})
-    options = SweepOptions(
-        source="file", output=tmp_path / "sweep", command=[], resume=False, retry_failed=False,
-        show=False, as_json=True,
-    )  # fmt: skip
+    options = SweepOptions(source="file", output=tmp_path / "sweep", command=[], as_json=True)
     folder, trials = run_sweep(experiments.load(path), options)
     found = list(values(folder / "tune" / trials[0].name))
     curve = [(step, v.simple_value) for step, v in found if v.tag == "ray/tune/worst"]
     rows = read_rows(folder / "trials" / trials[0].name / EVALUATIONS)
-    assert curve == [(n, pytest.approx(row["worst"])) for n, row in enumerate(rows, start=1)]
+    assert curve == [(row["steps"], pytest.approx(row["worst"])) for row in rows]
     told = [v.metadata.plugin_data.content for _, v in found if "hparams" in v.tag]
     starts = [HParamsPluginData.FromString(x).session_start_info.hparams for x in told]
     known = {name: x.number_value for start in starts for name, x in start.items()}

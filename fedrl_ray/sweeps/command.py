@@ -33,14 +33,14 @@ class SweepOptions:
     source: str
     """The experiment file, for errors."""
     output: Path | None
-    resume: bool
-    restartable: bool
-    """Go on where the output ends, or begin."""
-    retry_failed: bool
-    show: bool
-    as_json: bool
     command: list[str]
     """How it was called, for the hint that says how to go on."""
+    resume: bool = False
+    restartable: bool = False
+    """Go on where the output ends, or begin."""
+    retry_failed: bool = False
+    show: bool = False
+    as_json: bool = False
 
 
 def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
