@@ -25,7 +25,7 @@ without torch; inside a learner everything is torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -170,5 +170,6 @@ class Aggregator(Protocol):
     def partial(self, shared: Params) -> Partial:
         """Reduce [N, ...] inside the actor."""
 
-    def merge(self, server: ServerState, partials: Sequence[Partial]) -> ServerState:
-        """Combine inside the driver; the round number goes up by one."""
+    def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
+        """Combine inside the driver as they come; the round number goes up by one. Where none
+        comes the parameters stay as they are: the driver will not take the result."""

@@ -28,9 +28,9 @@ from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
 from .profile import differences, execution_profile, single_thread, unlike_nodes
-from .replies import require_read, sort_results
+from .replies import Replies, require_read
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
-from .round_report import merge_metrics, payload_bytes, spread
+from .round_report import merge_metrics, spread
 from .storage import Location
 from .working_copy import CHECKPOINTS
 
@@ -82,14 +82,14 @@ class Driver:
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
-            called = time.perf_counter()
-            replies, lost = sort_results(self.pool.run_round(order, hosts), order, hosts)
-            complete = self._is_quorum(replies) if self._continues else not lost
-            self._spend(time.perf_counter() - called, replies if complete else [], bool(lost))
-            if lost:
-                self._recover(lost)
+            taken = Replies(order)
+            merged = self._merge(taken, hosts)
+            complete = self._is_quorum(taken.replies) if self._continues else not taken.lost
+            self._spend(taken.waited, taken.replies if complete else [], bool(taken.lost))
+            if taken.lost:
+                self._recover(taken.lost)
             if complete:
-                return self._complete(order, replies, started)
+                return self._complete(order, merged, taken, started)
 
     def evaluate(self) -> Evaluation | None:
         """Score the global policy; None where `evaluation.where` is none, or where a lost host
@@ -218,15 +218,23 @@ class Driver:
         self.clock.add("learning", learning)
         self.clock.add("recovery" if lost else "communication", seconds - learning)
 
+    def _merge(self, taken: Replies, hosts: Sequence[int]) -> ServerState:
+        """One round on the hosts: what comes back, merged while others are still at work."""
+        called = time.perf_counter()
+        results = self.pool.run_round(taken.order, hosts)
+        merged: ServerState = self._aggregator.merge(self.server, taken.partials(results, hosts))
+        self.clock.add("aggregation", time.perf_counter() - called - taken.waited)
+        return merged
+
     def _complete(
-        self, order: RoundOrder, replies: list[RoundReply], started: float
+        self, order: RoundOrder, merged: ServerState, taken: Replies, started: float
     ) -> RoundReport:
+        replies = taken.replies
         failures, self._failures = tuple(self._failures), []
         steps = self.experiment.federation.sync_interval
         present = [agent for r in replies for agent in r.agent_ids]
         participants = len(present)
-        with self.clock.phase("aggregation"):
-            self.server = self._aggregator.merge(self.server, [r.partial for r in replies])
+        self.server = merged
         seconds = time.perf_counter() - started
         self._progress["agent_steps"] += participants * steps
         self._progress["seconds"] += seconds
@@ -242,7 +250,7 @@ class Driver:
             participants=participants,
             seconds=seconds,
             learning=max(r.seconds for r in replies),
-            bytes=payload_bytes(order, replies),
+            bytes=taken.bytes,
             phases=self.clock.take(),
             absent=tuple(sorted(set(range(self.experiment.federation.num_agents)) - set(present))),
             failures=failures,

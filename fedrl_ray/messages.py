@@ -26,14 +26,15 @@ class RoundOrder:
 class RoundReply:
     """What the agents of one host learnt in one round.
 
-    metrics: by name, a value per agent, [N] float64 (NaN: nothing seen). return_sum, episodes: of
-    the training episodes that ended in the round, [N]. seconds: spent inside the host.
+    partial: None once it has been merged. metrics: by name, a value per agent, [N] float64 (NaN:
+    nothing seen). return_sum, episodes: of the training episodes that ended in the round, [N].
+    seconds: spent inside the host.
     """
 
     round: int
     attempt: int
     agent_ids: tuple[int, ...]
-    partial: Partial
+    partial: Partial | None
     metrics: dict[str, Array]
     return_sum: Array
     episodes: Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from algorithms.types import Array, Params
@@ -35,8 +35,8 @@ class Pool(Protocol):
         """Where each host runs, or ran last; None as long as that is not known. `wait` for those
         that come up for the first time."""
 
-    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
-        """E local steps on these hosts."""
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterable[RoundReply | HostFailure]:
+        """E local steps on these hosts. Each result is let go of before the next is asked for."""
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         """Returns on the agents' own environments: [N, episodes] per host."""
@@ -74,8 +74,8 @@ class InProcessPool:
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(node=None)] * len(self.groups)
 
-    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
-        return self._map(lambda host: host.run_round(order), hosts)
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
+        return (self._try(index, lambda host: host.run_round(order)) for index in hosts)
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         return self._map(lambda host: host.evaluate(shared), hosts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -108,11 +108,12 @@ class RayPool:
             self._await_started([h for h, place in enumerate(self._places) if place is None])
         return self._places
 
-    def run_round(self, order: RoundOrder, hosts: Hosts) -> list[RoundReply | HostFailure]:
+    def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
         shared = ray.put(order.shared)
         actors = [self._actors[host] for host in hosts]
-        calls = [a.run_round.remote(order.round, order.attempt, shared) for a in actors]
-        return self._gather(calls, hosts)
+        return self._results(
+            [a.run_round.remote(order.round, order.attempt, shared) for a in actors], hosts
+        )
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
         return self._call(hosts, "evaluate", ray.put(shared))
@@ -213,19 +214,22 @@ class RayPool:
         return [calls[call] for call in late]
 
     def _call(self, hosts: Hosts, method: str, *args: Any) -> list[Any]:
-        return self._gather([self._actors[h].call.remote(method, *args) for h in hosts], hosts)
+        calls = [self._actors[host].call.remote(method, *args) for host in hosts]
+        return list(self._results(calls, hosts))
 
-    def _gather(self, calls: Sequence[Any], hosts: Hosts) -> list[Any]:
-        """Results in the order of the hosts, whatever the order of the answers."""
+    def _results(self, calls: list[Any], hosts: Hosts) -> Iterator[Any]:
+        """Results in the order of the hosts, whatever the order of the answers. They wait in the
+        object store, and are let go of one by one: `calls` is emptied."""
         absent = self._await_started(hosts)
-        expected = [call for host, call in zip(hosts, calls, strict=True) if host not in absent]
-        arrived: set[Any] = set()
-        if expected:
-            arrived |= set(ray.wait(expected, num_returns=len(expected), timeout=self._timeout)[0])
-        return [
-            self._result(host, call) if call in arrived else self._late(host, host in absent)
-            for host, call in zip(hosts, calls, strict=True)
-        ]
+        end = time.monotonic() + self._timeout
+        calls.reverse()
+        for host in hosts:
+            call = calls.pop()
+            left = max(0.0, end - time.monotonic())
+            if host not in absent and ray.wait([call], timeout=left)[0]:
+                yield self._result(host, call)
+            else:
+                yield self._late(host, host in absent)
 
     def _result(self, host: int, call: Any) -> Any:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from algorithms.types import Array, Params
 
-from .messages import RoundOrder, RoundReply
+from .messages import RoundReply
 
 
 def merge_metrics(replies: Sequence[RoundReply], num_agents: int) -> dict[str, Array]:
@@ -39,14 +39,3 @@ def spread(update_norm: Array, before: Params, after: Params) -> float:
     )
     square = float(np.nanmean(np.square(update_norm))) - moved
     return float(np.sqrt(max(0.0, square)))
-
-
-def payload_bytes(order: RoundOrder, replies: Sequence[RoundReply]) -> int:
-    """Parameters sent to every host and partial sums sent back."""
-    down = _bytes(order.shared.values()) * len(replies)
-    up = sum(_bytes(r.partial.high.values()) + _bytes(r.partial.low.values()) for r in replies)
-    return down + up
-
-
-def _bytes(arrays: Iterable[Array]) -> int:
-    return sum(array.nbytes for array in arrays)

@@ -34,7 +34,7 @@ class FaultyPool(InProcessPool):
 
     def run_round(self, order: Any, hosts: Any) -> list[RoundReply | HostFailure]:
         self._calls += 1
-        results = super().run_round(order, hosts)
+        results = list(super().run_round(order, hosts))
         for host in self._lose.get(self._calls, []):
             results[list(hosts).index(host)] = HostFailure(
                 host=host, agent_ids=self.groups[host], kind=self._kind, reason="for the test"
@@ -140,7 +140,7 @@ def test_a_reply_to_an_old_order_is_discarded(small, tmp_path):
         """Host 0 answers call 3 with its reply to call 2."""
 
         def run_round(self, order, hosts):
-            results = super().run_round(order, hosts)
+            results = list(super().run_round(order, hosts))
             self.kept, previous = results[0], getattr(self, "kept", None)
             return [previous, *results[1:]] if self._calls == 3 else results
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 
 from ..settings import Settings
 from ..types import Array, Params, Partial, ServerState
+
+Pair = tuple[Array, Array]
 
 
 class Mean:
@@ -33,15 +35,16 @@ class Mean:
         high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
         return Partial(high, low, num_agents)
 
-    def merge(self, server: ServerState, partials: Sequence[Partial]) -> ServerState:
+    def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
         """The mean over all agents behind the partials; the round number goes up by one."""
-        count = sum(p.num_agents for p in partials)
-        mean: Params = {}
-        for name, old in server.shared.items():
-            total = partials[0].high[name], partials[0].low[name]
-            for p in partials[1:]:
-                total = _add(total, (p.high[name], p.low[name]))
-            mean[name] = ((total[0] + total[1]) / count).astype(old.dtype)
+        mean, count = dict(server.shared), 0
+        total: dict[str, Pair] = {}
+        for p in partials:
+            pairs = {name: (p.high[name], p.low[name]) for name in mean}
+            total = {name: _add(total[name], pairs[name]) for name in mean} if count else pairs
+            count += p.num_agents
+        for name, (high, low) in total.items():
+            mean[name] = ((high + low) / count).astype(mean[name].dtype)
         return ServerState(round=server.round + 1, shared=mean, memory=server.memory)
 
 
@@ -52,7 +55,7 @@ def _sum_rows(x: Array) -> tuple[Array, Array]:
     return total
 
 
-def _add(a: tuple[Array, Array], b: tuple[Array, Array | np.float64]) -> tuple[Array, Array]:
+def _add(a: Pair, b: tuple[Array, Array | np.float64]) -> Pair:
     """Sum of two pairs: Knuth's two-sum of the high parts, the errors added to the low parts."""
     high = a[0] + b[0]
     part = high - a[0]
