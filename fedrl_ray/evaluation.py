@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -25,8 +25,12 @@ def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:
     return {name: x[0] for name, x in one.shared().items()}
 
 
-class PolicyScorer:
-    """A policy and M environments: returns of `evaluation.episodes` episodes in each.
+Act = Callable[[Array], Array]
+"""Greedy actions of M rows: [M, S] float32 or [M] int64 -> [M] int64 or [M, A] float32."""
+
+
+class Rollouts:
+    """M environments and `evaluation.episodes` episodes in each, for any policy.
 
     Episode seeds are keyed by (evaluation.seed, index of the environment, episode), so any two
     policies meet the same episodes.
@@ -43,27 +47,56 @@ class PolicyScorer:
         self._episodes = experiment.evaluation.episodes
         self._family, self._dynamics, self._index = family, dynamics, list(index)
         self._seed = experiment.evaluation.seed
-        learner = plugins.load("learners", experiment.learner.name)
-        self._policy = learner(
-            experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed
-        )
 
-    def returns(self, shared: Params) -> Array:
-        """Greedy rollouts: [M, episodes] undiscounted returns."""
-        self._policy.load_shared(shared)
+    def returns(self, act: Act) -> Array:
+        """[M, episodes] undiscounted returns."""
         seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes)
         rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
         env = self._family.make(rows, seeds, retire=True)
         try:
             while env.alive.any():
-                env.step(self._policy.act(env.obs[None])[0])
+                env.step(act(env.obs))
         finally:
             env.close()
         return env.finished_return.reshape(len(self._index), self._episodes)
 
 
-class GridEvaluator:
-    """The driver's evaluation: test grid, and the nominal environment where the grid lacks it."""
+class GreedyPolicy:
+    """The greedy policy of an experiment's learner, by its parameters."""
+
+    def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
+        learner = plugins.load("learners", experiment.learner.name)
+        self.learner = learner(
+            experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed
+        )
+
+    def of(self, shared: Params) -> Act:
+        """Take the parameters (no agent axis)."""
+        self.learner.load_shared(shared)
+        return lambda obs: np.asarray(self.learner.act(obs[None])[0])
+
+
+class PolicyScorer:
+    """The returns of an experiment's greedy policy in M environments."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        family: EnvFamily,
+        dynamics: Dynamics,
+        *,
+        index: Sequence[int],
+    ) -> None:
+        self._rollouts = Rollouts(experiment, family, dynamics, index=index)
+        self._policy = GreedyPolicy(experiment, family)
+
+    def returns(self, shared: Params) -> Array:
+        """Greedy rollouts: [M, episodes] undiscounted returns."""
+        return self._rollouts.returns(self._policy.of(shared))
+
+
+class EvaluationGrid:
+    """The test grid, and the nominal environment where the grid lacks it, for any policy."""
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
         grid = family.grid(
@@ -73,18 +106,18 @@ class GridEvaluator:
         )
         self._grid, nominal = grid, family.nominal()
         self._size = len(next(iter(grid.values()), [0]))  # without parameters: one environment
-        self._nominal_row = _find(grid, nominal)
+        self._nominal_row = find_row(grid, nominal)
         dynamics, index = grid, list(range(self._size))
         if self._nominal_row is None:
             dynamics = {n: np.concatenate([x, nominal[n]]) for n, x in grid.items()}
             index.append(NOMINAL_INDEX)
         self.nominal_index = NOMINAL_INDEX if self._nominal_row is None else self._nominal_row
         """Index that keys the nominal environment's episode seeds."""
-        self._scorer = PolicyScorer(experiment, family, dynamics, index=index)
+        self._rollouts = Rollouts(experiment, family, dynamics, index=index)
 
-    def __call__(self, shared: Params) -> Evaluation:
-        """Score the parameters (no agent axis)."""
-        scores = self._scorer.returns(shared)
+    def evaluate(self, act: Act) -> Evaluation:
+        """Score a policy."""
+        scores = self._rollouts.returns(act)
         means = scores.mean(1)
         row = self._size if self._nominal_row is None else self._nominal_row
         return Evaluation(
@@ -96,6 +129,18 @@ class GridEvaluator:
             episode_returns=scores[: self._size],
             dynamics=self._grid,
         )
+
+
+class GridEvaluator(EvaluationGrid):
+    """The driver's evaluation: an experiment's greedy policy on its test grid."""
+
+    def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
+        super().__init__(experiment, family)
+        self._policy = GreedyPolicy(experiment, family)
+
+    def __call__(self, shared: Params) -> Evaluation:
+        """Score the parameters (no agent axis)."""
+        return self.evaluate(self._policy.of(shared))
 
 
 def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
@@ -113,7 +158,7 @@ def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
     )
 
 
-def _find(grid: Dynamics, point: Dynamics) -> int | None:
+def find_row(grid: Dynamics, point: Dynamics) -> int | None:
     """The row of a grid that is a given point, if any."""
     if not grid:
         return 0
