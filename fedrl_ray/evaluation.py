@@ -61,7 +61,7 @@ class Rollouts:
         return env.finished_return.reshape(len(self._index), self._episodes)
 
 
-class GreedyPolicy:
+class LearntPolicy:
     """The greedy policy of an experiment's learner, by its parameters."""
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
@@ -88,7 +88,7 @@ class PolicyScorer:
         index: Sequence[int],
     ) -> None:
         self._rollouts = Rollouts(experiment, family, dynamics, index=index)
-        self._policy = GreedyPolicy(experiment, family)
+        self._policy = LearntPolicy(experiment, family)
 
     def returns(self, shared: Params) -> Array:
         """Greedy rollouts: [M, episodes] undiscounted returns."""
@@ -136,7 +136,7 @@ class GridEvaluator(EvaluationGrid):
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
         super().__init__(experiment, family)
-        self._policy = GreedyPolicy(experiment, family)
+        self._policy = LearntPolicy(experiment, family)
 
     def __call__(self, shared: Params) -> Evaluation:
         """Score the parameters (no agent axis)."""
