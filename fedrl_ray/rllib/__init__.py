@@ -1,0 +1,1 @@
+"""RLlib as a local agent, and the robust target in its learners. Imported only where it is used."""

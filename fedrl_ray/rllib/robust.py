@@ -1,0 +1,83 @@
+"""The robust target in RLlib: `robust(DQNConfig(), omega=0.3, expectile=0.01)`.
+
+Messages speak of the keys of `learner: {name: rllib}`, whose `config` becomes the AlgorithmConfig.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.dqn.dqn import DQN
+from ray.rllib.algorithms.sac.sac import SAC
+from ray.rllib.core.learner.learner import Learner
+from ray.rllib.core.rl_module.rl_module import RLModule
+
+from ..errors import UserError
+from .robust_dqn import RobustDQNLearner, RobustDQNModule
+from .robust_sac import RobustSACLearner, RobustSACModule
+
+
+class _Parts(NamedTuple):
+    learner: type[Learner]
+    module: type[RLModule]
+
+
+_PARTS: dict[Any, _Parts] = {
+    DQN: _Parts(RobustDQNLearner, RobustDQNModule),
+    SAC: _Parts(RobustSACLearner, RobustSACModule),
+}
+
+
+def robust(config: AlgorithmConfig, *, omega: float, expectile: float) -> AlgorithmConfig:
+    """A copy of a DQN or SAC config whose critics learn the robust target.
+
+    y = r + gamma [(1 - omega) v(s') + omega D(s; psi)], with D the expectile of v(s') at level
+    `expectile`. At omega 0 it is RLlib's own algorithm, without a degree network.
+
+    Raises UserError for another algorithm, for levels out of range, and for what has no meaning
+    with omega above 0: n-step returns, distributions over returns, recurrent networks, and a
+    learner or module of one's own.
+    """
+    parts = _PARTS.get(config.algo_class)
+    if parts is None:
+        name = getattr(config.algo_class, "__name__", "none")
+        raise UserError(f"learner.omega is for the algorithms DQN and SAC, got {name}")
+    if not 0 <= omega <= 1:
+        raise UserError(f"learner.omega must lie in [0, 1], got {omega}")
+    if not 0 < expectile < 1:
+        raise UserError(f"learner.expectile must lie in (0, 1), got {expectile}")
+    config = config.copy(copy_frozen=False)
+    if omega == 0:
+        return config
+    _check_settings(config)
+    return _with_parts(config, parts).learners(
+        learner_config_dict={"omega": float(omega), "expectile": float(expectile)}
+    )
+
+
+def _check_settings(config: AlgorithmConfig) -> None:
+    """What the target assumes: y is made of one step, one value and one state."""
+    found_and_wanted = {
+        "enable_rl_module_and_learner": (config.enable_rl_module_and_learner, True),
+        "n_step": (getattr(config, "n_step", 1), 1),
+        "num_atoms": (getattr(config, "num_atoms", 1), 1),
+        "model.use_lstm": (config.model_config.get("use_lstm", False), False),
+    }
+    for key, (found, wanted) in found_and_wanted.items():
+        if found != wanted:
+            raise UserError(
+                f"learner.config.{key} must be {wanted} with learner.omega above 0, got {found!r}"
+            )
+
+
+def _with_parts(config: AlgorithmConfig, parts: _Parts) -> AlgorithmConfig:
+    """Our learner and module in the place of RLlib's own."""
+    spec: Any = config.rl_module_spec
+    own: Any = config.get_default_rl_module_spec()
+    if getattr(spec, "module_class", None) is not own.module_class:
+        raise UserError("learner.config.rl_module_spec must be RLlib's with learner.omega above 0")
+    if config.learner_class is not config.get_default_learner_class():
+        raise UserError("learner.config.learner_class must be RLlib's with learner.omega above 0")
+    spec.module_class = parts.module
+    return config.rl_module(rl_module_spec=spec).learners(learner_class=parts.learner)

@@ -1,0 +1,91 @@
+"""What the robust target adds to a learner of RLlib: the degree network, y and the loss of D.
+
+RLlib's own loss stays as it is, with its Huber or squared error, importance weights, priorities
+and metrics. It computes r + gamma (1 - terminated) v(s') itself, so it is given y in the place of
+r, and every transition as terminated: of that it makes y.
+
+Shapes: B transitions of a minibatch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.models.base import ENCODER_OUT
+from ray.rllib.core.models.catalog import Catalog
+from ray.rllib.core.models.configs import MLPHeadConfig
+from torch import Tensor
+
+from algorithms.robust import expectile_loss, next_value, robust_target
+
+DEGREE = "degree"
+"""The degree network in a module, and its optimiser."""
+DEGREE_PREDS = "degree_preds"
+"""D(s; psi) of the minibatch, [B], in what `forward_train` returns."""
+DEGREE_LOSS_KEY, DEGREE_GAP_KEY = "degree_loss", "degree_gap"
+
+
+class DegreeNetwork(torch.nn.Module):
+    """D(s; psi): an encoder as the module's, and a head as Q's with one output."""
+
+    def __init__(self, catalog: Catalog, q_head: MLPHeadConfig) -> None:
+        super().__init__()
+        self.encoder: Any = catalog.build_encoder(framework="torch")
+        self.head: Any = replace(q_head, output_layer_dim=1).build(framework="torch")
+
+    def forward(self, obs: Any) -> Tensor:
+        """Observations of B states to [B]."""
+        values_B1: Tensor = self.head(self.encoder({Columns.OBS: obs})[ENCODER_OUT])
+        return values_B1.squeeze(-1)
+
+
+class RobustTerms(NamedTuple):
+    """The batch that RLlib's own loss is to see, and what is told of the degree network."""
+
+    batch: dict[str, Any]
+    degree_loss: Tensor
+    degree_gap: Tensor
+
+    def metrics(self) -> dict[str, Tensor]:
+        """By the names that our own learners use."""
+        return {DEGREE_LOSS_KEY: self.degree_loss.detach(), DEGREE_GAP_KEY: self.degree_gap}
+
+
+def robust_terms(
+    batch: Mapping[str, Any], *, bootstrap_B: Tensor, v_worst_B: Tensor, config: AlgorithmConfig
+) -> RobustTerms:
+    """The robust target and the expectile regression of D, from the same v(s').
+
+    bootstrap_B is v(s') before terminal states count, v_worst_B is D(s; psi) with its graph. Both
+    losses are weighted by RLlib's importance weights: prioritised replay shifts what D sees too.
+    """
+    omega, expectile = levels(config)
+    v_next_B = next_value(bootstrap_B.detach(), batch[Columns.TERMINATEDS].float())
+    target_B = robust_target(
+        batch[Columns.REWARDS],
+        v_next_B,
+        v_worst_B,
+        discount=config.gamma,
+        omega_N1=v_next_B.new_tensor(omega),
+    )
+    loss_B = batch["weights"] * expectile_loss(v_worst_B, v_next_B, expectile=expectile)
+    return RobustTerms(
+        batch={
+            **batch,
+            Columns.REWARDS: target_B,
+            Columns.TERMINATEDS: torch.ones_like(batch[Columns.TERMINATEDS]),
+        },
+        degree_loss=loss_B.mean(),
+        degree_gap=v_worst_B.detach().mean() - v_next_B.min(),
+    )
+
+
+def levels(config: AlgorithmConfig) -> tuple[float, float]:
+    """omega and expectile of a config that `robust` made."""
+    settings = config.learner_config_dict
+    return settings["omega"], settings["expectile"]
