@@ -28,7 +28,7 @@ class MeanPerAgent:
         for name, value in values_N.items():
             if name not in self._sums:
                 self.expect(name)
-            self._sums[name] += value.detach()
+            self._sums[name] += value
             self._counts[name] += 1
 
     def drain(self) -> dict[str, Array]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -51,37 +51,80 @@ class _Slot(NamedTuple):
 
 class Stack:
     """Networks of the same depth for N agents, in one buffer: multilayer perceptrons with ReLU
-    between layers. `shapes`: input, hidden and output sizes of each network."""
+    between layers. `shapes`: input, hidden and output sizes of each network.
+
+    Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
+    graph than the products take.
+    """
 
     def __init__(
         self, num_agents: int, shapes: Sequence[Sequence[int]], *, trainable: bool
     ) -> None:
         self.num_agents = num_agents
         self._widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
-        self._rows = num_agents * len(shapes)
-        self.slots, size = _layout(self._rows, self._widths)
-        self.flat = torch.nn.Parameter(torch.zeros(size), requires_grad=trainable)
-        self.layers = self._pairs(self.flat.data)
-        self.gradients: list[tuple[Tensor, Tensor]] = []
-        if trainable:
-            self.flat.grad = torch.zeros(size)
-            self.gradients = self._pairs(self.flat.grad)
+        self.num_rows = num_agents * len(shapes)
+        self.slots, size = _layout(self.num_rows, self._widths)
+        self.flat = torch.zeros(size)
+        self.layers = self._layers(self.flat)
+        self.flat_gradient = torch.zeros(size if trainable else 0)
+        self.gradients = self._pairs(self.flat_gradient) if trainable else []
         self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
+        self._padded: dict[tuple[str, int], tuple[Tensor, list[Tensor]]] = {}
+        self._activations: list[Tensor] = []
 
-    def __call__(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
-        """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass."""
-        outputs: tuple[Tensor, ...] = _Pass.apply(self.flat, self.networks, *inputs_NBI)  # type: ignore[no-untyped-call]
-        return outputs
+    def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+        """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass. What each
+        layer made is kept for `backward`."""
+        self._activations = _run(self.layers, self._fill("in", inputs_NBI))
+        return tuple(net.own(self._activations[-1]) for net in self.networks)
+
+    def backward(self, *slopes_NBO: Tensor) -> None:
+        """Derivatives by all parameters, over those of the pass before, from the derivatives by
+        what `forward` gave last: [N, B, out] each."""
+        slope = self._fill("out", slopes_NBO)
+        _run_back(self.layers, self._activations, slope, self.gradients)
+
+    def clip_gradients(self, max_norm: float | None) -> None:
+        """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
+        if max_norm is None:
+            return
+        gradients = [gradient for pair in self.gradients for gradient in pair]
+        norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
+        norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
+        if (norm > max_norm).any():
+            scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
+            for gradient in gradients:
+                gradient.mul_(scale)
 
     def view(self, flat: Tensor, slot: _Slot) -> Tensor:
         """A parameter of all rows: [P * N, rows, columns] of a buffer of this layout."""
-        shape = (self._rows, *slot.shape)
+        shape = (self.num_rows, *slot.shape)
         return flat.as_strided(shape, (slot.stride, slot.shape[1], 1), slot.start)
+
+    def _fill(self, end: Literal["in", "out"], parts_NBW: Sequence[Tensor]) -> Tensor:
+        """What goes into an end of all networks, one on top of the other and padded: a buffer that
+        is kept, whose padding stays zero."""
+        key = end, parts_NBW[0].shape[1]
+        if key not in self._padded:
+            self._padded[key] = self._buffer(*key)
+        buffer, places = self._padded[key]
+        for place, part in zip(places, parts_NBW, strict=True):
+            place.copy_(part)
+        return buffer
+
+    def _buffer(self, end: Literal["in", "out"], batch: int) -> tuple[Tensor, list[Tensor]]:
+        """A buffer of zeros, and where each network's part lies in it."""
+        at = 0 if end == "in" else -1
+        buffer = torch.zeros(self.num_rows, batch, self._widths[at])
+        return buffer, [buffer[net.rows, :, : net.widths[at]] for net in self.networks]
 
     def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Weight and bias of each layer."""
         views = [self.view(flat, slot) for slot in self.slots]
         return list(zip(views[::2], views[1::2], strict=True))
+
+    def _layers(self, flat: Tensor) -> list[_Layer]:
+        return [_Layer(weight, bias, weight.mT) for weight, bias in self._pairs(flat)]
 
 
 class StackedMLP:
@@ -89,30 +132,34 @@ class StackedMLP:
 
     def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
         self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
-        self._rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
-        self.layers = [(w[self._rows], b[self._rows]) for w, b in stack.layers]
-        self.gradients = [(w[self._rows], b[self._rows]) for w, b in stack.gradients]
-        self._own = self.parts(stack.flat.data)
+        self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
+        self._layers = [_Layer(*(x[self.rows] for x in layer)) for layer in stack.layers]
+        self._own = self.parts(stack.flat)
 
     def __call__(self, x_NBI: Tensor) -> Tensor:
-        """[N, B, in] -> [N, B, out]. Gradients reach x, never the parameters."""
-        if not (torch.is_grad_enabled() and x_NBI.requires_grad):
-            return _run(self.layers, self.pad(x_NBI))[-1][..., : self.widths[-1]]
-        out: Tensor = _Frozen.apply(x_NBI, self)  # type: ignore[no-untyped-call]
-        return out
+        """[N, B, in] -> [N, B, out]."""
+        return _run(self._layers, self._pad(x_NBI))[-1][..., : self.widths[-1]]
 
-    def pad(self, x_NBI: Tensor) -> Tensor:
+    def slope(self, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+        """The first output, [N, B], and its derivative by x, [N, B, in]."""
+        activations = _run(self._layers, self._pad(x_NBI))
+        ones = torch.zeros_like(activations[-1])
+        ones[..., 0] = 1.0
+        slope = _run_back(self._layers, activations, ones)
+        return activations[-1][..., 0], slope[..., : self.widths[0]]
+
+    def _pad(self, x_NBI: Tensor) -> Tensor:
         """The input as the first layer takes it."""
-        missing = self.layers[0][0].shape[1] - self.widths[0]
+        missing = self._layers[0].weight.shape[1] - self.widths[0]
         return torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
 
     def own(self, x_MBO: Tensor) -> Tensor:
         """This network's share of what the stack's last layer makes: [N, B, out]."""
-        return x_MBO[self._rows, :, : self.widths[-1]]
+        return x_MBO[self.rows, :, : self.widths[-1]]
 
     def parts(self, flat: Tensor) -> list[Tensor]:
         """Where this network lies in a buffer of its stack's layout: one piece per parameter."""
-        first, n = self._rows.start, self.num_agents
+        first, n = self.rows.start, self.num_agents
         return [
             flat[slot.start + first * slot.stride : slot.start + (first + n) * slot.stride]
             for slot in self.stack.slots
@@ -125,17 +172,16 @@ class StackedMLP:
 
     def lerp(self, source: StackedMLP, rate: float) -> None:
         """Go `rate` of the way towards a network of the same shape."""
-        for mine, theirs in zip(self._own, source._own, strict=True):
-            mine.lerp_(theirs, rate)
+        torch._foreach_lerp_(self._own, source._own, rate)
 
     def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
         """Named views without the padding, each [N, ...], of this network's buffer or of any
         buffer of the same layout (an optimiser's moments)."""
-        source = self.stack.flat.data if flat is None else flat
+        source = self.stack.flat if flat is None else flat
         named = {}
         for index, slot in enumerate(self.stack.slots):
             rows = self.widths[index // 2] if slot.shape[0] > 1 else 1
-            view = self.stack.view(source, slot)[self._rows]
+            view = self.stack.view(source, slot)[self.rows]
             named[slot.name] = view[:, :rows, : self.widths[index // 2 + 1]]
         return named
 
@@ -144,87 +190,42 @@ class StackedMLP:
         for name, view in self.views(flat).items():
             view.copy_(torch.from_numpy(np.array(named[name])))
 
-    def clip_grad_norm(self, max_norm: float | None) -> None:
-        """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
-        if max_norm is None:
-            return
-        grads = [grad for pair in self.gradients for grad in pair]
-        norm_N11 = sum(g.square().sum((1, 2), keepdim=True) for g in grads).sqrt()  # type: ignore[union-attr]
-        scale_N11 = (max_norm / (norm_N11 + 1e-6)).clamp(max=1.0)
-        for grad in grads:
-            grad.mul_(scale_N11)
+
+class _Layer(NamedTuple):
+    """Parameters of all rows; the transposed view is made once."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_transposed: Tensor
 
 
-def _run(layers: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> list[Tensor]:
+def _run(layers: Sequence[_Layer], x: Tensor) -> list[Tensor]:
     """A padded input and what each layer makes of it."""
     found = [x]
-    for weight, bias in layers[:-1]:
-        found.append(torch.baddbmm(bias, found[-1], weight).relu_())
-    weight, bias = layers[-1]
-    return [*found, torch.baddbmm(bias, found[-1], weight)]
+    for layer in layers[:-1]:
+        found.append(torch.baddbmm(layer.bias, found[-1], layer.weight).relu_())
+    return [*found, torch.baddbmm(layers[-1].bias, found[-1], layers[-1].weight)]
 
 
 def _run_back(
-    layers: Sequence[tuple[Tensor, Tensor]],
+    layers: Sequence[_Layer],
     activations: Sequence[Tensor],
-    grad_MBO: Tensor,
-    *,
+    slope: Tensor,
     gradients: Sequence[tuple[Tensor, Tensor]] = (),
-    reach_x: bool,
 ) -> Tensor:
-    """Chain rule through the layers: the gradient of the padded input, if that is to be reached;
-    those of weights and biases are written over what `gradients` held."""
-    grad = grad_MBO
+    """Chain rule through the layers. With `gradients`, those of weights and biases are written
+    over what these held; without, the derivative by the padded input is what is asked for."""
     for index in reversed(range(len(layers))):
         x = activations[index]
         if gradients:
             into_weight, into_bias = gradients[index]
-            torch.bmm(x.mT, grad, out=into_weight)
-            torch.sum(grad, 1, keepdim=True, out=into_bias)
-        if index or reach_x:
-            grad = torch.bmm(grad, layers[index][0].mT)
+            torch.bmm(x.mT, slope, out=into_weight)
+            torch.sum(slope, 1, keepdim=True, out=into_bias)
+        if index or not gradients:
+            slope = torch.bmm(slope, layers[index].weight_transposed)
         if index:
-            torch.ops.aten.threshold_backward(grad, x, 0.0, grad_input=grad)
-    return grad
-
-
-class _Pass(torch.autograd.Function):
-    """All networks of a stack as one node of the graph. Its backward is a few products straight
-    into the flat gradient, where autograd would make nodes, buffers and sums for every layer."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, flat: Tensor, networks: Sequence[StackedMLP], *inputs_NBI: Tensor
-    ) -> tuple[Tensor, ...]:
-        padded = [net.pad(x) for net, x in zip(networks, inputs_NBI, strict=True)]
-        x = padded[0] if len(padded) == 1 else torch.cat(padded)
-        ctx.networks, ctx.activations = networks, _run(networks[0].stack.layers, x)
-        return tuple(net.own(ctx.activations[-1]) for net in networks)
-
-    @staticmethod
-    def backward(ctx: Any, *grads_NBO: Tensor) -> Any:
-        stack = ctx.networks[0].stack
-        padded = torch.zeros_like(ctx.activations[-1])
-        for net, grad in zip(ctx.networks, grads_NBO, strict=True):
-            net.own(padded).copy_(grad)
-        _run_back(stack.layers, ctx.activations, padded, gradients=stack.gradients, reach_x=False)
-        return None, None, *[None] * len(grads_NBO)
-
-
-class _Frozen(torch.autograd.Function):
-    """A network whose parameters take no gradient, as one node: an actor looks through a critic."""
-
-    @staticmethod
-    def forward(ctx: Any, x_NBI: Tensor, net: StackedMLP) -> Tensor:
-        ctx.net, ctx.activations = net, _run(net.layers, net.pad(x_NBI))
-        return ctx.activations[-1][..., : net.widths[-1]]  # type: ignore[no-any-return]
-
-    @staticmethod
-    def backward(ctx: Any, grad_NBO: Tensor) -> Any:
-        missing = ctx.activations[-1].shape[-1] - ctx.net.widths[-1]
-        grad = torch.nn.functional.pad(grad_NBO, (0, missing))
-        grad = _run_back(ctx.net.layers, ctx.activations, grad, reach_x=True)
-        return grad[..., : ctx.net.widths[0]], None
+            torch.ops.aten.threshold_backward(slope, x, 0.0, grad_input=slope)
+    return slope
 
 
 def _layout(rows: int, widths: Sequence[int]) -> tuple[list[_Slot], int]:

@@ -51,6 +51,7 @@ class OffPolicyLearner(ABC):
         self.metrics = MeanPerAgent(self.num_agents)
         self.networks: dict[str, StackedMLP] = {}
         self.stacks: dict[str, Stack] = {}
+        self._trained: dict[str, list[str]] = {}  # networks of each stack
         self.optimisers: dict[str, StackedAdam] = {}
         self._replay: Replay | None = None
         self._updates_at_most = int(np.ceil(config.updates_per_step))
@@ -81,6 +82,7 @@ class OffPolicyLearner(ABC):
         shapes = [plan.widths for plan in networks]
         self.stacks[stack] = Stack(self.num_agents, shapes, trainable=True)
         self.optimisers[stack] = StackedAdam(self.stacks[stack])
+        self._trained[stack] = [plan.name for plan in networks]
         for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
             built = [(plan.name, network)]
             if plan.has_target:
@@ -93,10 +95,10 @@ class OffPolicyLearner(ABC):
                 net.load(weights)
                 self.networks[name] = net
 
+    @torch.inference_mode()
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
-        with torch.no_grad():
-            action = self.explore(as_tensor(env.obs))
+        action = self.explore(as_tensor(env.obs))
         self.replay.add(env.step(action))
         self.episodes_ended(env.finished)
         done, due = self.updates_done(self.clock), self.updates_done(self.clock + 1)
@@ -126,15 +128,15 @@ class OffPolicyLearner(ABC):
             )
         return self._replay
 
-    def descend(self, loss_N: Tensor, stack: str, networks: Sequence[str]) -> None:
-        """Backward into the networks of a stack, clip per agent and network, one Adam step.
+    def descend(self, stack: str, *slopes_NBO: Tensor) -> None:
+        """Backward through the networks of a stack, clip per agent and network, one Adam step.
 
-        The losses are summed over agents, so each agent's gradient is that of its own loss.
+        slopes_NBO: the derivative of each agent's own loss by the outputs of its networks.
         """
-        loss_N.sum().backward()  # type: ignore[no-untyped-call]
-        for name in networks:
-            self.networks[name].clip_grad_norm(self.config.max_grad_norm)
-        rates = [value_at(self.learning_rate_of(name), self.clock) for name in networks]
+        self.stacks[stack].backward(*slopes_NBO)
+        self.stacks[stack].clip_gradients(self.config.max_grad_norm)
+        names = self._trained[stack]
+        rates = [value_at(self.learning_rate_of(name), self.clock) for name in names]
         self.optimisers[stack].step(learning_rates=rates, steps_done=self._steps_done)
 
     def learning_rate_of(self, network: str) -> float | Schedule:
@@ -180,6 +182,7 @@ class OffPolicyLearner(ABC):
         parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimisers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
+    @torch.inference_mode()
     def load_agent_state(self, row: int, state: AgentState) -> None:
         """Take back what `agent_state` gave."""
         for name, net in self.networks.items():

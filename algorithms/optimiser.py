@@ -33,10 +33,9 @@ class StackedAdam:
     """
 
     def __init__(self, stack: Stack) -> None:
-        assert stack.flat.grad is not None
         self._stack = stack
-        self._moments = {name: torch.zeros_like(stack.flat.data) for name in _MOMENTS}
-        buffers = [stack.flat.data, stack.flat.grad, *self._moments.values()]
+        self._moments = {name: torch.zeros_like(stack.flat) for name in _MOMENTS}
+        buffers = [stack.flat, stack.flat_gradient, *self._moments.values()]
         self._whole = _pieces([[buffer] for buffer in buffers])
         self._apart = [_pieces([net.parts(b) for b in buffers]) for net in stack.networks]
 

@@ -21,7 +21,7 @@ class Replay:
         self.capacity = capacity
         self._splits = [obs_size, action_size, 1, obs_size, 1]
         self._rows = torch.zeros(num_agents, capacity, sum(self._splits))
-        self._agents_N1 = torch.arange(num_agents)[:, None]
+        self._all_rows = self._rows.view(num_agents * capacity, -1)
         self._agents_N = np.arange(num_agents)
         self._added_N = np.zeros(num_agents, dtype=np.int64)
 
@@ -41,8 +41,10 @@ class Replay:
     def sample(self, uniform_NB: Array) -> Transition:
         """A minibatch per agent, with replacement, from uniform numbers in [0, 1)."""
         size_N1 = np.minimum(self._added_N, self.capacity)[:, None]
-        index_NB = torch.from_numpy((uniform_NB * size_N1).astype(np.int64))
-        rows_NBW = self._rows[self._agents_N1, index_NB]
+        index_NB = (uniform_NB * size_N1).astype(np.int64)
+        index_NB += self._agents_N[:, None] * self.capacity
+        rows_NBW = self._all_rows.index_select(0, torch.from_numpy(index_NB.reshape(-1)))
+        rows_NBW = rows_NBW.view(*index_NB.shape, -1)
         obs, action, reward, next_obs, terminated = torch.split(rows_NBW, self._splits, dim=-1)
         return Transition(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1))
 

@@ -6,7 +6,17 @@ where they only use arithmetic.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import torch
 from torch import Tensor
+
+
+class Regression(NamedTuple):
+    """A loss per agent, [N], and its derivative by each prediction, [N, B]."""
+
+    loss: Tensor
+    slope: Tensor
 
 
 def next_value(value_NB: Tensor, terminated_NB: Tensor) -> Tensor:
@@ -49,6 +59,21 @@ def expectile_loss(prediction: Tensor, target: Tensor, *, expectile: float) -> T
     """
     u = target.detach() - prediction
     return (expectile - (u < 0).to(u.dtype)).abs() * u.square()
+
+
+def expectile_regression(
+    prediction_NB: Tensor, target_NB: Tensor, *, expectile: float
+) -> Regression:
+    """Mean of `expectile_loss` over the minibatch, and d loss / d prediction = -2 w u / B."""
+    u_NB = target_NB - prediction_NB
+    weighted_NB = torch.where(u_NB < 0, 1.0 - expectile, expectile) * u_NB
+    return Regression((weighted_NB * u_NB).mean(-1), weighted_NB * (-2.0 / u_NB.shape[-1]))
+
+
+def td_regression(q_NB: Tensor, target_NB: Tensor) -> Regression:
+    """`td_loss`, and d loss / d Q(s, a; theta) = -2 (y - Q) / B."""
+    u_NB = target_NB - q_NB
+    return Regression(u_NB.square().mean(-1), u_NB * (-2.0 / u_NB.shape[-1]))
 
 
 def td_loss(q_NB: Tensor, target_NB: Tensor) -> Tensor:

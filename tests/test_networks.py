@@ -77,17 +77,22 @@ class Problem(NamedTuple):
         stack, net = trained(len(rows), self.widths)
         net.load({name: x[rows] for name, x in self.params.items()})
         adam, seen = StackedAdam(stack), []
-        x_NBI = self.x[rows].requires_grad_()
         for step in range(2):
-            (grad_x,) = torch.autograd.grad((net(x_NBI) - self.y[rows]).square().sum(), x_NBI)
-            (out_NBO,) = stack(self.x[rows])
-            loss_N = (out_NBO - self.y[rows]).square().mean((1, 2))
-            loss_N.sum().backward()
-            net.clip_grad_norm(0.05)
-            grads = [g.clone() for g in net.views(stack.flat.grad).values()]
+            out_NBO = descend(stack, [self.x[rows]], [self.y[rows]], max_norm=0.05)[0].clone()
+            grads = [g.clone() for g in net.views(stack.flat_gradient).values()]
             adam.step(learning_rates=[1e-3], steps_done=step)
-            seen += [out_NBO.detach(), loss_N.detach(), grad_x, *grads]
+            seen += [out_NBO, *net.slope(self.x[rows]), *grads]
         return seen + list(net.views().values())
+
+
+def descend(
+    stack: Stack, xs: list[Tensor], ys: list[Tensor], *, max_norm: float | None = None
+) -> tuple[Tensor, ...]:
+    """Gradients of the squared errors summed over everything, clipped; the outputs."""
+    outs = stack.forward(*xs)
+    stack.backward(*(2 * (out - y) for out, y in zip(outs, ys, strict=True)))
+    stack.clip_gradients(max_norm)
+    return outs
 
 
 def check_groupings(widths: tuple[int, ...], batch: int) -> None:
@@ -133,8 +138,7 @@ def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
     problem = Problem.random(widths, 7)
     stack, net = trained(NUM_AGENTS, widths)
     net.load(problem.params)
-    (stack(problem.x)[0] - problem.y).square().sum().backward()
-    net.clip_grad_norm(max_norm)
+    descend(stack, [problem.x], [problem.y], max_norm=max_norm)
     StackedAdam(stack).step(learning_rates=[1e-2], steps_done=0)
     for row in (0, 31):
         plain = linears(widths, problem.params, row)
@@ -155,9 +159,9 @@ def test_padding_stays_zero() -> None:
     net.load(problem.params)
     adam = StackedAdam(stack)
     for step in range(3):
-        (stack(problem.x)[0] - problem.y).square().sum().backward()
+        descend(stack, [problem.x], [problem.y])
         adam.step(learning_rates=[1e-2], steps_done=step)
-    rest = stack.flat.detach().clone()
+    rest = stack.flat.clone()
     assert rest.abs().sum() > 0
     for view in net.views(rest).values():
         view.zero_()
@@ -194,7 +198,7 @@ def test_the_moments_of_one_agent_travel() -> None:
     stacks = [trained(NUM_AGENTS, (5, 12, 3))[0] for _ in range(2)]
     adams = [StackedAdam(stack) for stack in stacks]
     stacks[0].networks[0].load(problem.params)
-    (stacks[0](problem.x)[0] - problem.y).square().sum().backward()
+    descend(stacks[0], [problem.x], [problem.y])
     adams[0].step(learning_rates=[1e-2], steps_done=0)
     state = adams[0].agent_state(3)
     adams[1].load_agent_state(8, state)
@@ -203,18 +207,28 @@ def test_the_moments_of_one_agent_travel() -> None:
     assert any(x.any() for x in state.values())
 
 
+def test_the_slope_of_a_network_is_that_of_plain_torch() -> None:
+    problem = Problem.random((5, 12, 9, 1), 7)
+    net = fixed(NUM_AGENTS, problem.widths)
+    net.load(problem.params)
+    value_NB, slope_NBI = net.slope(problem.x)
+    for row in (0, 31):
+        x = problem.x[row].clone().requires_grad_()
+        plain = linears(problem.widths, problem.params, row)(x)[:, 0]
+        (slope,) = torch.autograd.grad(plain.sum(), x)
+        torch.testing.assert_close(value_NB[row], plain.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(slope_NBI[row], slope, rtol=1e-4, atol=1e-5)
+
+
 UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
 """A critic of state and action, and a network of the state alone."""
 
 
-def descend(stack: Stack, xs: list[Tensor], ys: list[Tensor], rates: list[float]) -> None:
+def fit(stack: Stack, xs: list[Tensor], ys: list[Tensor], rates: list[float]) -> None:
     """Three steps on the sum of the networks' losses."""
     adam = StackedAdam(stack)
     for step in range(3):
-        outs = stack(*xs)
-        sum((o - y).square().sum() for o, y in zip(outs, ys, strict=True)).backward()
-        for net in stack.networks:
-            net.clip_grad_norm(0.5)
+        descend(stack, xs, ys, max_norm=0.5)
         adam.step(learning_rates=rates, steps_done=step)
 
 
@@ -224,11 +238,11 @@ def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(rates: list[fl
     together = Stack(NUM_AGENTS, UNEQUAL, trainable=True)
     for net, problem in zip(together.networks, problems, strict=True):
         net.load(problem.params)
-    descend(together, [p.x for p in problems], [p.y for p in problems], rates)
+    fit(together, [p.x for p in problems], [p.y for p in problems], rates)
     for net, problem, rate in zip(together.networks, problems, rates, strict=True):
         stack, alone = trained(NUM_AGENTS, problem.widths)
         alone.load(problem.params)
-        descend(stack, [problem.x], [problem.y], [rate])
+        fit(stack, [problem.x], [problem.y], [rate])
         for name, view in alone.views().items():
             assert torch.equal(net.views()[name], view), name
 

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from torch import Tensor
 
-from algorithms.robust import expectile_loss, next_value, robust_target, td_loss
+from algorithms.robust import (
+    expectile_loss,
+    expectile_regression,
+    next_value,
+    robust_target,
+    td_loss,
+    td_regression,
+)
 
 UNIT = st.floats(0.0, 1.0)
 
@@ -118,3 +125,20 @@ def test_td_loss_is_a_mean_over_the_minibatch_and_keeps_agents_apart() -> None:
     q_NB = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
     y_NB = torch.tensor([[2.0, 4.0], [0.0, 3.0]])
     np.testing.assert_allclose(td_loss(q_NB, y_NB), [2.5, 4.5])
+
+
+@pytest.mark.parametrize("level", [0.01, 0.5, 0.9])
+def test_the_slopes_are_those_of_the_losses(level: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    prediction, target = (torch.randn(3, 7, generator=generator).double() for _ in range(2))
+    prediction.requires_grad_()
+    for found, loss_NB in (
+        (td_regression(prediction, target), (target - prediction).square()),
+        (
+            expectile_regression(prediction, target, expectile=level),
+            expectile_loss(prediction, target, expectile=level),
+        ),
+    ):
+        (slope,) = torch.autograd.grad(loss_NB.mean(-1).sum(), prediction, retain_graph=True)
+        torch.testing.assert_close(found.loss, loss_NB.mean(-1))
+        torch.testing.assert_close(found.slope, slope)

@@ -90,10 +90,7 @@ class FedRDDPG(RobustCriticLearner):
 
     def pi(self, network: str, obs_NBS: Tensor) -> Tensor:
         """pi(s) of a policy, within the action bounds: [N, B, A]."""
-        return self._within_bounds(self.networks[network](obs_NBS))
-
-    def _within_bounds(self, raw_NBA: Tensor) -> Tensor:
-        return self._centre_A + self._half_range_A * torch.tanh(raw_NBA)
+        return self._centre_A + self._half_range_A * torch.tanh(self.networks[network](obs_NBS))
 
     def explore(self, obs_NS: Tensor) -> Array:
         """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
@@ -105,8 +102,7 @@ class FedRDDPG(RobustCriticLearner):
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M, A] float32."""
-        with torch.no_grad():
-            return self.pi("policy", as_tensor(obs)).numpy().astype(np.float32)
+        return self.pi("policy", as_tensor(obs)).numpy().astype(np.float32)
 
     def episodes_ended(self, finished_N: Array) -> None:
         """The noise of a new episode starts from 0."""
@@ -115,25 +111,29 @@ class FedRDDPG(RobustCriticLearner):
     def update(self, batch: Transition) -> None:
         """v(s') = Q(s', pi(s'; phi'); theta'); theta and psi step together; then phi; then the
         targets."""
-        with torch.no_grad():
-            next_action_NBA = self.pi("policy_target", batch.next_obs)
-            bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
+        next_action_NBA = self.pi("policy_target", batch.next_obs)
+        bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
         q_NB1, v_worst_NB = self.evaluate_critics(
             torch.cat([batch.obs, batch.action], dim=-1), batch.obs
         )
-        self.step_critics(
+        slopes = self.critic_slopes(
             batch, q_NB=q_NB1[..., 0], v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB
         )
+        self.descend("critics", *slopes)
         self._step_actor(batch.obs)
         self.update_target("q", "q_target")
         self.update_target("policy", "policy_target")
 
     def _step_actor(self, obs_NBS: Tensor) -> None:
-        """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch."""
-        (raw_NBA,) = self.stacks["actor"](obs_NBS)
-        loss_N = -self.q("q", obs_NBS, self._within_bounds(raw_NBA)).mean(-1)
-        self.metrics.add(actor_loss=loss_N)
-        self.descend(loss_N, "actor", ["policy"])
+        """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch: the deterministic
+        policy gradient, dQ/da dpi/dphi (Silver et al. 2014)."""
+        (raw_NBA,) = self.stacks["actor"].forward(obs_NBS)
+        tanh_NBA = torch.tanh(raw_NBA)
+        action_NBA = self._centre_A + self._half_range_A * tanh_NBA
+        q_NB, slope_NBI = self.networks["q"].slope(torch.cat([obs_NBS, action_NBA], dim=-1))
+        self.metrics.add(actor_loss=-q_NB.mean(-1))
+        slope_NBA = slope_NBI[..., obs_NBS.shape[-1] :] * (-1.0 / q_NB.shape[-1])
+        self.descend("actor", slope_NBA * self._half_range_A * (1.0 - tanh_NBA.square()))
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """The policy has its own learning rate."""

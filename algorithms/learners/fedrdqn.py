@@ -55,14 +55,19 @@ class FedRDQN(RobustCriticLearner):
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M] int64."""
-        with torch.no_grad():
-            return self.networks["q"](as_tensor(obs)).argmax(-1).numpy()
+        return self.networks["q"](as_tensor(obs)).argmax(-1).numpy()
 
     def update(self, batch: Transition) -> None:
         """v(s') = max_a' Q(s', a'; theta'); theta and psi step together; theta' follows."""
-        with torch.no_grad():
-            bootstrap_NB = self.networks["q_target"](batch.next_obs).amax(-1)
+        bootstrap_NB = self.networks["q_target"](batch.next_obs).amax(-1)
         q_NBA, v_worst_NB = self.evaluate_critics(batch.obs, batch.obs)
-        q_NB = q_NBA.gather(-1, action_rows(batch.action))[..., 0]
-        self.step_critics(batch, q_NB=q_NB, v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB)
+        taken_NB1 = action_rows(batch.action)
+        slope_NB1, *degree_slope = self.critic_slopes(
+            batch,
+            q_NB=q_NBA.gather(-1, taken_NB1)[..., 0],
+            v_worst_NB=v_worst_NB,
+            bootstrap_NB=bootstrap_NB,
+        )
+        slope_NBA = torch.zeros_like(q_NBA).scatter_(-1, taken_NB1, slope_NB1)
+        self.descend("critics", slope_NBA, *degree_slope)
         self.update_target("q", "q_target")
