@@ -11,14 +11,16 @@ theta', as y does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from .offpolicy import NetworkPlan, OffPolicyLearner
 from .offpolicy_config import OffPolicyConfig, has_degree_network, omega_of
+from .on_use import torch
 from .robust import expectile_regression, next_value, robust_target, td_regression
 from .types import Spec, Transition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _Q, _DEGREE = 0, 1  # numbers of the networks in the initial draw
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .on_use import torch
 from .types import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MeanPerAgent:

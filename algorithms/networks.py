@@ -17,14 +17,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from .draws import Role, philox
+from .on_use import torch
 from .types import Array, Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _WIDTH_MULTIPLE = 8
 _PLACE_MULTIPLE = 64

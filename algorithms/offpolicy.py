@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from . import prefixes
 from .draws import Role, StepDraws
 from .metrics import MeanPerAgent
 from .networks import Stack, StackedMLP, initial_weights
 from .offpolicy_config import OffPolicyConfig
+from .on_use import inference_mode, torch
 from .optimiser import StackedAdam
 from .replay import Replay
 from .schedules import Schedule, value_at
 from .types import AgentState, Array, Params, Spec, StackedEnv, Transition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class NetworkPlan(NamedTuple):
@@ -95,7 +97,7 @@ class OffPolicyLearner(ABC):
                 net.load(weights)
                 self.networks[name] = net
 
-    @torch.inference_mode()
+    @inference_mode
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
         action = self.explore(as_tensor(env.obs))
@@ -182,7 +184,7 @@ class OffPolicyLearner(ABC):
         parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimisers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
-    @torch.inference_mode()
+    @inference_mode
     def load_agent_state(self, row: int, state: AgentState) -> None:
         """Take back what `agent_state` gave."""
         for name, net in self.networks.items():

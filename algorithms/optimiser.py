@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
-
-import torch
-from torch import Tensor
-from torch.optim.adam import adam
+from typing import TYPE_CHECKING, NamedTuple
 
 from .networks import Stack
+from .on_use import torch
 from .types import AgentState
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -77,6 +77,8 @@ def _pieces(buffers: Sequence[list[Tensor]]) -> _Pieces:
 
 
 def _step(pieces: _Pieces, learning_rate: float, steps_done: int) -> None:
+    from torch.optim.adam import adam
+
     for steps in pieces.steps:
         steps.fill_(float(steps_done))
     adam(

@@ -7,11 +7,15 @@ one write and sampling is one gather. Positions are per agent: an agent that mis
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .on_use import torch
 from .types import AgentState, Array, Transition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Replay:

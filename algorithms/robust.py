@@ -6,10 +6,12 @@ where they only use arithmetic.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import torch
-from torch import Tensor
+from .on_use import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Regression(NamedTuple):

@@ -14,20 +14,22 @@ last layers start within 3e-3 of zero. Q takes state and action together at its 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
 from ..offpolicy import NetworkPlan, as_tensor
 from ..offpolicy_config import BatchSize, Capacity, OffPolicyConfig, Width
+from ..on_use import torch
 from ..schedules import LearningRate, Schedule, value_at
 from ..types import AgentState, Array, Spec, Transition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
 _LAST_BOUND = 3e-3

@@ -9,19 +9,21 @@ optimiser state and exploration stay with the agent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws
 from ..offpolicy import as_tensor
 from ..offpolicy_config import OffPolicyConfig
+from ..on_use import torch
 from ..replay import action_rows
 from ..schedules import Probability, Schedule, value_at
 from ..types import Array, Spec, Transition
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class FedRDQN(RobustCriticLearner):

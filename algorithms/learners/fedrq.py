@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 
 from ..draws import Role, StepDraws
 from ..metrics import MeanPerAgent
 from ..offpolicy_config import Omega, omega_of
+from ..on_use import torch
 from ..schedules import Probability, Schedule, value_at
 from ..settings import Settings
 from ..step_sizes import Constant, Decaying, Power
