@@ -27,7 +27,7 @@ from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundRepo
 from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
-from .profile import differences, execution_profile, single_thread, unlike_nodes
+from .profile import differences, execution_profile, settle_arithmetic, unlike_nodes
 from .replies import Replies, require_read
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_report import merge_metrics, spread
@@ -50,7 +50,7 @@ class Driver:
     def __init__(
         self, experiment: Experiment, *, directory: Location | None = None, pool: Pool | None = None
     ) -> None:
-        single_thread()
+        settle_arithmetic()
         self.experiment, self._folder = experiment, directory
         self._family = build_family(experiment)
         self._aggregator = plugins.load("aggregators", experiment.aggregator.name)(

@@ -11,7 +11,7 @@ from .config_files import apply_overrides
 from .errors import UserError
 from .evaluation import GridEvaluator, initial_shared
 from .messages import Evaluation
-from .profile import single_thread
+from .profile import settle_arithmetic
 from .resume_rules import require_fits
 
 _ALLOWED = ("evaluation", "environment.perturb")
@@ -19,7 +19,7 @@ _ALLOWED = ("evaluation", "environment.perturb")
 
 def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
-    single_thread()
+    settle_arithmetic()
     for override in overrides:
         key = override.partition("=")[0].strip()
         if not any(key == known or key.startswith(f"{known}.") for known in _ALLOWED):

@@ -22,9 +22,15 @@ def execution_profile() -> dict[str, Any]:
         "machine": platform.machine(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads_per_process": torch.get_num_threads(),
+        "denormals": "kept" if torch.full((1,), 1e-40).mul(1.0).any() else "zero",
         "compiled": False,
         "python": platform.python_version(),
-    } | {name: _version(name) for name in _PACKAGES}
+    } | versions(*_PACKAGES)
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Of packages, by name."""
+    return {name: _version(name) for name in packages}
 
 
 def _version(package: str) -> str:
@@ -56,8 +62,13 @@ def unlike_nodes(places: Iterable[Place | None], profile: dict[str, Any]) -> dic
     }
 
 
-def single_thread() -> None:
-    """One torch thread in this process: thread counts change bits, and actors fill the cores."""
+def settle_arithmetic() -> None:
+    """One torch thread in this process, and denormal numbers taken for zero in this thread.
+
+    Thread counts change bits, and actors fill the cores. Adam's moments of parameters that get no
+    gradient any more fade into denormals, with which processors are slow.
+    """
     import torch
 
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
