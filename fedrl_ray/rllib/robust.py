@@ -5,6 +5,7 @@ Messages speak of the keys of `learner: {name: rllib}`, whose `config` becomes t
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -62,13 +63,20 @@ def _check_settings(config: AlgorithmConfig) -> None:
         "enable_rl_module_and_learner": (config.enable_rl_module_and_learner, True),
         "n_step": (getattr(config, "n_step", 1), 1),
         "num_atoms": (getattr(config, "num_atoms", 1), 1),
-        "model.use_lstm": (config.model_config.get("use_lstm", False), False),
+        "model_config.use_lstm": (_model_config(config).get("use_lstm", False), False),
     }
     for key, (found, wanted) in found_and_wanted.items():
         if found != wanted:
             raise UserError(
                 f"learner.config.{key} must be {wanted} with learner.omega above 0, got {found!r}"
             )
+
+
+def _model_config(config: AlgorithmConfig) -> dict[str, Any]:
+    """Of the config, with what the user's module spec says laid over it."""
+    own: Any = getattr(config.rl_module_spec, "model_config", None) or {}
+    settings: dict[str, Any] = own if isinstance(own, dict) else asdict(own)
+    return {**config.model_config, **settings}
 
 
 def _with_parts(config: AlgorithmConfig, parts: _Parts) -> AlgorithmConfig:
@@ -80,4 +88,6 @@ def _with_parts(config: AlgorithmConfig, parts: _Parts) -> AlgorithmConfig:
     if config.learner_class is not config.get_default_learner_class():
         raise UserError("learner.config.learner_class must be RLlib's with learner.omega above 0")
     spec.module_class = parts.module
+    if spec.model_config == own.model_config:
+        spec.model_config = None  # stays the config's, also where that is changed later
     return config.rl_module(rl_module_spec=spec).learners(learner_class=parts.learner)
