@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -108,19 +108,55 @@ def sweep(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Run directory; or, with --config, a policy: what `export` wrote, an ONNX file, "
+            "an RLModule's folder, a Stable-Baselines3 zip."
+        ),
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="Experiment file whose test grid a policy is put on.")
+    ] = None,
     overrides: Overrides = None,
+    trust_pickle: Annotated[
+        bool, typer.Option("--trust-pickle", help="Read a policy whose file may run code.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score the newest checkpoint of a run on a test grid, its own or another."""
-    from .evaluate_command import evaluate_run
+    """Score a policy on a test grid: the newest checkpoint of a run, or one from elsewhere."""
+    from .evaluate_command import evaluate_command
     from .terminal import print_evaluation
 
-    evaluation = evaluate_run(run, overrides or [])
+    evaluation = evaluate_command(path, config, overrides or [], trust_pickle=trust_pickle)
     if as_json:
         _print_json(evaluation.to_dict())
     else:
         print_evaluation(evaluation.to_dict())
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run directory.")],
+    output: Annotated[Path, typer.Argument(help="Folder to make.")],
+    to: Annotated[
+        Literal["rllib", "torch", "onnx"],
+        typer.Option(help="An RLModule, a program of torch.export, or an ONNX file."),
+    ],
+    checkpoint: Annotated[
+        int | None, typer.Option(help="Round of the checkpoint; default the newest.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run's global policy for other programs, with a model card."""
+    from .export.command import export_run
+
+    card = export_run(run, output, to=to, checkpoint=checkpoint)
+    if as_json:
+        _print_json(card)
+    else:
+        typer.echo(f"{output}: {to} policy, checked on {card['agreement']['observations']:,} "
+                   "observations; read its README.md")  # fmt: skip
 
 
 @app.command()

@@ -6,36 +6,71 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import checkpoints, experiments, run_directory
+from .config import Experiment
 from .config_checks import build_family
 from .config_files import apply_overrides
 from .errors import UserError
-from .evaluation import GridEvaluator, initial_shared
+from .evaluation import EvaluationGrid, GridEvaluator, initial_shared
 from .messages import Evaluation
+from .policies.reading import find, read_policy
 from .profile import settle_arithmetic
 from .resume_rules import require_fits
 
-_ALLOWED = ("evaluation", "environment.perturb")
+
+def evaluate_command(
+    path: Path, config: Path | None, overrides: Sequence[str], *, trust_pickle: bool
+) -> Evaluation:
+    """A run, or a policy of any origin where an experiment file says on which test grid. Raises
+    UserError."""
+    if (path / run_directory.CONFIG).exists():
+        if config is not None or trust_pickle:
+            option = "--trust-pickle" if config is None else "--config"
+            raise UserError(f"{option} is for policies; the run {path} brings what it needs")
+        return evaluate_run(path, overrides)
+    find(path)
+    if config is None:
+        raise UserError(f"{path}: a policy needs --config, the experiment whose test grid it meets")
+    return evaluate_policy(path, config, overrides, trust_pickle=trust_pickle)
 
 
 def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
     settle_arithmetic()
-    for override in overrides:
-        key = override.partition("=")[0].strip()
-        if not any(key == known or key.startswith(f"{known}.") for known in _ALLOWED):
-            raise UserError(
-                f"--set {key}: the policy is trained already; "
-                "only evaluation and environment.perturb can be set"
-            )
+    allowed = ("evaluation", "environment.perturb")
+    _require_settable(overrides, allowed, "the policy is trained already")
     data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
     experiment = experiments.from_dict(data, source=str(run))
-    if experiment.evaluation.where != "driver":
-        raise UserError(
-            f"{run}: evaluation.where is {experiment.evaluation.where!r}, so the dynamics of a "
-            "test grid are unknown; --set evaluation.where=driver uses the family's simulator"
-        )
+    _require_grid(experiment, str(run))
     path = run_directory.newest_checkpoint(run)
     shared = checkpoints.read_server(path, checkpoints.verify(path)).shared
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     return GridEvaluator(experiment, family)(shared)
+
+
+def evaluate_policy(
+    path: Path, config: Path, overrides: Sequence[str], *, trust_pickle: bool
+) -> Evaluation:
+    """A policy of any origin on the test grid of an experiment file. Raises UserError."""
+    settle_arithmetic()
+    _require_settable(overrides, ("evaluation", "environment"), "nothing is trained here")
+    experiment = experiments.load(config, overrides)
+    _require_grid(experiment, str(config))
+    family = build_family(experiment)
+    act = read_policy(path, family.spec, trust_pickle=trust_pickle)
+    return EvaluationGrid(experiment, family).evaluate(act)
+
+
+def _require_settable(overrides: Sequence[str], allowed: Sequence[str], why: str) -> None:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not any(key == known or key.startswith(f"{known}.") for known in allowed):
+            raise UserError(f"--set {key}: {why}; only {' and '.join(allowed)} can be set")
+
+
+def _require_grid(experiment: Experiment, source: str) -> None:
+    if experiment.evaluation.where != "driver":
+        raise UserError(
+            f"{source}: evaluation.where is {experiment.evaluation.where!r}, so the dynamics of a "
+            "test grid are unknown; --set evaluation.where=driver uses the family's simulator"
+        )

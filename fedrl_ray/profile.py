@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .messages import Place
 
-_PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
+PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
 def execution_profile() -> dict[str, Any]:
@@ -25,7 +25,7 @@ def execution_profile() -> dict[str, Any]:
         "denormals": "kept" if torch.full((1,), 1e-40).mul(1.0).any() else "zero",
         "compiled": False,
         "python": platform.python_version(),
-    } | versions(*_PACKAGES)
+    } | versions(*PACKAGES)
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -31,6 +31,8 @@ from ..types import AgentState, Array, Spec, Transition
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..policies import ContinuousPolicy
+
 _POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
 _LAST_BOUND = 3e-3
 
@@ -105,6 +107,12 @@ class FedRDDPG(RobustCriticLearner):
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M, A] float32."""
         return self.pi("policy", as_tensor(obs)).numpy().astype(np.float32)
+
+    def greedy_policy(self) -> ContinuousPolicy:
+        """What `act` does, of the first agent, to be exported."""
+        from ..policies import ContinuousPolicy
+
+        return ContinuousPolicy.of(self.networks["policy"], self.spec)
 
     def episodes_ended(self, finished_N: Array) -> None:
         """The noise of a new episode starts from 0."""

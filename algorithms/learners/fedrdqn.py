@@ -25,6 +25,8 @@ from ..types import Array, Spec, Transition
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..policies import DiscretePolicy
+
 
 class FedRDQN(RobustCriticLearner):
     """Robust deep Q-learning; omega 0 is DQNAvg.
@@ -58,6 +60,12 @@ class FedRDQN(RobustCriticLearner):
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M] int64."""
         return self.networks["q"](as_tensor(obs)).argmax(-1).numpy()
+
+    def greedy_policy(self) -> DiscretePolicy:
+        """What `act` does, of the first agent, to be exported."""
+        from ..policies import DiscretePolicy
+
+        return DiscretePolicy.of(self.networks["q"])
 
     def update(self, batch: Transition) -> None:
         """v(s') = max_a' Q(s', a'; theta'); theta and psi step together; theta' follows."""

@@ -13,7 +13,7 @@ weighs each agent by how often it visits: see `tabular_solver.visit_weights`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -33,6 +33,9 @@ from ..tabular import (
     worst_value,
 )
 from ..types import AgentState, Array, Params, Spec, StackedEnv, Transition
+
+if TYPE_CHECKING:
+    from ..policies import TabularPolicy
 
 
 class FedRQ:
@@ -155,6 +158,12 @@ class FedRQ:
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M] int64 -> [N, M] int64."""
         return np.asarray(self.q_NSA[self._rows[:, None], obs].argmax(-1))
+
+    def greedy_policy(self) -> TabularPolicy:
+        """What `act` does, of the first agent, to be exported."""
+        from ..policies import TabularPolicy
+
+        return TabularPolicy.of(self.q_NSA[0])
 
     def drain_metrics(self) -> dict[str, Array]:
         """Means per agent since the last call, each [N]."""

@@ -100,7 +100,7 @@ _LINEAGE = TypeAdapter(_Lineage)
 
 def evaluation_log(path: Path) -> EvaluationLog:
     """Read evaluations.jsonl. Raises UserError."""
-    rows = _rows(path, _EVALUATION)
+    rows = evaluation_rows(path)
     return EvaluationLog(
         steps=np.array([row["steps"] for row in rows]),
         figures={name: _column(path, rows, name) for name in FIGURES},
@@ -108,6 +108,11 @@ def evaluation_log(path: Path) -> EvaluationLog:
         dynamics=rows[-1]["dynamics"] if rows else {},
         where=str(rows[-1]["where"]) if rows else "none",
     )
+
+
+def evaluation_rows(path: Path) -> list[Row]:
+    """The rows of evaluations.jsonl. Raises UserError."""
+    return _rows(path, _EVALUATION)
 
 
 def training_log(path: Path, federation: Mapping[str, Any]) -> TrainingLog:

@@ -1,0 +1,106 @@
+"""The model card of an exported policy as plain data: model_card.json, and what README.md tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from algorithms.types import Spec
+
+from ..checkpoints import Manifest
+from ..config import Experiment
+from ..evaluation import find_row
+from ..messages import Evaluation
+from ..profile import PACKAGES, versions
+from ..stacks.family import EnvFamily
+from ..statistics import Interval, interval, scope
+from .agreement import Agreement
+from .formats import FORMATS
+
+FORMAT = "fedrl-ray model card 1"
+LEVEL = 0.95
+_SAID_OF_LEARNER = ("algorithm", "omega", "expectile", "discount")
+_SAID_OF_ENVIRONMENT = ("name", "id", "factory", "perturb")
+"""Not `kwargs`: arguments of a user's environment may hold paths or secrets."""
+
+
+def model_card(
+    experiment: Experiment,
+    family: EnvFamily,
+    manifest: Manifest,
+    *,
+    to: str,
+    evaluation: Evaluation | None,
+    agreement: Agreement,
+) -> dict[str, Any]:
+    """What there is to say of a policy. evaluation: of these parameters."""
+    steps = manifest.round * experiment.federation.sync_interval
+    data = experiment.to_dict()
+    learner = {"name": experiment.learner.name} | _chosen(data["learner"], _SAID_OF_LEARNER)
+    federation = _chosen(data["federation"], ("num_agents", "sync_interval"))
+    return {
+        "format": FORMAT,
+        "name": experiment.name,
+        "to": to,
+        "file": FORMATS[to].file or None,
+        "digest": manifest.digest,
+        "seed": experiment.seed,
+        "environment": _chosen(data["environment"], _SAID_OF_ENVIRONMENT)
+        | describe_spec(family.spec),
+        "learner": learner,
+        "federation": federation | {"steps": steps, "of_steps": experiment.federation.steps},
+        "returns": None if evaluation is None else _returns(experiment, family, evaluation),
+        "agreement": asdict(agreement),
+        "trained_with": _chosen(manifest.profile, ("python", *PACKAGES)),
+        "exported_with": versions("fedrl-ray", "torch", "numpy", *FORMATS[to].packages),
+    }
+
+
+def describe_spec(spec: Spec) -> dict[str, Any]:
+    """Observations and actions as a program must give and take them."""
+    obs: dict[str, Any] = {"dtype": "float32", "shape": ["batch", spec.obs_size]}
+    action: dict[str, Any] = {"dtype": "int64", "shape": ["batch"], "count": spec.num_actions}
+    if spec.kind == "tabular":
+        obs = {"dtype": "int64", "shape": ["batch"], "count": spec.num_states}
+    if spec.kind == "continuous":
+        bounds = {"low": list(spec.action_low), "high": list(spec.action_high)}
+        action = {"dtype": "float32", "shape": ["batch", len(spec.action_low)]} | bounds
+    limit = {"max_episode_steps": spec.max_episode_steps}
+    return {"kind": spec.kind, "observation": obs, "action": action} | limit
+
+
+def _returns(
+    experiment: Experiment, family: EnvFamily, evaluation: Evaluation
+) -> dict[str, Any] | None:
+    """Figures with intervals over the episodes of an evaluation; the nominal environment has one
+    where it lies on the grid. Agents that were absent do not count."""
+    present = np.isfinite(evaluation.episode_returns).all(1)
+    if not present.any():
+        return None
+    episodes_SMR = evaluation.episode_returns[None, present].astype(np.float64)
+    figures = {f: interval(episodes_SMR, f, level=LEVEL) for f in ("average", "worst")}
+    return {
+        "where": evaluation.where,
+        "perturb": experiment.to_dict()["evaluation"]["perturb"],
+        "environments": episodes_SMR.shape[1],
+        "episodes": episodes_SMR.shape[2],
+        "level": LEVEL,
+        "scope": scope(episodes_SMR),
+        "nominal": _nominal(family, evaluation)._asdict(),
+    } | {name: figure._asdict() for name, figure in figures.items()}
+
+
+def _nominal(family: EnvFamily, evaluation: Evaluation) -> Interval:
+    on_grid = evaluation.where == "driver"
+    row = find_row(evaluation.dynamics, family.nominal()) if on_grid else None
+    if row is None:
+        return Interval(evaluation.nominal, math.nan, math.nan)
+    return interval(evaluation.episode_returns[None, row : row + 1], "average", level=LEVEL)
+
+
+def _chosen(data: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: data[key] for key in keys if data.get(key) is not None}

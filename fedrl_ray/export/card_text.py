@@ -1,0 +1,159 @@
+"""The model card as Markdown. Whatever comes from users is escaped."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import printable
+
+_LOADING = {
+    "onnx": """\
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("policy.onnx")
+obs = np.zeros(({shape}), np.{dtype})  # a batch of any size
+action = session.run(["action"], {{"obs": obs}})[0]
+```""",
+    "torch": """\
+```python
+import torch
+
+policy = torch.export.load("policy.pt2").module()
+obs = torch.zeros(({shape}), dtype=torch.{dtype})  # a batch of any size
+action = policy(obs)
+```
+
+`torch.export.load` may unpickle what a file holds: load it only where you trust who made it.""",
+    "rllib": """\
+```python
+import os
+
+import torch
+from ray.rllib.core.rl_module import RLModule
+
+module = RLModule.from_checkpoint(os.path.abspath("."))  # needs fedrl-ray installed
+obs = torch.zeros(({shape}), dtype=torch.{dtype})  # a batch of any size
+output = module.forward_inference({{"obs": obs}})
+action = output["actions_for_env"]
+```
+
+`output["actions"]` is what RLlib's connectors take: continuous actions in [-1, 1], as under
+`normalize_actions`. The folder holds pickle: load it only where you trust who made it.""",
+}
+
+
+def card_text(card: dict[str, Any]) -> str:
+    """README.md of an exported policy."""
+    shape = ", ".join(["1", *map(str, card["environment"]["observation"]["shape"][1:])])
+    dtype = card["environment"]["observation"]["dtype"]
+    loading = _LOADING[card["to"]].format(shape=shape + ("," * (shape == "1")), dtype=dtype)
+    return "\n\n".join(
+        [
+            f"# {escaped(card['name'])}",
+            _summary(card),
+            _table(("", ""), _facts(card)),
+            "## Returns",
+            _returns(card["returns"]),
+            "## How to load it",
+            loading,
+            "## Checked",
+            _checked(card["agreement"]),
+            "The same for programs: [model_card.json](model_card.json).\n",
+        ]
+    )
+
+
+def escaped(text: Any) -> str:
+    """Text in one line that Markdown takes as it is: no markup, no HTML, no link."""
+    return re.sub(
+        r"([\\`*_{}\[\]<>()|~!&#:@$]|(?<=www)\.)", r"\\\1", printable(str(text)), flags=re.I
+    )
+
+
+def _summary(card: dict[str, Any]) -> str:
+    k = card["federation"]["num_agents"]
+    return (
+        f"The greedy policy of {escaped(card['learner']['name'])}, averaged over {k} local agents "
+        f"in environments of the family {escaped(card['environment']['name'])}. Made by fedrl-ray."
+    )
+
+
+def _facts(card: dict[str, Any]) -> list[tuple[str, Any]]:
+    environment, federation = card["environment"], card["federation"]
+    about = {k: v for k, v in environment.items() if k in ("id", "factory")}
+    learner = {k: v for k, v in card["learner"].items() if k != "name"}
+    return [
+        *about.items(),
+        ("observation", _end(environment["observation"])),
+        ("action", _end(environment["action"])),
+        ("episodes of at most", f"{environment['max_episode_steps']} steps"),
+        *((f"perturbed: {name}", _range(v)) for name, v in environment["perturb"].items()),
+        *learner.items(),
+        ("local agents K", federation["num_agents"]),
+        ("local steps between averagings E", federation["sync_interval"]),
+        ("local steps", f"{federation['steps']:,} of {federation['of_steps']:,}"),
+        ("seed", card["seed"]),
+        ("digest of all parameters", card["digest"]),
+        ("trained with", _versions(card["trained_with"])),
+        ("exported with", _versions(card["exported_with"])),
+    ]
+
+
+def _returns(returns: dict[str, Any] | None) -> str:
+    if returns is None:
+        return "Not evaluated."
+    where = {"driver": "environments of the test grid", "agents": "agents' own environments"}
+    intro = (
+        f"Undiscounted, {returns['episodes']} episodes in each of {returns['environments']} "
+        f"{where[returns['where']]}. In brackets the {returns['level']:.0%} interval "
+        f"({returns['scope']})."
+    )
+    rows = [
+        (name, _interval(returns[name]))
+        for name in ("nominal", "average", "worst")
+        if returns[name]["estimate"] is not None
+    ]
+    tested = [(f"tested: {name}", _range(v)) for name, v in (returns["perturb"] or {}).items()]
+    return f"{intro}\n\n{_table(('', 'return'), [*rows, *tested])}"
+
+
+def _checked(agreement: dict[str, Any]) -> str:
+    text = (
+        f"Read back and compared with the trained policy on {agreement['observations']:,} "
+        f"observations: {agreement['equal']:,} equal actions"
+    )
+    if agreement["near_ties"]:
+        text += f", {agreement['near_ties']:,} near-ties (two actions whose values round alike)"
+    if agreement["largest_difference"]:
+        text += f", at most {agreement['largest_difference']:.1e} of half the range apart"
+    return text + "."
+
+
+def _table(head: tuple[str, str], rows: list[tuple[str, Any]]) -> str:
+    lines = [f"| {head[0]} | {head[1]} |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {escaped(name)} | {escaped(value)} |" for name, value in rows)])
+
+
+def _end(end: dict[str, Any]) -> str:
+    text = f"{end['dtype']} [{', '.join(map(str, end['shape']))}]"
+    if "count" in end:
+        return f"{text}, 0 to {end['count'] - 1}"
+    return text + (f", {end['low']} to {end['high']}" if "low" in end else "")
+
+
+def _range(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value['low']} to {value['high']}"
+    return f"{', '.join(map(str, value))}" if isinstance(value, list) else f"+-{value:.0%}"
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    text = f"{figure['estimate']:.1f}"
+    return text if figure["low"] is None else f"{text} [{figure['low']:.1f}, {figure['high']:.1f}]"
+
+
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,0 +1,71 @@
+"""A policy as a program of torch.export, and as an ONNX file made from that."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from algorithms.types import Spec
+
+from ..errors import UserError
+from ..policies.actions import blank_observations
+
+OPSET = 18
+"""Of ONNX: the lowest that torch's exporter writes by itself, so that older runtimes read it."""
+
+
+def write_torch(path: Path, policy: nn.Module, spec: Spec) -> None:
+    """obs [batch, S] float32 (tabular: [batch] int64) -> action, for any batch."""
+    with _quiet():
+        torch.export.save(_program(policy, spec), path)
+
+
+def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
+    """Input `obs`, output `action`, the batch axis dynamic. Raises UserError without the packages
+    it takes."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise UserError("--to onnx needs packages: pip install 'fedrl-ray[export]'") from None
+    with _quiet():
+        program: Any = torch.onnx.export(
+            _program(policy, spec),
+            dynamic_shapes=({0: "batch"},),
+            input_names=["obs"],
+            output_names=["action"],
+            opset_version=OPSET,
+            verbose=False,
+        )
+        program.save(path, external_data=False)
+
+
+def _program(policy: nn.Module, spec: Spec) -> Any:
+    example = torch.from_numpy(blank_observations(spec, 2))
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(policy.eval(), (example,), dynamic_shapes=shapes)
+    for module in program.graph_module.modules():
+        for node in getattr(getattr(module, "graph", None), "nodes", ()):
+            node.meta.pop("stack_trace", None)  # holds paths of this machine
+    return program
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """torch tells its own developers what it does."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,73 @@
+"""A policy as RLlib's RLModule, which `RLModule.from_checkpoint` loads wherever fedrl_ray is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.distribution.torch.torch_distribution import (
+    TorchCategorical,
+    TorchDeterministic,
+)
+from ray.rllib.core.rl_module.torch import TorchRLModule
+
+from algorithms import policies
+from algorithms.types import Spec
+
+
+class GreedyRLModule(TorchRLModule):
+    """A greedy policy. model_config: `policy`, a class of `algorithms.policies`, and `arguments`.
+
+    It gives what RLlib's connectors expect: `actions`, continuous ones in [-1, 1] as under
+    `normalize_actions`, `action_dist_inputs` whose greedy action is that, and `actions_for_env`,
+    scaled to the bounds.
+    """
+
+    def setup(self) -> None:
+        config: Any = self.model_config
+        self.policy = getattr(policies, config["policy"])(**config["arguments"])
+        discrete = isinstance(self.action_space, spaces.Discrete)
+        self.action_dist_cls = TorchCategorical if discrete else TorchDeterministic
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        obs = batch[Columns.OBS]
+        if isinstance(self.policy, policies.ContinuousPolicy):
+            actions, for_env = self.policy.normalised(obs), self.policy(obs)
+            inputs = actions
+        else:
+            inputs = self.policy.scores(obs)
+            actions = for_env = self.policy(obs)
+        return {
+            Columns.ACTION_DIST_INPUTS: inputs.to(torch.float32),
+            Columns.ACTIONS: actions,
+            Columns.ACTIONS_FOR_ENV: for_env,
+        }
+
+
+def write(path: Path, policy: policies.GreedyPolicy, spec: Spec) -> None:
+    """An RLModule's checkpoint, a folder."""
+    observation_space, action_space = spaces_of(spec)
+    module = GreedyRLModule(
+        observation_space=observation_space,
+        action_space=action_space,
+        inference_only=True,
+        model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
+    )
+    module.policy.load_state_dict(policy.state_dict())
+    module.save_to_path(str(path.absolute()))
+
+
+def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
+    """Of observations and of actions, as Gymnasium says it."""
+    if spec.kind == "tabular":
+        observation: spaces.Space[Any] = spaces.Discrete(spec.num_states)
+    else:
+        observation = spaces.Box(-np.inf, np.inf, (spec.obs_size,), np.float32)
+    if spec.kind == "continuous":
+        low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
+        return observation, spaces.Box(low, high, dtype=np.float32)
+    return observation, spaces.Discrete(spec.num_actions)

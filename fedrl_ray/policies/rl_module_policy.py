@@ -1,0 +1,74 @@
+"""Checkpoints of RLlib's RLModules as policies: ours, and those that RLlib wrote."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from algorithms.types import Array, Spec
+
+from ..errors import UserError, one_line
+from ..evaluation import Act
+from .actions import as_policy, require_size
+
+
+def read(path: Path, spec: Spec) -> Act:
+    """Only for files that are trusted. Raises UserError."""
+    from gymnasium import spaces
+    from ray.rllib.core.rl_module import MultiRLModule, RLModule
+
+    try:
+        module = RLModule.from_checkpoint(str(path.absolute()))
+    except Exception as error:
+        raise UserError(f"{path}: does not read as an RLModule: {one_line(error)}") from None
+    if isinstance(module, MultiRLModule):
+        module = _only(path, module)
+    if module.is_stateful():
+        raise UserError(f"{path}: the policy remembers (it is recurrent), which has no place here")
+    given = module.observation_space
+    if spec.kind != "tabular" and isinstance(given, spaces.Box):
+        require_size(path, math.prod(given.shape), spec)
+    shape = given.shape if isinstance(given, spaces.Box) else ()
+    return as_policy(path, _raw_act(module, spec, shape), spec)
+
+
+def _only(path: Path, modules: Any) -> Any:
+    names = list(modules.keys())
+    if len(names) != 1:
+        raise UserError(f"{path}: holds several RLModules ({', '.join(names)}); give one's folder")
+    return modules[names[0]]
+
+
+def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
+    from ray.rllib.core.columns import Columns
+
+    def raw_act(obs: Array) -> Any:
+        batch = torch.from_numpy(obs.reshape(len(obs), *shape).copy())
+        with torch.no_grad():
+            output = module.forward_inference({Columns.OBS: batch})
+        return to_actions(module, output, spec)
+
+    return raw_act
+
+
+def to_actions(module: Any, output: dict[str, Any], spec: Spec) -> Array:
+    """What `forward_inference` gave, as actions for the environment: greedy, and scaled from
+    [-1, 1] to the bounds as RLlib does by default (`normalize_actions`)."""
+    from ray.rllib.core.columns import Columns
+
+    if Columns.ACTIONS_FOR_ENV in output:
+        return np.asarray(output[Columns.ACTIONS_FOR_ENV])
+    actions = output.get(Columns.ACTIONS)
+    if actions is None:
+        dist = module.get_inference_action_dist_cls()
+        inputs = output[Columns.ACTION_DIST_INPUTS]
+        actions = dist.from_logits(inputs).to_deterministic().sample()
+    actions = np.asarray(actions)
+    if spec.kind != "continuous":
+        return actions
+    low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
+    return np.asarray(low + (actions.reshape(len(actions), -1) + 1) * ((high - low) / 2))

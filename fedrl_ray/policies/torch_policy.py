@@ -1,0 +1,28 @@
+"""Programs of torch.export as policies. torch reads them with pickle where nothing else will do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from algorithms.types import Array, Spec
+
+from ..errors import UserError, one_line
+from ..evaluation import Act
+from .actions import as_policy
+
+
+def read(path: Path, spec: Spec) -> Act:
+    """Only for files that are trusted. Raises UserError."""
+    try:
+        program = torch.export.load(path).module()
+    except Exception as error:
+        raise UserError(f"{path}: does not read as a torch program: {one_line(error)}") from None
+
+    def raw_act(obs: Array) -> Any:
+        with torch.no_grad():
+            return program(torch.from_numpy(obs.copy())).numpy()
+
+    return as_policy(path, raw_act, spec)
