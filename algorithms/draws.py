@@ -28,6 +28,7 @@ class Role(IntEnum):
     EVALUATION = 6
     TRANSITION = 7
     TEST_DYNAMICS = 8
+    LIBRARY = 9
 
 
 def philox(seed: int, role: Role, index: int, counter: int = 0) -> np.random.Generator:

@@ -120,9 +120,15 @@ class Experiment(Settings):
     """What `fedrl-ray sweep` searches; `train` passes it over."""
 
     @property
+    def round_steps(self) -> int:
+        """Local steps between two averagings: E, which a learner may count in larger units."""
+        unit: int = getattr(self.learner.settings, "steps_per_interval_unit", 1)
+        return self.federation.sync_interval * unit
+
+    @property
     def rounds(self) -> int:
         """Averagings in the budget."""
-        return self.federation.steps // self.federation.sync_interval
+        return self.federation.steps // self.round_steps
 
     @property
     def test_perturb(self) -> Mapping[str, Any]:

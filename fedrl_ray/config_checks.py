@@ -32,10 +32,12 @@ def build_family(experiment: Experiment) -> EnvFamily:
 
 def _budget(experiment: Experiment) -> None:
     f = experiment.federation
-    if f.steps % f.sync_interval:
+    if f.steps % experiment.round_steps:
+        unit = experiment.round_steps // f.sync_interval
+        counted = f" ({experiment.round_steps} local steps)" if unit > 1 else ""
         raise UserError(
             f"federation.sync_interval must divide federation.steps ({f.steps}), "
-            f"got {f.sync_interval}"
+            f"got {f.sync_interval}{counted}"
         )
 
 
@@ -75,6 +77,9 @@ def _environment(experiment: Experiment, family: EnvFamily) -> None:
             f"learner.name: {experiment.learner.name} learns on {' or '.join(learner.spec_kinds)} "
             f"environments, but {experiment.environment.name} is {family.spec.kind}"
         )
+    if hasattr(learner, "check"):
+        f = experiment.federation
+        learner.check(experiment.learner.settings, family.spec, f.sync_interval)
     _perturbations(experiment, family)
 
 
@@ -91,5 +96,4 @@ def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
     key = "evaluation.perturb" if own else "environment.perturb"
     family.ranges(experiment.test_perturb, key=key)
     if experiment.evaluation.where == "driver":
-        e = experiment.evaluation
-        family.grid(experiment.test_perturb, size=e.grid, seed=e.seed, key=key)
+        family.check_grid(experiment.test_perturb, size=experiment.evaluation.grid, key=key)

@@ -231,7 +231,7 @@ class Driver:
     ) -> RoundReport:
         replies = taken.replies
         failures, self._failures = tuple(self._failures), []
-        steps = self.experiment.federation.sync_interval
+        steps = self.experiment.round_steps
         present = [agent for r in replies for agent in r.agent_ids]
         participants = len(present)
         self.server = merged

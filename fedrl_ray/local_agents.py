@@ -1,6 +1,6 @@
-"""N >= 1 local agents in one process: a learner and its environments, one round at a time.
+"""N >= 1 local agents in lock-step: a learner and its environments, one round at a time.
 
-This is all that runs inside a Ray actor. It knows nothing of Ray.
+`agent_blocks` makes the agents of a process of these. Neither knows anything of Ray.
 """
 
 from __future__ import annotations
@@ -34,26 +34,27 @@ class LocalAgents:
         self.agent_ids = tuple(agent_ids)
         self._experiment = e = experiments.from_dict(experiment)
         self._family = build_family(e)
-        learner = plugins.load("learners", e.learner.name)
         aggregator = plugins.load("aggregators", e.aggregator.name)
         self._aggregator = aggregator(e.aggregator.settings)
-        self._learner = learner(
-            e.learner.settings, self._family.spec, agent_ids=self.agent_ids, seed=e.seed
-        )
         self._dynamics = self._family.draw(
             e.environment.settings.perturb, seed=e.seed, agent_ids=self.agent_ids
         )
+        self._learner, self._env = self._build()
+
+    def _build(self) -> tuple[Any, Any]:
+        """A learner of these agents, and their environments."""
+        e = self._experiment
+        learner = plugins.load("learners", e.learner.name)
         seeds = EpisodeSeeds.of_agents(e.seed, self.agent_ids)
-        self._env = self._family.make(self._dynamics, seeds, retire=False)
+        return (
+            learner(e.learner.settings, self._family.spec, agent_ids=self.agent_ids, seed=e.seed),
+            self._family.make(self._dynamics, seeds, retire=False),
+        )
 
     def run_round(self, order: RoundOrder) -> RoundReply:
         """E local steps from the broadcast parameters. Raises RunError if they diverge."""
         started = time.perf_counter()
-        steps = self._experiment.federation.sync_interval
-        self._learner.clock = order.round * steps
-        self._learner.load_shared(order.shared)
-        for _ in range(steps):
-            self._learner.step(self._env)
+        self._learn(order)
         shared = self._learner.shared()
         self._require_finite(shared)
         return_sum, episodes = self._env.drain_episodes()
@@ -68,6 +69,13 @@ class LocalAgents:
             episodes=episodes,
             seconds=time.perf_counter() - started,
         )
+
+    def _learn(self, order: RoundOrder) -> None:
+        steps = self._experiment.round_steps
+        self._learner.clock = order.round * steps
+        self._learner.load_shared(order.shared)
+        for _ in range(steps):
+            self._learner.step(self._env)
 
     def evaluate(self, shared: Params) -> Array:
         """Score the global policy on each agent's own environment: [N, episodes]."""
@@ -84,9 +92,12 @@ class LocalAgents:
 
     def save(self, directory: str) -> Shard:
         """Write everything these agents remember as one shard file, into a folder or a URI."""
-        states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
         with storage.writing(storage.parse(directory)) as folder:
-            return write_shard(folder, states)
+            return write_shard(folder, self.states())
+
+    def states(self) -> dict[int, AgentState]:
+        """Everything these agents remember, by agent."""
+        return {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
 
     def load(self, directory: str, files: Mapping[int, str]) -> None:
         """Take the agents' states back; `files` names the shard of each agent."""
@@ -129,6 +140,13 @@ class LocalAgents:
             )
             blame(error, int(agent))
             raise error
+
+
+def host_agents(experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> LocalAgents:
+    """The agents as their learner wants them hosted."""
+    learner = plugins.load("learners", experiment["learner"]["name"])
+    host_class = learner.host_class() if hasattr(learner, "host_class") else LocalAgents
+    return host_class(experiment, agent_ids)  # type: ignore[no-any-return]
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:

@@ -13,18 +13,28 @@ from typing import Any
 from .errors import UserError
 
 FOLDERS = {
-    "learners": "algorithms.learners",
-    "aggregators": "algorithms.aggregators",
-    "environments": "fedrl_ray.environments",
+    "learners": ("algorithms.learners", "fedrl_ray.learners"),
+    "aggregators": ("algorithms.aggregators",),
+    "environments": ("fedrl_ray.environments",),
 }
-"""Kind of plug-in -> the package that holds one file per plug-in."""
+"""Kind of plug-in -> the packages that hold one file per plug-in."""
 
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """The plug-ins of a kind, sorted."""
-    package = importlib.import_module(FOLDERS[kind])
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(package.__path__)))
+    return tuple(sorted(_modules(kind)))
+
+
+@cache
+def _modules(kind: str) -> dict[str, str]:
+    """Name of a plug-in -> its module."""
+    packages = [importlib.import_module(package) for package in FOLDERS[kind]]
+    return {
+        module.name: f"{package.__name__}.{module.name}"
+        for package in packages
+        for module in pkgutil.iter_modules(package.__path__)
+    }
 
 
 def load(kind: str, name: str, *, key: str = "name") -> type[Any]:
@@ -37,7 +47,7 @@ def load(kind: str, name: str, *, key: str = "name") -> type[Any]:
             f"{key}: no {kind[:-1]} is called {name!r}{nearest(name, names(kind))}; "
             f"known: {', '.join(names(kind))}"
         )
-    module = importlib.import_module(f"{FOLDERS[kind]}.{name}")
+    module = importlib.import_module(_modules(kind)[name])
     classes = [
         c
         for c in vars(module).values()

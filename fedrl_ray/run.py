@@ -212,7 +212,7 @@ class Run:
         """Whether a multiple of `every` steps was passed in the round just completed."""
         if every is None:
             return False
-        before = self.steps - self.experiment.federation.sync_interval
+        before = self.steps - self.experiment.round_steps
         return self.steps // every > before // every
 
     def _evaluate(self) -> Evaluation | None:
@@ -230,7 +230,7 @@ class Run:
     @property
     def steps(self) -> int:
         """Local steps per agent so far."""
-        return self.driver.server.round * self.experiment.federation.sync_interval
+        return self.driver.server.round * self.experiment.round_steps
 
     def _cut_logs(self) -> None:
         """Drop what is logged of rounds that a rewind or a resume has undone."""

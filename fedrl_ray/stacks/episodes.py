@@ -124,6 +124,12 @@ class EpisodeStack(ABC):
         self._sum, self._count = np.zeros_like(self._sum), np.zeros_like(self._count)
         return drained
 
+    def restart(self) -> None:
+        """Rows within an episode give it up, uncounted, and start their next one."""
+        for row in np.flatnonzero(self._elapsed):
+            self._episode[row] += 1
+            self._begin_episode(int(row))
+
     def agent_state(self, row: int) -> AgentState:
         """Everything of one row: its episode so far and its physics."""
         counters = {

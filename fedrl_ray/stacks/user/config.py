@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, model_validator
 
 from algorithms.settings import Settings
 
+from ...plain_data import plain
 from ..parameters import EnvironmentConfig, EpisodeSteps
-
-
-def _plain(value: Any) -> Any:
-    """Experiments travel to their actors, and to config.yaml, as JSON."""
-    try:
-        same = json.loads(json.dumps(value, allow_nan=False)) == value
-    except (TypeError, ValueError, RecursionError):
-        same = False
-    if not same:
-        raise ValueError(
-            "must be made of null, true, false, finite numbers, text, lists and mappings with "
-            "text keys"
-        )
-    return value
 
 
 class UserParameter(Settings):
@@ -53,7 +39,7 @@ class GymnasiumConfig(EnvironmentConfig):
     """Registered id, `CartPole-v1` or `package.module:MyEnv-v0` (imports the module first)."""
     factory: str | None = None
     """`package.module:callable` that returns an environment; instead of `id`."""
-    kwargs: dict[str, Annotated[Any, AfterValidator(_plain)]] = {}
+    kwargs: dict[str, Annotated[Any, AfterValidator(plain)]] = {}
     """Arguments of the constructor or factory."""
     parameters: dict[str, UserParameter] = {}
     """Physical parameters by the names that `perturb` uses."""

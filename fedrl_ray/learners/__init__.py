@@ -1,0 +1,1 @@
+"""Learners that need Ray. They are found beside those of `algorithms.learners`."""

@@ -1,0 +1,110 @@
+"""Any online algorithm of RLlib as the local agent: FedAvg over its module's weights.
+
+A local agent is an RLlib Algorithm on the new API stack, with one local env runner over our
+environment and one local learner. After E environment steps or training iterations the weights of
+its RLModule, target networks included, are averaged and broadcast. Optimiser, replay buffer and
+episodes stay with the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field, model_validator
+
+from algorithms.settings import Settings
+from algorithms.types import Array, Params, Spec
+
+from ..plain_data import plain
+
+if TYPE_CHECKING:
+    from ..local_agents import LocalAgents
+
+Count = Annotated[int, Field(ge=1)]
+DEFAULT_ITERATION = 1000
+"""Environment steps of a training iteration where nothing says otherwise."""
+
+
+class RLlib:
+    """An algorithm of RLlib (PPO, SAC, DQN, ...), its module's weights averaged.
+
+    This object is the policy alone, as the driver and evaluations need it; the algorithms
+    themselves live in `fedrl_ray.rllib.agents`.
+    """
+
+    spec_kinds: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
+    exemptions: ClassVar[dict[str, str]] = {}
+    clock = 0
+
+    class Config(Settings):
+        """Keys of `learner: {name: rllib}`."""
+
+        algorithm: str = "PPO"
+        """Name in RLlib's registry: PPO, SAC, DQN, APPO or IMPALA."""
+        config: dict[str, Annotated[Any, AfterValidator(plain)]] = {}
+        """Arguments of the methods `training`, `rl_module`, `env_runners` and `environment` of
+        RLlib's AlgorithmConfig: lr, gamma, minibatch_size, model_config, ..."""
+        interval_unit: Literal["steps", "iterations"] = "steps"
+        """What `federation.sync_interval` counts: environment steps, or training iterations.
+        Everything else that counts local steps counts environment steps either way."""
+        iteration_steps: Count | None = None
+        """Environment steps of one training iteration (RLlib's train_batch_size_per_learner for
+        PPO, APPO and IMPALA, else min_sample_timesteps_per_iteration); null: the whole interval
+        where it counts steps, 1000 where it counts iterations."""
+        omega: Annotated[float, Field(ge=0, le=1)] = 0.0
+        """Robustness level of DQN's or SAC's target; 0: RLlib's own algorithm."""
+        expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
+        """Expectile level of the degree network, where omega is above 0."""
+
+        @model_validator(mode="before")
+        @classmethod
+        def _iterations_have_a_length(cls, data: Any) -> Any:
+            """So that whoever reads config.yaml can tell environment steps."""
+            if isinstance(data, dict) and data.get("interval_unit") == "iterations":
+                return {"iteration_steps": DEFAULT_ITERATION} | {
+                    k: v for k, v in data.items() if (k, v) != ("iteration_steps", None)
+                }
+            return data
+
+        @property
+        def steps_per_interval_unit(self) -> int:
+            """Environment steps of one unit of `federation.sync_interval`."""
+            return 1 if self.interval_unit == "steps" else int(self.iteration_steps or 1)
+
+    def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
+        from ..rllib.module import GreedyPolicy
+
+        self._policy = GreedyPolicy(config, spec, seed=seed)
+        self._num_agents = len(agent_ids)
+
+    def act(self, obs: Array) -> Array:
+        """Greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
+        flat = self._policy.act(obs.reshape(-1, obs.shape[-1]))
+        return flat.reshape(*obs.shape[:2], *flat.shape[1:])
+
+    def shared(self) -> Params:
+        """Weights of the module, the same for every agent: each [N, ...]."""
+        return {
+            name: np.repeat(x[None], self._num_agents, axis=0)
+            for name, x in self._policy.weights().items()
+        }
+
+    def load_shared(self, shared: Params) -> None:
+        """Take weights without an agent axis."""
+        self._policy.load_weights(shared)
+
+    @classmethod
+    def check(cls, config: Config, spec: Spec, sync_interval: int) -> None:
+        """Raises UserError for an algorithm or keys that RLlib does not take."""
+        from ..rllib.algorithm import check_settings
+
+        check_settings(config, spec, sync_interval)
+
+    @classmethod
+    def host_class(cls) -> type[LocalAgents]:
+        """What hosts the agents in place of `LocalAgents`."""
+        from ..rllib.agents import RLlibAgents
+
+        return RLlibAgents

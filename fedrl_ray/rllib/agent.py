@@ -1,0 +1,86 @@
+"""One local agent: an RLlib Algorithm in this process, with our environment."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from algorithms.types import AgentState, Array, Params
+
+from ..config import Experiment
+from ..config_checks import build_family
+from . import metrics, module, states
+from .algorithm import algorithm_config, iteration_steps, set_iteration
+from .environment import AgentEnv
+from .generators import keyed
+
+
+class Agent:
+    """An Algorithm and its environment, keyed by (seed, agent) in all that it draws."""
+
+    def __init__(self, experiment: Experiment, agent: int) -> None:
+        self._experiment, self._id = experiment, agent
+        self._algorithm = self._build()
+
+    @property
+    def env(self) -> AgentEnv:
+        """The copies of its environment."""
+        env: AgentEnv = self._algorithm.env_runner.env.unwrapped
+        return env
+
+    def train(self, step: int, iterations: int) -> dict[str, float]:
+        """Training iterations from a local step on; means of what the learner logged."""
+        with keyed(self._experiment.seed, self._id, step) as generator:
+            states.give_generator(self._algorithm, generator)
+            results = [self._algorithm.train() for _ in range(iterations)]
+        return metrics.mean([metrics.of_result(result) for result in results])
+
+    def weights(self) -> Params:
+        """What is averaged, no agent axis."""
+        return module.weights(self._module())
+
+    def load_weights(self, shared: Mapping[str, Array]) -> None:
+        """Take the broadcast, in the learner and in the env runner."""
+        module.load_weights(self._module(), shared)
+        own = self._module().get_state(inference_only=True)
+        self._algorithm.env_runner.module.set_state(own)
+
+    def agent_state(self) -> AgentState:
+        """Everything but the environment."""
+        return states.state_of(self._algorithm)
+
+    def load_agent_state(self, state: AgentState) -> None:
+        """Take back what `agent_state` gave, in a new Algorithm."""
+        self.close()
+        self._algorithm = self._build()
+        states.load_state(self._algorithm, state)
+
+    def close(self) -> None:
+        """Let go of the Algorithm; a second call does nothing."""
+        self._algorithm.stop()
+
+    def _module(self) -> Any:
+        (found,) = self._algorithm.learner_group.foreach_learner(
+            lambda learner: learner.module[DEFAULT_MODULE_ID].unwrapped()
+        )
+        return found.get()
+
+    def _build(self) -> Algorithm:
+        e = self._experiment
+        config = algorithm_config(e.learner.settings, build_family(e).spec)
+        set_iteration(config, iteration_steps(e.learner.settings, e.federation.sync_interval))
+        config.environment(AgentEnv, env_config={"experiment": e.to_dict(), "agent": self._id})
+        logging.getLogger("ray.rllib").setLevel(logging.ERROR)
+        with keyed(e.seed, self._id, 0), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            algorithm = config.build_algo()
+        with contextlib.suppress(OSError):  # RLlib makes one in ~/ray_results for each, empty
+            os.rmdir(algorithm.logdir)
+        return algorithm

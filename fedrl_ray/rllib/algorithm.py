@@ -1,0 +1,162 @@
+"""From `learner: {name: rllib, ...}` to an AlgorithmConfig."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.algorithms.registry import ALGORITHMS
+from ray.tune.registry import get_trainable_cls
+
+from algorithms.types import Spec
+
+from ..errors import UserError
+from ..errors import one_line as first_line
+from ..learners.rllib import RLlib
+from ..plugins import nearest
+from .environment import AgentEnv, spaces_of
+
+ON_POLICY = ("APPO", "IMPALA", "PPO")
+"""A training iteration is one batch of fresh steps."""
+OFF_POLICY = ("DQN", "SAC")
+"""A training iteration is as many steps as it is told, with a minibatch from replay each."""
+_ELSEWHERE = {
+    "BC": "learns from recorded episodes",
+    "CQL": "learns from recorded episodes",
+    "IQL": "learns from recorded episodes",
+    "MARWIL": "learns from recorded episodes",
+    "DreamerV3": "keeps a model of the world, which has no weights to act by alone",
+}
+
+_TAKEN: dict[str, tuple[str, ...] | None] = {
+    "training": None,
+    "rl_module": ("model_config",),
+    "env_runners": ("num_envs_per_env_runner", "rollout_fragment_length", "explore"),
+    "environment": ("clip_rewards", "normalize_actions", "clip_actions"),
+}
+"""Methods of AlgorithmConfig and the arguments of them that a file may give; None: all."""
+_NOT_PLAIN = (
+    "learner_class",
+    "learner_connector",
+    "learner_config_dict",
+    "add_default_connectors_to_learner_pipeline",
+    "model",
+    "optimizer",
+    "train_batch_size",
+)
+"""Arguments of `training` that are classes, callables or of the old API stack."""
+
+
+def algorithm_config(settings: RLlib.Config, spec: Spec) -> AlgorithmConfig:
+    """The configuration of one local agent, without its environment: one env runner and one
+    learner, both in this process. Raises UserError."""
+    config = _default_config(settings.algorithm, spec)
+    _apply(config, settings.config)
+    obs_space, action_space = spaces_of(spec)
+    config.environment(observation_space=obs_space, action_space=action_space)
+    config.env_runners(num_env_runners=0, gym_env_vectorize_mode="vector_entry_point")
+    config.learners(num_learners=0, num_gpus_per_learner=0)
+    config.debugging(log_level="ERROR", log_sys_usage=False)
+    config.reporting(min_time_s_per_iteration=None)
+    if settings.omega:
+        from .robust import robust
+
+        config = robust(config, omega=settings.omega, expectile=settings.expectile)
+    return config
+
+
+def check_settings(settings: RLlib.Config, spec: Spec, sync_interval: int) -> None:
+    """Whether RLlib takes all of it. Raises UserError."""
+    config = algorithm_config(settings, spec)
+    length = iteration_steps(settings, sync_interval)
+    if settings.interval_unit == "steps" and sync_interval % length:
+        raise UserError(
+            f"learner.iteration_steps must divide federation.sync_interval ({sync_interval}), "
+            f"got {length}"
+        )
+    set_iteration(config, length)
+    try:
+        config.environment(AgentEnv).validate()
+    except (ValueError, TypeError, KeyError, NotImplementedError, ImportError) as error:
+        raise UserError(f"learner.config: {first_line(error)}") from None
+
+
+def iteration_steps(settings: RLlib.Config, sync_interval: int) -> int:
+    """Environment steps of one training iteration."""
+    return settings.iteration_steps or sync_interval
+
+
+def set_iteration(config: AlgorithmConfig, steps: int) -> None:
+    """Make a training iteration this many environment steps long."""
+    if config.algo_class is not None and _name_of(config) in ON_POLICY:
+        config.training(train_batch_size_per_learner=steps)
+    else:
+        config.reporting(min_sample_timesteps_per_iteration=steps)
+
+
+def _name_of(config: AlgorithmConfig) -> str:
+    return next(n for n in (*ON_POLICY, *OFF_POLICY) if get_trainable_cls(n) is config.algo_class)
+
+
+def _default_config(name: str, spec: Spec) -> AlgorithmConfig:
+    known = (*ON_POLICY, *OFF_POLICY)
+    if name in known:
+        config: AlgorithmConfig = get_trainable_cls(name).get_default_config()
+        if name == "SAC" and spec.kind == "discrete":
+            pass
+        return config
+    if name in ALGORITHMS:
+        why = _ELSEWHERE.get(name, "is not known to run as a local agent")
+        raise UserError(f"learner.algorithm: {name} {why}; known: {', '.join(sorted(known))}")
+    raise UserError(
+        f"learner.algorithm: RLlib has no {name!r}{nearest(name, known)}; "
+        f"known: {', '.join(sorted(known))}"
+    )
+
+
+def _apply(config: AlgorithmConfig, keys: Mapping[str, Any]) -> None:
+    methods = _methods(config)
+    for key, value in keys.items():
+        if key not in methods:
+            raise UserError(_unknown(config, key, methods))
+        try:
+            getattr(config, methods[key])(**{key: value})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"learner.config.{key}: {first_line(error)}, got {value!r}") from None
+
+
+def _unknown(config: AlgorithmConfig, key: str, methods: Mapping[str, str]) -> str:
+    if hasattr(config, key):
+        return f"learner.config.{key}: not for an experiment file to set; " + _KNOWN_AS
+    return f"learner.config.{key}: unknown key{nearest(key, methods)}; " + _KNOWN_AS
+
+
+_KNOWN_AS = (
+    "known: the arguments of RLlib's training(), model_config of rl_module(), "
+    + ", ".join(k for names in _TAKEN.values() for k in names or () if k != "model_config")
+)
+
+
+def _methods(config: AlgorithmConfig) -> dict[str, str]:
+    """The method that takes each key that a file may give."""
+    found: dict[str, str] = {}
+    for method, taken in _TAKEN.items():
+        for name in _arguments(type(config), method):
+            if name in (taken or (name,)) and name not in _NOT_PLAIN:
+                found[name] = method
+    if _name_of(config) in ON_POLICY:
+        del found["train_batch_size_per_learner"]  # the key iteration_steps sets it
+    return found
+
+
+def _arguments(config_class: type[AlgorithmConfig], method: str) -> list[str]:
+    """Named arguments of a method, those that its overridden versions take among them."""
+    versions = [vars(c)[method] for c in config_class.__mro__ if method in vars(c)]
+    return [
+        name
+        for version in versions
+        for name, p in inspect.signature(version).parameters.items()
+        if p.kind is p.KEYWORD_ONLY
+    ]

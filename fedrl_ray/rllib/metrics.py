@@ -1,0 +1,40 @@
+"""What RLlib's learner logs, by the names of our metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.utils.metrics import LEARNER_RESULTS
+
+NAMES = {
+    "total_loss": "loss",
+    "policy_loss": "policy_loss",
+    "vf_loss": "value_loss",
+    "qf_loss": "td_loss",
+    "entropy": "entropy",
+    "mean_kl_loss": "kl",
+    "alpha_value": "temperature",
+    "degree_loss": "degree_loss",
+    "degree_gap": "degree_gap",
+}
+"""RLlib's name of a metric -> ours."""
+
+
+def of_result(result: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of one training iteration; NaN for what was logged without a value."""
+    logged = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
+    return {ours: float(logged[name]) for name, ours in NAMES.items() if name in logged}
+
+
+def mean(iterations: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Over the iterations that logged a metric."""
+    names = dict.fromkeys(name for logged in iterations for name in logged)
+    return {name: _mean([x[name] for x in iterations if name in x]) for name in names}
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [x for x in values if np.isfinite(x)]
+    return float(np.mean(finite)) if finite else float("nan")

@@ -1,0 +1,106 @@
+"""Everything an Algorithm remembers between two rounds, as arrays and back.
+
+RLlib's own checkpoints are pickles. What it has get_state and set_state for goes through them;
+what it forgets there and needs to go on exactly is taken from its objects: counters, the episodes
+under way, the temperature of SAC and the KL coefficient of PPO. Timers and logged metrics are not
+kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+from ray.rllib.core.learner.learner import Learner
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    ENV_RUNNER_RESULTS,
+    LEARNER_RESULTS,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_MODULE_STEPS_TRAINED_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+
+from algorithms.types import AgentState
+
+from . import replay
+from .episodes import episodes_of, load_episodes
+from .trees import from_arrays, to_arrays
+
+_COUNTERS = (
+    (ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME),
+    (LEARNER_RESULTS, ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME),
+)
+"""Metrics of the Algorithm that its training reads."""
+
+
+def give_generator(algorithm: Algorithm, generator: np.random.Generator) -> None:
+    """To what has a generator of its own: the replay buffer."""
+    if algorithm.local_replay_buffer is not None:
+        algorithm.local_replay_buffer.rng = generator
+
+
+def state_of(algorithm: Algorithm) -> AgentState:
+    """Raises RunError for a state that is not made of arrays, numbers and text."""
+    (learner,) = algorithm.learner_group.foreach_learner(_learner_state)
+    runner: Any = algorithm.env_runner
+    return to_arrays(
+        {
+            "learner": learner.get(),
+            "env_runner": runner.get_state(not_components=[COMPONENT_RL_MODULE]),
+            "counters": [float(algorithm.metrics.peek(key, default=0)) for key in _COUNTERS],
+            "iteration": algorithm.training_iteration,
+            "episodes": episodes_of(runner, replay.names_of(algorithm.local_replay_buffer)),
+            "replay": replay.state_of(algorithm.local_replay_buffer),
+        }
+    )
+
+
+def load_state(algorithm: Algorithm, arrays: AgentState) -> None:
+    """Into an Algorithm that has just been built."""
+    state = from_arrays(arrays)
+    for key, value in zip(_COUNTERS, state["counters"], strict=True):
+        algorithm.metrics.log_value(key, value, reduce="lifetime_sum")
+    algorithm._iteration = state["iteration"]
+    algorithm.learner_group.foreach_learner(
+        lambda learner: _load_learner(learner, state["learner"], int(state["counters"][0]))
+    )
+    runner: Any = algorithm.env_runner
+    own = state["learner"]["own"]
+    weights = {COMPONENT_RL_MODULE: own[COMPONENT_RL_MODULE], WEIGHTS_SEQ_NO: own[WEIGHTS_SEQ_NO]}
+    runner.set_state(state["env_runner"] | weights)
+    load_episodes(runner, state["episodes"])
+    replay.load_state(algorithm.local_replay_buffer, state["replay"])
+
+
+_FORGOTTEN = ("last_update_ts_by_mid", "curr_log_alpha", "curr_kl_coeffs_per_module")
+"""What learners keep per module and leave out of their get_state."""
+
+
+def _learner_state(learner: Learner) -> dict[str, Any]:
+    forgotten = {n: getattr(learner, n) for n in _FORGOTTEN if hasattr(learner, n)}
+    return {
+        "own": learner.get_state(not_components=[COMPONENT_METRICS_LOGGER]),
+        "forgotten": {n: _plain(held[DEFAULT_MODULE_ID]) for n, held in forgotten.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.detach().cpu() if isinstance(value, torch.Tensor) else float(value)
+
+
+def _load_learner(learner: Learner, state: dict[str, Any], steps: int) -> None:
+    learner.set_state(state["own"])
+    for name, value in state["forgotten"].items():
+        held = getattr(learner, name)
+        if isinstance(value, torch.Tensor):
+            with torch.no_grad():
+                held[DEFAULT_MODULE_ID].copy_(value)
+        else:
+            held[DEFAULT_MODULE_ID] = value
+    schedulers = getattr(learner, "entropy_coeff_schedulers_per_module", None)
+    if schedulers is not None:
+        schedulers[DEFAULT_MODULE_ID].update(timestep=steps)
