@@ -53,10 +53,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one federation; ends with a report to open."""
-    from . import experiments, storage
-    from .train_command import TrainOptions, train_run
+    from . import experiments
 
     experiment = experiments.load(config, overrides or [])
+    from . import storage
+    from .train_command import TrainOptions, train_run
+
     options = TrainOptions(
         output=None if output is None else storage.parse(output),
         resume=resume,
@@ -89,9 +91,10 @@ def sweep(
 ) -> None:
     """Train every point of the section `sweep` with Ray Tune; ends with a report to open."""
     from . import experiments
-    from .sweeps.command import SweepOptions, folder_of, sweep_command
 
     experiment = experiments.load(config, overrides or [])
+    from .sweeps.command import SweepOptions, folder_of, sweep_command
+
     options = SweepOptions(
         source=str(config),
         output=None if output is None else folder_of(output),

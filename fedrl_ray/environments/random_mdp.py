@@ -129,6 +129,10 @@ class RandomMDP(TabularFamily):
         kernel = np.array(list(listed), dtype=np.float64) if listed else unseen
         return {"kernel": kernel, "heterogeneity": np.linspace(low, high, len(kernel))}
 
+    def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
+        """Any size will do."""
+        self.ranges(perturb, key=key)
+
     def ranges(
         self, perturb: Mapping[str, Any], *, key: str = TRAINING
     ) -> dict[str, tuple[float, float]]:

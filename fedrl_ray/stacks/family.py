@@ -17,7 +17,7 @@ from algorithms.types import Dynamics, Spec
 
 from ..errors import UserError
 from .episodes import EpisodeSeeds, EpisodeStack
-from .grids import grid_points
+from .grids import grid_points, require_size
 from .parameters import TRAINING, EnvironmentConfig, Parameter, Range
 
 
@@ -81,6 +81,10 @@ class EnvFamily(ABC):
         points = grid_points(ranges, self.nominal(), size=size, seed=seed)
         m = len(next(iter(points.values()))) if points else 1
         return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
+
+    def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
+        """Whether `grid` can be laid out, without doing it. Raises UserError."""
+        require_size(self.ranges(perturb, key=key), size)
 
     def ranges(
         self, perturb: Mapping[str, Any], *, key: str = TRAINING

@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .. import cluster, run_directory, storage
+from .. import run_directory, storage
 from ..config import Experiment
 from ..errors import RunError, UserError
-from ..shared_storage import require_shared
 from ..terminal import console, notes, results_alone_on_stdout
 from . import directory
 from .config import Fifo, Pbt, SweepConfig
@@ -108,6 +107,9 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
 
 def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
     """Tune's part, then what is left to tidy."""
+    from .. import cluster  # Ray: not before the section is known to be sound
+    from ..shared_storage import require_shared
+
     imports = threading.Thread(target=_import_tune)  # takes as long as Ray takes to start
     imports.start()
     cluster.connect()
@@ -227,6 +229,7 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
     """A new Tuner, or Tune's own state taken up where it has written any."""
     from ray import tune
 
+    from .. import cluster
     from .search import num_samples, param_space, scheduler, searcher
     from .settings import TrialSettings, can_reuse, require_room, resources
     from .trackers import callbacks
@@ -286,6 +289,8 @@ def _tuner(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Sw
 def _pool(sweep: SweepConfig) -> str:
     if sweep.pool != "auto":
         return sweep.pool
+    from .. import cluster
+
     return "ray" if cluster.num_nodes() > 1 else "in_process"
 
 
