@@ -117,7 +117,8 @@ def _returns(returns: dict[str, Any] | None) -> str:
         if returns[name]["estimate"] is not None
     ]
     tested = [(f"tested: {name}", _range(v)) for name, v in (returns["perturb"] or {}).items()]
-    return f"{intro}\n\n{_table(('', 'return'), [*rows, *tested])}"
+    table = _table(("", "return"), [*rows, *tested])
+    return f"{intro}\n\n{table}\n\nNothing is known of other environments than these."
 
 
 def _checked(agreement: dict[str, Any]) -> str:

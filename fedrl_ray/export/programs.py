@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ from algorithms.types import Spec
 
 from ..errors import UserError
 from ..policies.actions import blank_observations
+from ..policies.quiet import quiet
 
 OPSET = 18
 """Of ONNX: the lowest that torch's exporter writes by itself, so that older runtimes read it."""
@@ -23,7 +20,7 @@ OPSET = 18
 
 def write_torch(path: Path, policy: nn.Module, spec: Spec) -> None:
     """obs [batch, S] float32 (tabular: [batch] int64) -> action, for any batch."""
-    with _quiet():
+    with quiet():
         torch.export.save(_program(policy, spec), path)
 
 
@@ -36,7 +33,7 @@ def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
         import onnxscript  # noqa: F401
     except ImportError:
         raise UserError("--to onnx needs packages: pip install 'fedrl-ray[export]'") from None
-    with _quiet():
+    with quiet():
         program: Any = torch.onnx.export(
             _program(policy, spec),
             dynamic_shapes=({0: "batch"},),
@@ -56,16 +53,3 @@ def _program(policy: nn.Module, spec: Spec) -> Any:
         for node in getattr(getattr(module, "graph", None), "nodes", ()):
             node.meta.pop("stack_trace", None)  # holds paths of this machine
     return program
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """torch tells its own developers what it does."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)

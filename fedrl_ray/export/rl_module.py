@@ -18,6 +18,8 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from algorithms import policies
 from algorithms.types import Spec
 
+from ..policies.quiet import quiet
+
 
 class GreedyRLModule(TorchRLModule):
     """A greedy policy. model_config: `policy`, a class of `algorithms.policies`, and `arguments`.
@@ -51,14 +53,15 @@ class GreedyRLModule(TorchRLModule):
 def write(path: Path, policy: policies.GreedyPolicy, spec: Spec) -> None:
     """An RLModule's checkpoint, a folder."""
     observation_space, action_space = spaces_of(spec)
-    module = GreedyRLModule(
-        observation_space=observation_space,
-        action_space=action_space,
-        inference_only=True,
-        model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
-    )
-    module.policy.load_state_dict(policy.state_dict())
-    module.save_to_path(str(path.absolute()))
+    with quiet():
+        module = GreedyRLModule(
+            observation_space=observation_space,
+            action_space=action_space,
+            inference_only=True,
+            model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
+        )
+        module.policy.load_state_dict(policy.state_dict())
+        module.save_to_path(str(path.absolute()))
 
 
 def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:

@@ -14,19 +14,17 @@ from algorithms.types import Array, Spec
 from ..errors import UserError, one_line
 from ..evaluation import Act
 from .actions import as_policy, require_size
+from .quiet import quiet
 
 
 def read(path: Path, spec: Spec) -> Act:
     """Only for files that are trusted. Raises UserError."""
     from gymnasium import spaces
-    from ray.rllib.core.rl_module import MultiRLModule, RLModule
 
     try:
-        module = RLModule.from_checkpoint(str(path.absolute()))
+        module = _load(path)
     except Exception as error:
         raise UserError(f"{path}: does not read as an RLModule: {one_line(error)}") from None
-    if isinstance(module, MultiRLModule):
-        module = _only(path, module)
     if module.is_stateful():
         raise UserError(f"{path}: the policy remembers (it is recurrent), which has no place here")
     given = module.observation_space
@@ -36,11 +34,17 @@ def read(path: Path, spec: Spec) -> Act:
     return as_policy(path, _raw_act(module, spec, shape), spec)
 
 
-def _only(path: Path, modules: Any) -> Any:
-    names = list(modules.keys())
+def _load(path: Path) -> Any:
+    from ray.rllib.core.rl_module import MultiRLModule, RLModule
+
+    with quiet():
+        module = RLModule.from_checkpoint(str(path.absolute()))
+    if not isinstance(module, MultiRLModule):
+        return module
+    names = list(module.keys())
     if len(names) != 1:
-        raise UserError(f"{path}: holds several RLModules ({', '.join(names)}); give one's folder")
-    return modules[names[0]]
+        raise ValueError(f"it holds several ({', '.join(names)}); give the folder of one")
+    return module[names[0]]
 
 
 def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> Any:

@@ -12,6 +12,7 @@ from algorithms.types import Array, Spec
 from ..errors import UserError, one_line
 from ..evaluation import Act
 from .actions import as_policy, require_size
+from .quiet import quiet
 
 
 def read(path: Path, spec: Spec) -> Act:
@@ -27,8 +28,9 @@ def read(path: Path, spec: Spec) -> Act:
             "Stable-Baselines3 files need a package: pip install 'fedrl-ray[sb3]'"
         ) from None
     try:
-        data, parameters, _ = load_from_zip_file(path, device="cpu")
-        policy = _build(data, parameters)
+        with quiet():
+            data, parameters, _ = load_from_zip_file(path, device="cpu")
+            policy = _build(data, parameters)
     except Exception as error:
         raise UserError(
             f"{path}: does not read as a Stable-Baselines3 model: {one_line(error)}"

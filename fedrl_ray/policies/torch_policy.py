@@ -12,12 +12,14 @@ from algorithms.types import Array, Spec
 from ..errors import UserError, one_line
 from ..evaluation import Act
 from .actions import as_policy
+from .quiet import quiet
 
 
 def read(path: Path, spec: Spec) -> Act:
     """Only for files that are trusted. Raises UserError."""
     try:
-        program = torch.export.load(path).module()
+        with quiet():
+            program = torch.export.load(path).module()
     except Exception as error:
         raise UserError(f"{path}: does not read as a torch program: {one_line(error)}") from None
 
