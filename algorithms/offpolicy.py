@@ -61,6 +61,15 @@ class OffPolicyLearner(ABC):
             seed, Role.REPLAY, agent_ids, width=self._updates_at_most * config.batch_size
         )
 
+    @classmethod
+    def hot_bytes(cls, config: OffPolicyConfig, spec: Spec) -> int:
+        """Memory of one agent that every local step touches: networks with their targets,
+        gradients and moments; about, and the same for any number of agents."""
+        one = cls(config, spec, agent_ids=[0], seed=0)
+        trained = sum(stack.flat.nbytes for stack in one.stacks.values())
+        targets = [net for name, net in one.networks.items() if name.endswith("_target")]
+        return 4 * trained + sum(net.stack.flat.nbytes for net in targets)
+
     @abstractmethod
     def explore(self, obs_NS: Tensor) -> Array:
         """Actions of the behaviour policy: [N] int64 or [N, A] float32."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,17 +36,29 @@ class Mean:
         high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
         return Partial(high, low, num_agents)
 
+    def join(self, partials: Iterable[Partial]) -> Partial:
+        """The sum of sums."""
+        return functools.reduce(_add_partials, partials)
+
     def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
         """The mean over all agents behind the partials; the round number goes up by one."""
-        mean, count = dict(server.shared), 0
-        total: dict[str, Pair] = {}
-        for p in partials:
-            pairs = {name: (p.high[name], p.low[name]) for name in mean}
-            total = {name: _add(total[name], pairs[name]) for name in mean} if count else pairs
-            count += p.num_agents
-        for name, (high, low) in total.items():
-            mean[name] = ((high + low) / count).astype(mean[name].dtype)
-        return ServerState(round=server.round + 1, shared=mean, memory=server.memory)
+        shared, rest = server.shared, iter(partials)
+        first = next(rest, None)
+        if first is not None:
+            total = functools.reduce(_add_partials, rest, first)
+            shared = {name: _mean(total, name, old.dtype) for name, old in shared.items()}
+        return ServerState(round=server.round + 1, shared=shared, memory=server.memory)
+
+
+def _add_partials(a: Partial, b: Partial) -> Partial:
+    sums = {k: _add((a.high[k], a.low[k]), (b.high[k], b.low[k])) for k in a.high}
+    high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
+    return Partial(high, low, a.num_agents + b.num_agents)
+
+
+def _mean(total: Partial, name: str, dtype: Any) -> Array:
+    mean = (total.high[name] + total.low[name]) / total.num_agents
+    return np.asarray(mean.astype(dtype))
 
 
 def _sum_rows(x: Array) -> tuple[Array, Array]:
