@@ -10,11 +10,17 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from fedrl_ray.security import OLDEST_RAY
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(p for folder in ("fedrl_ray", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
@@ -167,6 +173,17 @@ def test_what_we_override_is_still_called_as_we_define_it(cls: type, name: str) 
     given = inspect.signature(hooks[0]).parameters.values()
     named = [p.name for p in given if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     assert takes(getattr(cls, name), *named)
+
+
+def test_the_ray_at_work_is_in_the_tested_range() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
+    ranges = [r.specifier for r in map(Requirement, lines) if r.name == "ray"]
+    assert len(ranges) == 2 and ranges[0] == ranges[1]
+    assert ranges[0].contains(ray.__version__)
+    minor = Version(ray.__version__).minor
+    assert not any(ranges[0].contains(f"2.{other}.0") for other in (minor - 1, minor + 1))
+    assert Version(ray.__version__) > Version(OLDEST_RAY)
 
 
 @pytest.mark.parametrize("name", sorted(USES))

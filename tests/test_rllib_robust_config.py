@@ -197,3 +197,12 @@ def optimiser_names(algorithm: Any) -> set[str]:
     """Those with moments in the learner's state."""
     state = algorithm.learner_group.get_state()["learner"]["optimizer"]
     return {name for name, one in state.items() if one["state"]["state"]}
+
+
+def test_the_example_of_the_documentation_runs(local_ray: None, capsys: Any) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "rllib.md").read_text(encoding="utf-8")
+    section = page[page.index("## The robust target in RLlib") :]
+    exec(section.split("```python\n")[1].split("```")[0], {})
+    degree_loss, degree_gap = map(float, capsys.readouterr().out.split()[-2:])
+    assert degree_loss > 0
+    assert np.isfinite(degree_gap)
