@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 from algorithms.types import Array, Params
 
+from .agent_blocks import AgentBlocks
 from .blame import blamed
 from .errors import CheckpointError, RunError, UserError
-from .local_agents import LocalAgents
 from .messages import FailureKind, HostFailure, Place, RoundOrder, RoundReply, Shard
 from .profile import execution_profile
 
@@ -69,7 +69,7 @@ class InProcessPool:
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
-        self._hosts = [LocalAgents(experiment, group) for group in self.groups]
+        self._hosts = [AgentBlocks(experiment, group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(node=None)] * len(self.groups)
@@ -96,7 +96,7 @@ class InProcessPool:
     def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
             self._hosts[host].close()
-            self._hosts[host] = LocalAgents(self._experiment, self.groups[host])
+            self._hosts[host] = AgentBlocks(self._experiment, self.groups[host])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
@@ -107,10 +107,10 @@ class InProcessPool:
             host.close()
         self._hosts = []
 
-    def _map(self, call: Callable[[LocalAgents], T], hosts: Hosts) -> list[T | HostFailure]:
+    def _map(self, call: Callable[[AgentBlocks], T], hosts: Hosts) -> list[T | HostFailure]:
         return [self._try(index, call) for index in hosts]
 
-    def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | HostFailure:
+    def _try(self, index: int, call: Callable[[AgentBlocks], T]) -> T | HostFailure:
         try:
             return call(self._hosts[index])
         except Exception as error:

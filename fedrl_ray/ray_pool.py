@@ -1,4 +1,4 @@
-"""Local agents as Ray actors. The actors are shells around `LocalAgents`."""
+"""Local agents as Ray actors. The actors are shells around `AgentBlocks`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from algorithms.types import Array, Params
 
 from . import cluster
+from .agent_blocks import AgentBlocks
 from .local_agents import LocalAgents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 from .pool import Hosts, exception_failure, place_here
@@ -26,16 +27,20 @@ RELEASE_SECONDS = 3.0
 
 
 class AgentHost:
-    """One actor. `host_class` is `LocalAgents`, or a subclass of it in tests of faults.
+    """One actor. `host_class` is `AgentBlocks`; in tests of faults it is a subclass of that or of
+    `LocalAgents`.
 
     Exceptions come back as values, a HostFailure each, so that they keep their own words.
     """
 
     def __init__(
-        self, host_class: type[LocalAgents], experiment: Mapping[str, Any], ids: Sequence[int]
+        self,
+        host_class: type[AgentBlocks | LocalAgents],
+        experiment: Mapping[str, Any],
+        ids: Sequence[int],
     ) -> None:
         self._build = (host_class, experiment, tuple(ids))
-        self._agents: LocalAgents | None = None
+        self._agents: AgentBlocks | LocalAgents | None = None
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of the agents."""
@@ -52,7 +57,7 @@ class AgentHost:
         node = ray.get_runtime_context().get_node_id()
         return place_here(node)
 
-    def _built(self) -> LocalAgents:
+    def _built(self) -> AgentBlocks | LocalAgents:
         if self._agents is None:
             host_class, experiment, ids = self._build
             self._agents = host_class(experiment, ids)
@@ -92,7 +97,7 @@ class RayPool:
         timeout: float,
         start_timeout: float = 120.0,
         keep_cpu: bool = False,
-        host_class: type[LocalAgents] = LocalAgents,
+        host_class: type[AgentBlocks | LocalAgents] = AgentBlocks,
     ) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment, self._host_class = experiment, host_class
