@@ -1,9 +1,10 @@
-"""What a round costs beyond learning, and what an agent costs in memory, on real Ray actors.
+"""What a federation costs on this machine: K = 1 to 1,000 agents, E = 10 to 1,000 local steps.
 
     python benchmarks/federation.py --output docs/results
 
-FedRDQN on cartpole, batch 16, hidden 128-128, one update per step, E = 100: K agents on the CPUs of
-this machine, packing auto and one agent per actor. Writes federation.json and federation.md.
+FedRDQN on cartpole, batch 16, hidden 128-128, one update per step, on real Ray actors: speed,
+where a round's time goes, what it costs beyond learning, memory, start-up, and the floor of
+`floor.py` beside it. Writes federation.json and federation.md.
 """
 
 from __future__ import annotations
@@ -15,60 +16,89 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import ray
+from federation_table import markdown
+from floor import floor
+from measured_agents import MeasuredAgents
 
+from algorithms.replay import Replay
 from fedrl_ray import cluster, packing
+from fedrl_ray.agent_blocks import block_size
+from fedrl_ray.config import Experiment
 from fedrl_ray.driver import Driver
 from fedrl_ray.experiments import from_dict
-from fedrl_ray.local_agents import LocalAgents
+from fedrl_ray.messages import RoundReport
 from fedrl_ray.profile import execution_profile
 from fedrl_ray.ray_pool import RayPool
 
-CASES: list[tuple[int, int | str]] = [
-    (5, 1),
-    (5, "auto"),
-    (10, "auto"),
-    (50, "auto"),
-    (100, "auto"),
-]
-WARM_UP, ROUNDS = 3, 20
+WARM_UP = 3
+HIDDEN, BATCH, REPLAY = [128, 128], 16, 1000
 
 
-class MeasuredAgents(LocalAgents):
-    """Tells the memory of its process."""
+@dataclass(frozen=True)
+class Case:
+    """K agents, E local steps a round, so many timed rounds."""
 
-    def resident_bytes(self) -> int:
-        return int(psutil.Process(os.getpid()).memory_info().rss)
+    num_agents: int
+    rounds: int
+    sync_interval: int = 100
+    agents_per_actor: int | str = "auto"
+
+
+CASES = (
+    Case(1, 30),
+    Case(5, 30),
+    Case(5, 30, agents_per_actor=1),
+    Case(10, 30),
+    Case(50, 10),
+    Case(100, 10),
+    Case(1000, 2),
+    Case(10, 100, sync_interval=10),
+    Case(10, 5, sync_interval=1000),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
-    cluster.connect()
-    rows = [measure(k, per_actor) for k, per_actor in CASES]
-    ray.shutdown()
-    result = {"profile": execution_profile(), "cpus": os.cpu_count(), "cases": rows}
+    result: dict[str, Any] = {"profile": execution_profile(), "cpus": os.cpu_count(), "runs": []}
+    for repeat in range(args.repeats):
+        for case in CASES:
+            row = {"repeat": repeat, "load_before": round(os.getloadavg()[0], 2)} | measure(case)
+            result["runs"].append(row)
+            print(time.strftime("%H:%M:%S"), row, flush=True)
     args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "federation.json").write_text(json.dumps(result, indent=1))
-    (args.output / "federation.md").write_text(markdown(rows))
-    print(markdown(rows))
+    (args.output / "federation.json").write_text(json.dumps(result, indent=1) + "\n")
+    (args.output / "federation.md").write_text(markdown(result["runs"]))
+    print(markdown(result["runs"]))
 
 
-def experiment(num_agents: int, agents_per_actor: int | str) -> Any:
+def experiment(case: Case) -> Experiment:
     return from_dict(
         {
             "federation": {
-                "num_agents": num_agents,
-                "agents_per_actor": agents_per_actor,
-                "steps": 100 * (WARM_UP + ROUNDS),
+                "num_agents": case.num_agents,
+                "agents_per_actor": case.agents_per_actor,
+                "sync_interval": case.sync_interval,
+                "steps": case.sync_interval * 10_000,
             },
-            "learner": {"name": "fedrdqn", "hidden_sizes": [128, 128], "learning_starts": 50},
+            "learner": {
+                "name": "fedrdqn",
+                "omega": 0.3,
+                "hidden_sizes": HIDDEN,
+                "batch_size": BATCH,
+                "replay_capacity": REPLAY,
+                "learning_starts": 50,
+                "max_grad_norm": 10.0,
+            },
             "environment": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
             "evaluation": {"where": "none"},
         }
@@ -76,68 +106,94 @@ def experiment(num_agents: int, agents_per_actor: int | str) -> Any:
 
 
 @contextmanager
-def measured_driver(e: Any) -> Iterator[tuple[Driver, RayPool]]:
+def started(e: Experiment) -> Iterator[tuple[Driver, RayPool]]:
     groups, requests = packing.plan(e, cluster.capacity())
-    pool = RayPool(
-        e.to_dict(),
-        groups,
-        requests=requests,
-        timeout=600.0,
-        host_class=MeasuredAgents,
-    )
+    packing.check_memory(e, len(groups), cluster.memory())
+    pool = RayPool(e.to_dict(), groups, requests=requests, timeout=600.0, host_class=MeasuredAgents)
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(e, directory=Path(folder), pool=pool)
-        yield driver, pool
-        driver.close()
+        try:
+            yield driver, pool
+        finally:
+            driver.close()
 
 
-def measure(num_agents: int, agents_per_actor: int | str) -> dict[str, Any]:
-    """Rounds of one federation: seconds, share beyond learning, memory of its actors."""
-    started = time.perf_counter()
-    with measured_driver(experiment(num_agents, agents_per_actor)) as (driver, pool):
-        driver.step()
-        start_up = time.perf_counter() - started
-        for _ in range(WARM_UP - 1):
+def measure(case: Case) -> dict[str, Any]:
+    """One federation, on a Ray of its own."""
+    e = experiment(case)
+    beginning = time.perf_counter()
+    cluster.connect()
+    try:
+        with started(e) as (driver, pool):
             driver.step()
-        reports = [driver.step() for _ in range(ROUNDS)]
-        memory = ray.get([a.call.remote("resident_bytes") for a in pool.actors()])
-        seconds = np.array([r.seconds for r in reports])
-        share = np.array([1 - r.learning / r.seconds for r in reports])
-        return {
-            "K": num_agents,
-            "agents_per_actor": agents_per_actor,
-            "actors": len(pool.groups),
-            "start_up_s": round(start_up, 2),
-            "round_s": round(float(np.median(seconds)), 4),
-            "agent_steps_per_s": round(100 * num_agents / float(np.median(seconds))),
-            "share_not_learning": quartiles(share),
-            "actor_mib": round(float(np.mean(memory)) / 2**20, 1),
-            "total_mib": round(float(np.sum(memory)) / 2**20, 1),
-        }
+            start_up = time.perf_counter() - beginning
+            for _ in range(WARM_UP - 1):
+                driver.step()
+            ask(pool, "take_rounds")
+            reports = [driver.step() for _ in range(case.rounds)]
+            figures = speed(case, pool, reports) | memory(case, pool)
+            figures["phases"] = phases(driver, pool, max(1, case.rounds // 4))
+    finally:
+        ray.shutdown()
+    return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, e, figures)
 
 
-def quartiles(values: np.ndarray) -> list[float]:
-    """25%, 50% and 75% points."""
-    return [round(float(v), 4) for v in np.percentile(values, [25, 50, 75])]
+def ask(pool: RayPool, method: str) -> list[Any]:
+    return ray.get([actor.call.remote(method) for actor in pool.actors()])  # type: ignore[no-any-return]
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| K | agents per actor | actors | start-up to first round, s | round, s | agent steps/s | "
-        "share of a round that is not learning, median [quartiles] | MiB per actor |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for r in rows:
-        low, mid, high = (f"{100 * v:.1f}" for v in r["share_not_learning"])
-        lines.append(
-            f"| {r['K']} | {r['agents_per_actor']} | {r['actors']} | {r['start_up_s']} | "
-            f"{r['round_s']} | {r['agent_steps_per_s']:,} | {mid}% [{low}, {high}] | "
-            f"{r['actor_mib']} |"
-        )
-    auto = [r for r in rows if r["agents_per_actor"] == "auto" and r["K"] >= 10]
-    slope = (auto[-1]["total_mib"] - auto[0]["total_mib"]) / (auto[-1]["K"] - auto[0]["K"])
-    lines += ["", f"Memory per further agent, replay of 1,000 included: {slope:.2f} MiB."]
-    return "\n".join(lines) + "\n"
+def speed(case: Case, pool: RayPool, reports: list[RoundReport]) -> dict[str, Any]:
+    """Of the timed rounds. communicating: beyond the slowest actor's learning. waiting: of the
+    other actors for the slowest."""
+    rounds = np.array(ask(pool, "take_rounds"))  # [actors, rounds]
+    seconds = np.array([r.seconds for r in reports])
+    slowest = rounds.max(0)
+    return {
+        "K": case.num_agents,
+        "E": case.sync_interval,
+        "agents_per_actor": case.agents_per_actor,
+        "actors": len(pool.groups),
+        "round_s": float(np.median(seconds)),
+        "agent_steps_per_s": case.sync_interval * case.num_agents / float(np.median(seconds)),
+        "communicating": float(np.median(1 - slowest / seconds)),
+        "communicating_ms": 1000 * float(np.median(seconds - slowest)),
+        "waiting": float(np.median((slowest - rounds.mean(0)) / seconds)),
+    }
+
+
+def memory(case: Case, pool: RayPool) -> dict[str, Any]:
+    replay = Replay.bytes_per_agent(REPLAY, obs_size=4, action_size=1)
+    actors = sum(ask(pool, "resident_bytes"))
+    return {
+        "actors_mib": actors / 2**20,
+        "replay_mib": case.num_agents * replay / 2**20,
+        "driver_mib": psutil.Process().memory_info().rss / 2**20,
+    }
+
+
+def phases(driver: Driver, pool: RayPool, rounds: int) -> dict[str, float]:
+    """Share of the actors' learning, in further rounds with clocks inside."""
+    ask(pool, "watch")
+    ask(pool, "take_rounds")
+    for _ in range(rounds):
+        driver.step()
+    total = np.sum(ask(pool, "take_rounds"))
+    spent = ask(pool, "phases")
+    shares = {name: sum(s[name] for s in spent) / total for name in spent[0]}
+    return shares | {"other": 1 - sum(shares.values())}
+
+
+def efficiency(case: Case, e: Experiment, figures: dict[str, Any]) -> dict[str, Any]:
+    """Time of an agent's local step in its process, and the floor at the same packing."""
+    hosted = -(-case.num_agents // figures["actors"])
+    together = min(hosted, block_size(e, hosted))
+    least = floor(together, figures["actors"], q_sizes=[4, *HIDDEN, 2], batch=BATCH)
+    spent = 1e6 * figures["round_s"] / (case.sync_interval * hosted)
+    return {
+        "lock_step": together,
+        "agent_step_us": spent,
+        "efficiency": least["floor_us"] / spent,
+    } | least
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""The least time that one local step of FedRDQN can take on this machine.
+
+Products: every matrix product of one local step of N stacked agents on its real operands, nothing
+else between them. Traffic: the bytes that Adam and the soft target update must read and write, over
+the bandwidth of one elementwise operation on buffers of the same size. Both are measured while as
+many processes do the same as there are actors. What is left out: biases, ReLU, losses, clipping,
+replay, environment, messages.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms.networks import Stack
+from fedrl_ray.profile import settle_arithmetic
+
+SECONDS = 2.0
+ADAM_WORDS, SOFT_UPDATE_WORDS = 7, 3
+"""Adam reads parameter, gradient and two moments and writes all but the gradient; a soft update
+reads two parameters and writes one."""
+Product = tuple[Tensor, Tensor, Tensor]
+
+
+def floor(
+    num_agents: int, processes: int, *, q_sizes: Sequence[int], batch: int
+) -> dict[str, float]:
+    """Of one agent's local step, with `num_agents` in lock-step in each of so many processes:
+    microseconds of products and of traffic, their sum, GFLOP/s and GB/s of one process.
+
+    q_sizes: observations, hidden layers, actions; the degree network has the same hidden layers.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(processes)
+    with context.Pool(processes, initializer=_start, initargs=(barrier,)) as pool:
+        found = pool.starmap(_measure, [(num_agents, q_sizes, batch)] * processes, chunksize=1)
+    return {name: sum(f[name] for f in found) / processes for name in found[0]}
+
+
+def _start(barrier: Barrier) -> None:
+    global _barrier
+    _barrier = barrier
+    settle_arithmetic()
+
+
+@torch.inference_mode()
+def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, float]:
+    degree_sizes = [*q_sizes[:-1], 1]
+    critics = Stack(num_agents, [q_sizes, degree_sizes], trainable=True)
+    target = Stack(num_agents, [q_sizes], trainable=False)
+    products = products_of_a_step(critics, target, batch)
+    buffers = [torch.rand(critics.flat.numel()) for _ in range(4)]
+    _barrier.wait()
+    products_s = seconds_of(lambda: [torch.bmm(a, b, out=out) for a, b, out in products])
+    _barrier.wait()
+    stream_s = seconds_of(lambda: torch.addcmul(*buffers[:3], out=buffers[3]))
+    bandwidth = sum(buffer.nbytes for buffer in buffers) / stream_s
+    traffic_s = traffic_bytes(critics, target) / bandwidth
+    flops = sum(2 * a.numel() * b.shape[-1] for a, b, _ in products)
+    per_agent = 1e6 / num_agents
+    return {
+        "products_us": products_s * per_agent,
+        "traffic_us": traffic_s * per_agent,
+        "floor_us": (products_s + traffic_s) * per_agent,
+        "gflop_per_s": flops / products_s / 1e9,
+        "gb_per_s": bandwidth / 1e9,
+    }
+
+
+def products_of_a_step(critics: Stack, target: Stack, batch: int) -> list[Product]:
+    """Act with Q; the target's Q of s'; Q and D of s, forward and backward."""
+    weights = [layer.weight for layer in critics.layers]
+    acting = [weight[: critics.num_agents] for weight in weights]
+    into = [weight for weight, _ in critics.gradients]
+    return [
+        *forward(acting, 1),
+        *forward([layer.weight for layer in target.layers], batch),
+        *forward(weights, batch),
+        *backward(weights, into, batch),
+    ]
+
+
+def forward(weights: Sequence[Tensor], batch: int) -> list[Product]:
+    """A product per layer: x W."""
+    return [
+        (torch.rand(len(w), batch, w.shape[1]), w, torch.rand(len(w), batch, w.shape[2]))
+        for w in weights
+    ]
+
+
+def backward(weights: Sequence[Tensor], into: Sequence[Tensor], batch: int) -> list[Product]:
+    """Per layer the weight's gradient, x' g; but for the first the input's, g W'."""
+    xs = [torch.rand(len(w), batch, w.shape[1]) for w in weights]
+    slopes = [torch.rand(len(w), batch, w.shape[2]) for w in weights]
+    own = [(x.mT, slope, out) for x, slope, out in zip(xs, slopes, into, strict=True)]
+    through = zip(slopes, weights, xs, strict=True)
+    return own + [(slope, w.mT, x) for slope, w, x in list(through)[1:]]
+
+
+def traffic_bytes(critics: Stack, target: Stack) -> int:
+    """What Adam (Q and D) and the soft update (Q) move in one local step."""
+    return ADAM_WORDS * critics.flat.nbytes + SOFT_UPDATE_WORDS * target.flat.nbytes
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    """Median over calls, for a while."""
+    call()
+    found, end = [], time.perf_counter() + SECONDS
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return sorted(found)[len(found) // 2]
