@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,20 @@ def _session(path: Path) -> Any:
 
 def _require_one_file(model: Any) -> None:
     """Weights in further files would be read from wherever the model says."""
-    from onnx.external_data_helper import _get_all_tensors, uses_external_data
+    from onnx import TensorProto
 
-    if any(uses_external_data(tensor) for tensor in _get_all_tensors(model)):
-        raise UserError("keeps its weights in other files; save it as one (external_data=False)")
+    for part in _parts(model):
+        if isinstance(part, TensorProto) and part.data_location == TensorProto.EXTERNAL:
+            raise UserError("keeps weights in other files; save it as one (external_data=False)")
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    """Every message inside a protobuf message, at any depth."""
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if isinstance(value, Iterable) else [value]:
+                yield inner
+                yield from _parts(inner)
 
 
 def _input(path: Path, session: Any, spec: Spec) -> Any:

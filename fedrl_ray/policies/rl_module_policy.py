@@ -16,6 +16,9 @@ from ..evaluation import Act
 from .actions import as_policy, require_size
 from .quiet import quiet
 
+_IN_AN_ALGORITHM = Path("learner_group", "learner", "rl_module")
+"""Where the checkpoint of an RLlib algorithm has its modules."""
+
 
 def read(path: Path, spec: Spec) -> Act:
     """Only for files that are trusted. Raises UserError."""
@@ -37,8 +40,10 @@ def read(path: Path, spec: Spec) -> Act:
 def _load(path: Path) -> Any:
     from ray.rllib.core.rl_module import MultiRLModule, RLModule
 
+    inside = path / _IN_AN_ALGORITHM
+    folder = inside if inside.is_dir() else path
     with quiet():
-        module = RLModule.from_checkpoint(str(path.absolute()))
+        module = RLModule.from_checkpoint(str(folder.absolute()))
     if not isinstance(module, MultiRLModule):
         return module
     names = list(module.keys())
