@@ -146,7 +146,7 @@ def host_agents(experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> Loca
     """The agents as their learner wants them hosted."""
     learner = plugins.load("learners", experiment["learner"]["name"])
     host_class = learner.host_class() if hasattr(learner, "host_class") else LocalAgents
-    return host_class(experiment, agent_ids)  # type: ignore[no-any-return]
+    return host_class(experiment, agent_ids)
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:

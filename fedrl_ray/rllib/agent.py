@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 
 from algorithms.types import AgentState, Array, Params
@@ -27,7 +26,7 @@ class Agent:
 
     def __init__(self, experiment: Experiment, agent: int) -> None:
         self._experiment, self._id = experiment, agent
-        self._algorithm = self._build()
+        self._algorithm: Any = self._build()
 
     @property
     def env(self) -> AgentEnv:
@@ -67,12 +66,10 @@ class Agent:
         self._algorithm.stop()
 
     def _module(self) -> Any:
-        (found,) = self._algorithm.learner_group.foreach_learner(
-            lambda learner: learner.module[DEFAULT_MODULE_ID].unwrapped()
-        )
+        (found,) = self._algorithm.learner_group.foreach_learner(_module_of)
         return found.get()
 
-    def _build(self) -> Algorithm:
+    def _build(self) -> Any:
         e = self._experiment
         config = algorithm_config(e.learner.settings, build_family(e).spec)
         set_iteration(config, iteration_steps(e.learner.settings, e.federation.sync_interval))
@@ -84,3 +81,7 @@ class Agent:
         with contextlib.suppress(OSError):  # RLlib makes one in ~/ray_results for each, empty
             os.rmdir(algorithm.logdir)
         return algorithm
+
+
+def _module_of(learner: Any) -> Any:
+    return learner.module[DEFAULT_MODULE_ID].unwrapped()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.algorithms.registry import ALGORITHMS
-from ray.tune.registry import get_trainable_cls
 
 from algorithms.types import Spec
 
@@ -52,9 +51,11 @@ _NOT_PLAIN = (
 def algorithm_config(settings: RLlib.Config, spec: Spec) -> AlgorithmConfig:
     """The configuration of one local agent, without its environment: one env runner and one
     learner, both in this process. Raises UserError."""
-    config = _default_config(settings.algorithm, spec)
+    config = _default_config(settings.algorithm)
     _apply(config, settings.config)
     obs_space, action_space = spaces_of(spec)
+    if dict(config.model_config).get("use_lstm"):
+        raise UserError("learner.config.model_config.use_lstm: a local agent has no memory")
     config.environment(observation_space=obs_space, action_space=action_space)
     config.env_runners(num_env_runners=0, gym_env_vectorize_mode="vector_entry_point")
     config.learners(num_learners=0, num_gpus_per_learner=0)
@@ -90,23 +91,21 @@ def iteration_steps(settings: RLlib.Config, sync_interval: int) -> int:
 
 def set_iteration(config: AlgorithmConfig, steps: int) -> None:
     """Make a training iteration this many environment steps long."""
-    if config.algo_class is not None and _name_of(config) in ON_POLICY:
+    if _name_of(config) in ON_POLICY:
         config.training(train_batch_size_per_learner=steps)
     else:
         config.reporting(min_sample_timesteps_per_iteration=steps)
 
 
 def _name_of(config: AlgorithmConfig) -> str:
-    return next(n for n in (*ON_POLICY, *OFF_POLICY) if get_trainable_cls(n) is config.algo_class)
+    return str(getattr(config.algo_class, "__name__", None))
 
 
-def _default_config(name: str, spec: Spec) -> AlgorithmConfig:
+def _default_config(name: str) -> AlgorithmConfig:
     known = (*ON_POLICY, *OFF_POLICY)
     if name in known:
-        config: AlgorithmConfig = get_trainable_cls(name).get_default_config()
-        if name == "SAC" and spec.kind == "discrete":
-            pass
-        return config
+        build: Any = ALGORITHMS[name]
+        return cast(AlgorithmConfig, build()[1])
     if name in ALGORITHMS:
         why = _ELSEWHERE.get(name, "is not known to run as a local agent")
         raise UserError(f"learner.algorithm: {name} {why}; known: {', '.join(sorted(known))}")
@@ -133,9 +132,8 @@ def _unknown(config: AlgorithmConfig, key: str, methods: Mapping[str, str]) -> s
     return f"learner.config.{key}: unknown key{nearest(key, methods)}; " + _KNOWN_AS
 
 
-_KNOWN_AS = (
-    "known: the arguments of RLlib's training(), model_config of rl_module(), "
-    + ", ".join(k for names in _TAKEN.values() for k in names or () if k != "model_config")
+_KNOWN_AS = "known: the arguments of RLlib's training(), model_config of rl_module(), " + ", ".join(
+    k for names in _TAKEN.values() for k in names or () if k != "model_config"
 )
 
 

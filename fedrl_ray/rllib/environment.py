@@ -102,4 +102,3 @@ class AgentEnv(VectorEnv):  # type: ignore[type-arg]
 
     def _obs(self) -> Array:
         return np.stack([copy.obs[0] for copy in self._copies])
-

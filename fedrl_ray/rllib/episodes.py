@@ -56,6 +56,10 @@ def episodes_of(runner: Any, names: Mapping[str, str]) -> dict[str, Any]:
     return {"under_way": pack(ongoing, own), "to_module": runner._cached_to_module}
 
 
+_ROWS = "memorized_map_structure"
+"""Of what connectors share: the episode of each row that the module acts for."""
+
+
 def load_episodes(runner: Any, state: Mapping[str, Any]) -> None:
     """Let an env runner that has not sampled yet go on from there."""
     ongoing = unpack(
@@ -63,8 +67,9 @@ def load_episodes(runner: Any, state: Mapping[str, Any]) -> None:
     )
     if not ongoing:
         return  # nothing was sampled before the state was taken
-    runner._ongoing_episodes, runner._shared_data = ongoing, {}
+    runner._ongoing_episodes = ongoing
     runner._cached_to_module = state["to_module"]
+    runner._shared_data = {_ROWS: [episode.id_ for episode in ongoing]}
     runner._needs_initial_reset = False
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
-from ray.rllib.utils.spaces.space_utils import clip_action, unsquash_action
+from ray.rllib.utils.spaces import space_utils
 
 from algorithms.types import Array, Params, Spec
 
@@ -32,7 +33,7 @@ def build_module(experiment: Experiment, spec: Spec) -> RLModule:
 
 def _build(settings: RLlib.Config, spec: Spec, seed: int) -> RLModule:
     config = algorithm_config(settings, spec)
-    spaces = {DEFAULT_MODULE_ID: spaces_of(spec)}
+    spaces: Any = {DEFAULT_MODULE_ID: spaces_of(spec)}
     module_spec = config.get_rl_module_spec(spaces=spaces, inference_only=False)
     with keyed(seed, _NOBODY, 0):
         module = module_spec.build()
@@ -58,8 +59,7 @@ class GreedyPolicy:
     def __init__(self, settings: RLlib.Config, spec: Spec, *, seed: int) -> None:
         self.module = _build(settings, spec, seed)
         self._action_space = spaces_of(spec)[1] if spec.kind == "continuous" else None
-        config = algorithm_config(settings, spec)
-        self._unsquash, self._clip = config.normalize_actions, config.clip_actions
+        self._to_env = _bounded(algorithm_config(settings, spec))
 
     def weights(self) -> Params:
         """No agent axis."""
@@ -76,11 +76,7 @@ class GreedyPolicy:
             actions = self._greedy(out).numpy()
         if self._action_space is None:
             return actions.astype(np.int64)
-        if self._unsquash:
-            actions = unsquash_action(actions, self._action_space)
-        elif self._clip:
-            actions = clip_action(actions, self._action_space)
-        return np.asarray(actions, dtype=np.float32)
+        return np.asarray(self._to_env(actions, self._action_space), dtype=np.float32)
 
     def _greedy(self, out: Mapping[str, Any]) -> torch.Tensor:
         """As RLlib's own GetActions does without exploration."""
@@ -90,3 +86,13 @@ class GreedyPolicy:
             out[Columns.ACTION_DIST_INPUTS]
         )
         return torch.as_tensor(distribution.to_deterministic().sample())
+
+
+def _bounded(config: AlgorithmConfig) -> Callable[[Array, Any], Array]:
+    """From what the module gives to an action within the bounds, as RLlib's connector does it."""
+    utils: Any = space_utils
+    if config.normalize_actions:
+        return lambda actions, space: np.asarray(utils.unsquash_action(actions, space))
+    if config.clip_actions:
+        return lambda actions, space: np.asarray(utils.clip_action(actions, space))
+    return lambda actions, space: actions

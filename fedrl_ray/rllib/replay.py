@@ -11,7 +11,7 @@ import numpy as np
 from . import episodes
 
 _TREES = ("_sum_segment", "_min_segment")
-"""Priorities: lists of numbers, of which there are more than of steps."""
+"""Priorities, as binary trees of twice the capacity: their leaves say it all."""
 _TABLES = ("_indices", "_tree_idx_to_sample_idx", "_last_sampled_indices")
 """Lists of tuples of integers."""
 
@@ -28,7 +28,9 @@ def state_of(buffer: Any) -> dict[str, Any] | None:
     state, names = dict(buffer.get_state()), names_of(buffer)
     state["episodes"] = episodes.pack(buffer.episodes, names)
     state["episode_id_to_index"] = [(names[k], i) for k, i in state["episode_id_to_index"]]
-    state |= {name: np.array(state[name], dtype=np.float64) for name in _TREES if name in state}
+    if "_free_nodes" in state:
+        state |= {name: _leaves(getattr(buffer, name)) for name in _TREES}
+        state["_free_nodes"] = _runs(state["_free_nodes"])
     return state | {name: _table(state[name]) for name in _TABLES if name in state}
 
 
@@ -37,7 +39,9 @@ def load_state(buffer: Any, packed: Mapping[str, Any] | None) -> None:
     if buffer is None or packed is None:
         return
     state = dict(packed)
-    state |= {name: state[name].tolist() for name in _TREES if name in state}
+    if "_free_nodes" in state:
+        state |= {name: _grown(getattr(buffer, name), state[name]) for name in _TREES}
+        state["_free_nodes"] = [i for a, b in state["_free_nodes"].tolist() for i in range(a, b)]
     state |= {n: [tuple(row) for row in state[n].tolist()] for n in _TABLES if n in state}
     restored = deque(episodes.unpack(state["episodes"]))
     buffer.set_state(state | {"episodes": []})
@@ -46,3 +50,24 @@ def load_state(buffer: Any, packed: Mapping[str, Any] | None) -> None:
 
 def _table(rows: Any) -> Any:
     return np.array([tuple(row) for row in rows], dtype=np.int64)
+
+
+def _leaves(tree: Any) -> dict[str, Any]:
+    """The leaves that were given a priority."""
+    values = np.array(tree.value[tree.capacity :], dtype=np.float64)
+    (index,) = np.nonzero(values != tree.neutral_element)
+    return {"index": index, "values": values[index]}
+
+
+def _grown(tree: Any, leaves: Mapping[str, Any]) -> list[float]:
+    """All nodes of a fresh tree after it was given its leaves."""
+    for index, value in zip(leaves["index"].tolist(), leaves["values"].tolist(), strict=True):
+        tree[index] = value
+    return list(tree.value)
+
+
+def _runs(numbers: Any) -> Any:
+    """Where runs of consecutive numbers begin and end: [runs, 2]."""
+    x = np.array(numbers, dtype=np.int64)
+    first = np.flatnonzero(np.diff(x, prepend=x[:1] - 2) != 1)
+    return np.stack([x[first], np.append(x[first[1:] - 1], x[-1:]) + 1], axis=1)

@@ -12,17 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.core import COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
-from ray.rllib.core.learner.learner import Learner
-from ray.rllib.utils.metrics import (
+from ray.rllib.core import (
     ALL_MODULES,
+    COMPONENT_METRICS_LOGGER,
+    COMPONENT_RL_MODULE,
+    DEFAULT_MODULE_ID,
+)
+from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
     NUM_MODULE_STEPS_TRAINED_LIFETIME,
     WEIGHTS_SEQ_NO,
 )
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 
 from algorithms.types import AgentState
 
@@ -37,13 +40,13 @@ _COUNTERS = (
 """Metrics of the Algorithm that its training reads."""
 
 
-def give_generator(algorithm: Algorithm, generator: np.random.Generator) -> None:
+def give_generator(algorithm: Any, generator: np.random.Generator) -> None:
     """To what has a generator of its own: the replay buffer."""
     if algorithm.local_replay_buffer is not None:
         algorithm.local_replay_buffer.rng = generator
 
 
-def state_of(algorithm: Algorithm) -> AgentState:
+def state_of(algorithm: Any) -> AgentState:
     """Raises RunError for a state that is not made of arrays, numbers and text."""
     (learner,) = algorithm.learner_group.foreach_learner(_learner_state)
     runner: Any = algorithm.env_runner
@@ -59,15 +62,16 @@ def state_of(algorithm: Algorithm) -> AgentState:
     )
 
 
-def load_state(algorithm: Algorithm, arrays: AgentState) -> None:
+def load_state(algorithm: Any, arrays: AgentState) -> None:
     """Into an Algorithm that has just been built."""
     state = from_arrays(arrays)
-    for key, value in zip(_COUNTERS, state["counters"], strict=True):
-        algorithm.metrics.log_value(key, value, reduce="lifetime_sum")
+    for (part, *key), value in zip(_COUNTERS, state["counters"], strict=True):
+        logged = MetricsLogger(root=False)
+        logged.log_value(tuple(key), value, reduce="lifetime_sum")
+        algorithm.metrics.aggregate([logged.reduce()], key=part)
     algorithm._iteration = state["iteration"]
-    algorithm.learner_group.foreach_learner(
-        lambda learner: _load_learner(learner, state["learner"], int(state["counters"][0]))
-    )
+    steps = int(state["counters"][0])
+    algorithm.learner_group.foreach_learner(_load_learner, state=state["learner"], steps=steps)
     runner: Any = algorithm.env_runner
     own = state["learner"]["own"]
     weights = {COMPONENT_RL_MODULE: own[COMPONENT_RL_MODULE], WEIGHTS_SEQ_NO: own[WEIGHTS_SEQ_NO]}
@@ -80,7 +84,7 @@ _FORGOTTEN = ("last_update_ts_by_mid", "curr_log_alpha", "curr_kl_coeffs_per_mod
 """What learners keep per module and leave out of their get_state."""
 
 
-def _learner_state(learner: Learner) -> dict[str, Any]:
+def _learner_state(learner: Any) -> dict[str, Any]:
     forgotten = {n: getattr(learner, n) for n in _FORGOTTEN if hasattr(learner, n)}
     return {
         "own": learner.get_state(not_components=[COMPONENT_METRICS_LOGGER]),
@@ -92,7 +96,7 @@ def _plain(value: Any) -> Any:
     return value.detach().cpu() if isinstance(value, torch.Tensor) else float(value)
 
 
-def _load_learner(learner: Learner, state: dict[str, Any], steps: int) -> None:
+def _load_learner(learner: Any, state: dict[str, Any], steps: int) -> None:
     learner.set_state(state["own"])
     for name, value in state["forgotten"].items():
         held = getattr(learner, name)
