@@ -62,16 +62,18 @@ CASES = (
     Case(10, 100, sync_interval=10),
     Case(10, 5, sync_interval=1000),
 )
+SMOKE = (Case(10, 2), Case(20, 1))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a smoke: does it run here?")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
     result: dict[str, Any] = {"profile": execution_profile(), "cpus": os.cpu_count(), "runs": []}
-    for repeat in range(args.repeats):
-        for case in CASES:
+    for repeat in range(1 if args.quick else args.repeats):
+        for case in SMOKE if args.quick else CASES:
             row = {"repeat": repeat, "load_before": round(os.getloadavg()[0], 2)} | measure(case)
             result["runs"].append(row)
             print(time.strftime("%H:%M:%S"), row, flush=True)
