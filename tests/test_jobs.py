@@ -108,6 +108,7 @@ def springs(folder: Path, hold: Path, **changes: Any) -> Path:
     return write(folder, data)
 
 
+@pytest.mark.slow
 def test_a_users_environment_trains_on_the_cluster_and_its_report_is_fetched(
     cluster, fedrl, tmp_path
 ):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from hypothesis import strategies as st
@@ -17,8 +18,10 @@ from malformed_place import (
     SHARES,
     Place,
     case,
+    exported,
     newest,
     opened,
+    policy_scored,
     reported,
     resumed,
     run_examples,
@@ -218,14 +221,59 @@ def files_of_a_run_that_is_shown(place: Place, command, name, data):
 
 @case(
     CASES,
-    80,
-    command=st.sampled_from([reported, shown, *[swept] * 4]),
+    60,
+    command=st.sampled_from([reported, shown, swept]),
     name=st.sampled_from(["trials.json", "sweep.yaml"]),
     data=st.data(),
 )
 def files_of_a_sweep(place: Place, command, name, data):
     data.draw(changed_file(place.fresh("sweep") / name))
     place.check(command(place))
+
+
+@case(CASES, 100, name=st.sampled_from(["config.yaml", "evaluations.jsonl"]), data=st.data())
+def files_of_a_run_that_is_exported(place: Place, name, data):
+    data.draw(changed_file(place.fresh() / name))
+    place.check(exported(place))
+
+
+@case(CASES, 150, data=st.data())
+def policies_with_other_bytes(place: Place, data):
+    good = place.good_policy.read_bytes()
+    content = data.draw(damaged(good) | st.binary(max_size=30), label="content")
+    place.check(policy_scored(place, content))
+
+
+@case(CASES, 150, data=st.data())
+def policies_with_other_parts(place: Place, data):
+    """Protobuf that reads: what it says does not hang together."""
+    model = onnx.load(place.good_policy)
+    for _ in range(data.draw(st.integers(1, 3))):
+        data.draw(changed_model(model))
+    place.check(policy_scored(place, model.SerializeToString()))
+
+
+@st.composite
+def changed_model(draw: st.DrawFn, model: Any) -> None:
+    graph, number = model.graph, draw(st.sampled_from([-1, 0, 1, 2, 4, 18, 2**31, 2**40, 2**62]))
+    node, ends = draw(st.sampled_from(graph.node)), [*graph.input, *graph.output]
+    shape = draw(st.sampled_from(ends)).type.tensor_type.shape
+    change = draw(st.sampled_from(["size", "operator", "wire", "type", "shape", "version", "axis"]))
+    if change == "size":
+        graph.initializer[0].dims[draw(st.integers(0, 1))] = number
+    elif change == "operator":
+        node.op_type = draw(st.sampled_from(["Gemm", "Loop", "Expand", "Tile", "Relu", "Foo", ""]))
+    elif change == "wire":
+        node.input[0] = draw(st.sampled_from(["weight", "scores", "action", "obs", ""]))
+    elif change == "type":
+        graph.initializer[0].data_type = draw(st.integers(0, 25))
+    elif change == "shape" and shape.dim:
+        shape.dim[0].dim_value = number
+    elif change == "version":
+        model.opset_import[0].version = number
+    elif change == "axis":
+        for attribute in node.attribute:
+            attribute.i = number
 
 
 @pytest.mark.parametrize("share", SHARES)
