@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from conftest import SMALL, merged
+from foreign_policies import onnx_file
 from hypothesis import HealthCheck, given, settings
 
 from fedrl_ray import cli, experiments
@@ -151,6 +152,7 @@ class Place:
         self.good_run, self.good_sweep = root / "good-run", root / "good-sweep"
         self.good_experiment = root / "good.yaml"
         self.good_experiment.write_text(yaml.safe_dump(SWEPT))
+        self.good_policy = onnx_file(root / "good.onnx")
         ended = fedrl("train", self.good_experiment, "--output", self.good_run, "--json")
         assert ended.status == 0, ended
         shutil.rmtree(self.good_run / "events")
@@ -217,6 +219,19 @@ def run_examples(count: int, body: Any, place: Place, **drawn: Any) -> None:
 
 def newest(run: Path) -> Path:
     return max((run / "checkpoints").iterdir())
+
+
+def exported(place: Place) -> Ended:
+    shutil.rmtree(place.out, ignore_errors=True)
+    return fedrl("export", place.run, place.out, "--to", "torch")
+
+
+def policy_scored(place: Place, content: bytes) -> Ended:
+    """A folder with an ONNX file of this content."""
+    shutil.rmtree(place.run, ignore_errors=True)
+    place.run.mkdir()
+    (place.run / "policy.onnx").write_bytes(content)
+    return fedrl("evaluate", place.run, "--config", place.good_experiment, "--json")
 
 
 def resumed(place: Place) -> Ended:
