@@ -34,8 +34,10 @@ class FederationConfig(Settings):
     """Budget: local steps per agent. The number of rounds is steps / sync_interval."""
     sync_interval: Count = 100
     """Local steps E between two averagings; it must divide `steps`."""
-    pool: Literal["ray", "in_process"] = "ray"
-    """Local agents as Ray actors, or all in the driver's process. The results are the same."""
+    pool: Literal["auto", "ray", "in_process"] = "auto"
+    """Local agents as Ray actors, or all in the driver's process; auto: in the process where tables
+    are learnt or one actor would hold all agents, and nothing is asked of a cluster. The results
+    are the same."""
     agents_per_actor: Count | Literal["auto"] = "auto"
     """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
     round_timeout: Annotated[float, Field(gt=0)] = 600.0

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import psutil
 
-from algorithms.replay import Replay
-
-from . import plugins
+from . import memory, plugins
 from .config import Experiment
-from .config_checks import build_family
 from .errors import UserError
-from .resources import Bundle, bundle, require_capacity
+from .resources import Bundle, ResourcesConfig, bundle, require_capacity
 
 if TYPE_CHECKING:
     from .pool import Pool
-
-ACTOR_BYTES = 350 * 2**20
-"""Memory of an actor's process before it holds any agent: torch and Ray, measured."""
 
 
 def groups(
@@ -51,31 +45,46 @@ def _split(agents: list[int], agents_per_actor: int | str, actors: int) -> list[
     return [tuple(agents[i : i + size]) for i in range(0, len(agents), size)]
 
 
-def agent_bytes(experiment: Experiment) -> int:
-    """Memory of one agent: replay buffer, parameters, their gradients and moments, environment."""
-    family = build_family(experiment)
-    spec = family.spec
-    cls = plugins.load("learners", experiment.learner.name)
-    one = cls(experiment.learner.settings, spec, agent_ids=[0], seed=experiment.seed)
-    parameters: int = sum(array.nbytes for array in one.shared().values())
-    capacity = getattr(experiment.learner.settings, "replay_capacity", 0)
-    replay = Replay.bytes_per_agent(
-        capacity, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
+def pool_of(experiment: Experiment) -> Literal["ray", "in_process"]:
+    """Where agents live. auto: in this process where tables are learnt, a step of which costs less
+    than a message, and where one actor would hold all agents; else, and wherever something is
+    asked of Ray, as Ray actors."""
+    f = experiment.federation
+    if f.pool != "auto":
+        return f.pool
+    asks = (
+        os.environ.get("RAY_ADDRESS", "local") != "local"
+        or experiment.resources != ResourcesConfig()
     )
-    return replay + 4 * parameters + family.bytes_per_environment()
+    tabular = plugins.load("learners", experiment.learner.name).spec_kinds == ("tabular",)
+    packed = f.agents_per_actor if f.agents_per_actor != "auto" else 1
+    return "in_process" if not asks and (tabular or packed >= f.num_agents) else "ray"
+
+
+def settled(experiment: Experiment) -> Experiment:
+    """The same with `federation.pool` decided, as config.yaml records it."""
+    federation = experiment.federation.model_copy(update={"pool": pool_of(experiment)})
+    return experiment.model_copy(update={"federation": federation})
+
+
+def packing_words(packing: Sequence[int], pool: str) -> str:
+    """`1,000 agents in 2 Ray actors of 500`; packing: agents of each actor."""
+    actors = f"{len(packing):,} Ray actor{'s' if len(packing) > 1 else ''}"
+    sizes = "-".join(f"{size:,}" for size in sorted({min(packing), max(packing)}))
+    where = f"{actors} of {sizes}" if pool == "ray" else "this process"
+    return f"{sum(packing):,} agent{'s' if sum(packing) > 1 else ''} in {where}"
 
 
 def check_memory(experiment: Experiment, actors: int, free: float | None = None) -> None:
     """Raises UserError when the agents and their actors need more memory than there is free: on
     this machine, where no number is given."""
-    agents = agent_bytes(experiment) * experiment.federation.num_agents
-    needed = agents + actors * ACTOR_BYTES
-    free = psutil.virtual_memory().available if free is None else free
-    if needed > free:
+    needed = memory.estimate(experiment, actors)
+    free = memory.available() if free is None else free
+    if needed.total > free:
         raise UserError(
-            f"not enough memory: {needed / 2**30:.1f} GiB needed ({agents / 2**30:.1f} for agents, "
-            f"{actors} actors), {free / 2**30:.1f} GiB free; lower learner.replay_capacity, "
-            "federation.num_agents or the number of actors (federation.agents_per_actor)"
+            f"not enough memory: {needed}; {free / 2**30:.1f} GiB are free; lower "
+            "learner.replay_capacity, federation.num_agents or the number of actors "
+            "(federation.agents_per_actor)"
         )
 
 
@@ -120,7 +129,7 @@ def build_pool(experiment: Experiment, nodes: Sequence[Bundle] | None = None) ->
     against the cluster as it was where `nodes` tells that, and room is held for it already.
     Raises UserError."""
     f = experiment.federation
-    if f.pool == "in_process":
+    if pool_of(experiment) == "in_process":
         from .pool import InProcessPool
 
         check_memory(experiment, actors=0)

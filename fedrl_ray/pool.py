@@ -6,7 +6,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from algorithms.types import Array, Params
 
@@ -14,7 +14,7 @@ from .agent_blocks import AgentBlocks
 from .blame import blamed
 from .errors import CheckpointError, RunError, UserError
 from .messages import FailureKind, HostFailure, Place, RoundOrder, RoundReply, Shard
-from .profile import execution_profile
+from .profile import device_of, execution_profile
 
 T = TypeVar("T")
 Hosts = Sequence[int]
@@ -26,6 +26,9 @@ class Pool(Protocol):
 
     A call that fails on a host gives a HostFailure in its place; what to do is the driver's.
     """
+
+    kind: ClassVar[Literal["ray", "in_process"]]
+    """Its name in `federation.pool`."""
 
     @property
     def groups(self) -> Sequence[tuple[int, ...]]:
@@ -66,13 +69,15 @@ class Pool(Protocol):
 class InProcessPool:
     """Every agent in this process, in the same groups as the actors would have."""
 
+    kind: ClassVar[Literal["ray", "in_process"]] = "in_process"
+
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
         self._hosts = [AgentBlocks(experiment, group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
-        return [place_here(node=None)] * len(self.groups)
+        return [place_here(None, self._experiment)] * len(self.groups)
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
         return (self._try(index, lambda host: host.run_round(order)) for index in hosts)
@@ -127,6 +132,7 @@ def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -
     return HostFailure(host=host, agent_ids=blamed(error, agent_ids), kind=kind, reason=reason)
 
 
-def place_here(node: str | None) -> Place:
-    """This process, on a node of Ray or on none."""
-    return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=execution_profile())
+def place_here(node: str | None, experiment: Mapping[str, Any]) -> Place:
+    """This process, on a node of Ray or on none, as it runs an experiment."""
+    profile = execution_profile(device_of(experiment))
+    return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=profile)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -55,7 +55,7 @@ class AgentHost:
         with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
             self._built()
         node = ray.get_runtime_context().get_node_id()
-        return place_here(node)
+        return place_here(node, self._build[1])
 
     def _built(self) -> AgentBlocks | LocalAgents:
         if self._agents is None:
@@ -87,6 +87,8 @@ class RayPool:
     CPUs; else it shares those of others where its own went with their node. timeout,
     start_timeout: seconds, `federation.round_timeout` and `federation.start_timeout`.
     """
+
+    kind: ClassVar[Literal["ray", "in_process"]] = "ray"
 
     def __init__(
         self,

@@ -56,8 +56,8 @@ class DriverActor:
         self._run = Run(experiments.from_dict(experiment), storage.parse(location), **options)
         return bool(self._run.done)
 
-    def _facts(self) -> tuple[list[int], dict[str, str]]:
-        return self._run.packing, self._run.driver.exemptions
+    def _facts(self) -> tuple[list[int], dict[str, str], str]:
+        return self._run.packing, self._run.driver.exemptions, str(self._run.memory)
 
     def _advance(self) -> tuple[RoundReport | None, bool]:
         """A report, and whether the budget is spent; no report where it was spent before."""
@@ -101,6 +101,7 @@ class RemoteRun:
         self.done = False
         self.packing: list[int] = []
         self.exemptions: dict[str, str] = {}
+        self.memory = ""
         self._actor: Any = None
         self._insist("facts")
 
@@ -136,7 +137,7 @@ class RemoteRun:
             .remote(self.experiment.to_dict(), where, self._options)
         )
         self.done = self._ask("start", tell=True)
-        self.packing, self.exemptions = self._ask("facts")
+        self.packing, self.exemptions, self.memory = self._ask("facts")
 
     def _insist(self, method: str) -> Any:
         """Ask, and ask a new driver that resumes where the old one died."""

@@ -16,6 +16,7 @@ from .curves import Curves
 from .driver import Driver
 from .errors import RunError, one_line
 from .locks import MORE_PATIENCE, PATIENCE, DirectoryLock
+from .memory import MemoryEstimate, estimate
 from .messages import Evaluation, RoundReport
 from .pool import Pool
 from .resume_rules import require_same_run
@@ -118,6 +119,12 @@ class Run:
         return [len(group) for group in self.driver.groups]
 
     @property
+    def memory(self) -> MemoryEstimate:
+        """What it needs, as estimated beforehand."""
+        actors = len(self.driver.groups) if self.driver.pool.kind == "ray" else 0
+        return estimate(self.experiment, actors)
+
+    @property
     def exemptions(self) -> dict[str, str]:
         """Laws that do not hold in this run, each with its reason."""
         return self.driver.exemptions
@@ -198,6 +205,7 @@ class Run:
             "seconds": round(progress["seconds"], 3),
             "digest": self.driver.digest(),
             "state_digest": checkpoints.read_manifest(self._checkpoint_path()).state_digest,
+            "pool": self.driver.pool.kind,
             "packing": self.packing,
             "exemptions": self.driver.exemptions,
             "evaluation": self._last_evaluation(),
@@ -253,7 +261,9 @@ class Run:
         self._tell(
             "resumed" if resume else "started",
             rounds=self.experiment.rounds,
+            pool=self.driver.pool.kind,
             packing=self.packing,
+            memory=self.memory._asdict(),
             hosts=hosts,
         )
 

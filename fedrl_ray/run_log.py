@@ -31,13 +31,14 @@ class Event(NamedTuple):
 EVENTS = {
     "started": Event(
         logging.INFO,
-        ("rounds", "packing", "hosts"),
-        "A new run. `rounds`: the budget; `packing`: agents of each host; `hosts`: the `agents`, "
-        "`node`, `hostname` and `pid` of each.",
+        ("rounds", "pool", "packing", "memory", "hosts"),
+        "A new run. `rounds`: the budget; `pool`: `ray` or `in_process`; `packing`: agents of each "
+        "host; `memory`: bytes estimated, for `agents`, `actors`, `driver` and `object_store`; "
+        "`hosts`: the `agents`, `node`, `hostname` and `pid` of each.",
     ),
     "resumed": Event(
         logging.INFO,
-        ("rounds", "packing", "hosts"),
+        ("rounds", "pool", "packing", "memory", "hosts"),
         "The same, of a run that goes on from the checkpoint of `round`.",
     ),
     "driver_died": Event(

@@ -15,6 +15,7 @@ from typing import Any
 from . import run_directory, storage
 from .config import Experiment
 from .errors import UserError
+from .packing import packing_words, settled
 from .storage import Location
 from .terminal import (
     BarView,
@@ -60,6 +61,7 @@ class _Interrupt:
 
 def train_run(experiment: Experiment, options: TrainOptions) -> int:
     """Train to the end or to an interruption; the exit status."""
+    experiment = settled(experiment)
     location = _location(experiment, options)
     with results_alone_on_stdout():
         run = _open(experiment, location, options)
@@ -117,10 +119,9 @@ def _open(experiment: Experiment, location: Location, options: TrainOptions) -> 
 
 
 def _introduce(run: Any, experiment: Experiment, location: Location) -> None:
-    """Where the agents are, where the results go, and which laws do not hold here."""
-    kind = "Ray actors" if experiment.federation.pool == "ray" else "groups in this process"
-    text = f"{sum(run.packing)} agents in {len(run.packing)} {kind} {run.packing}; run: {location}"
-    notes.print(text, soft_wrap=True)
+    """Where the agents are, what they need, where the results go, and which laws do not hold."""
+    where = packing_words(run.packing, experiment.federation.pool)
+    notes.print(f"{where}; {run.memory}; run: {location}", soft_wrap=True, highlight=False)
     for reason in run.exemptions.values():
         notes.print(reason, style="yellow", soft_wrap=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from ...packing import agent_bytes
+from ...memory import state_bytes
 from ..census import AGENTS, DRIVER
 from ..fault import Fault, Scene, start_again
 
@@ -35,7 +35,7 @@ class DiskFull(Fault):
     def prepare(self, scene: Scene) -> None:
         scene.output.mkdir(parents=True)
         e = scene.experiment
-        size = 2**26 + 2 * (e.checkpoint.keep + 2) * e.federation.num_agents * agent_bytes(e)
+        size = 2**26 + 2 * (e.checkpoint.keep + 2) * e.federation.num_agents * state_bytes(e)
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(scene.output)]
         done = subprocess.run(command, capture_output=True, check=False)
         self._mounted = done.returncode == 0
