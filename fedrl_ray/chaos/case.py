@@ -120,7 +120,7 @@ class Case:
             status=summary.get("status", "failed"),
             recovered=None if observer.recovered is None else round(observer.recovered, 2),
             redone=observer.redone,
-            missing=missing * experiment.federation.sync_interval,
+            missing=missing * experiment.round_steps,
             equal=equal,
             left=self._left(),
             broken=tuple(self._broken),
@@ -154,7 +154,7 @@ class Case:
 def round_to_disturb(experiment: Experiment) -> int:
     """A round about the middle of the run and of two checkpoints. Raises UserError where the run is
     too short."""
-    e, rounds = experiment.federation.sync_interval, experiment.rounds
+    e, rounds = experiment.round_steps, experiment.rounds
     every = experiment.checkpoint.every or experiment.federation.steps
     written = [r for r in range(rounds + 1) if r * e // every > (r - 1) * e // every]
     before = max(r for r in written if r <= rounds // 2)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..reports.data import ReportData
+from ..reports.keys import round_steps
 from ..reports.runs import RunData
 from ..reports.sources import PASSED_OVER, Problem
 from ..run_directory import EVALUATIONS, METRICS
@@ -61,7 +62,7 @@ def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp])
     return TrialRow(
         name=run.label,
         status=run.status,
-        steps=run.training.rounds * int(run.flat["federation.sync_interval"]),
+        steps=run.training.rounds * round_steps(run.flat),
         budget=int(run.flat["federation.steps"]),
         average=_last(run, "average"),
         worst=_last(run, "worst"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .keys import round_steps
 from .numbers import plural
 from .runs import RunData
 from .sources import Problem, SweepInfo, find
@@ -57,7 +58,7 @@ def _of_runs(runs: Sequence[RunData], named: set[str]) -> list[Problem]:
     for run in runs:
         if not run.complete and run.label not in named:
             budget = run.flat["federation.steps"]
-            done = run.training.rounds * run.flat["federation.sync_interval"]
+            done = run.training.rounds * round_steps(run.flat)
             reason = f"{done:,} of {plural(budget, 'local step')} done"
             problems.append(Problem(run=run.label, status=run.status, point={}, reason=reason))
         if len(run.evaluations.steps) and run.evaluations.final_returns is None:

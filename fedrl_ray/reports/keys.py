@@ -78,6 +78,13 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     return {key: name if counts[name] == 1 else key for key, name in names.items()}
 
 
+def round_steps(flat: Mapping[str, Any]) -> int:
+    """Local steps between two averagings, where a learner may count E in training iterations."""
+    in_iterations = flat.get("learner.interval_unit") == "iterations"
+    unit = flat.get("learner.iteration_steps") if in_iterations else 1
+    return int(flat[SYNC]) * (unit if isinstance(unit, int) else 1)
+
+
 def level(value: Any) -> float | None:
     """A key's value as a number: of a list (one per agent) the mean."""
     if isinstance(value, list | tuple) and value:

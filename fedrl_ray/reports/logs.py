@@ -16,6 +16,7 @@ from algorithms.types import Array
 from ..config_errors import first_line
 from ..errors import UserError
 from ..run_directory import CONFIG, read_rows
+from .keys import round_steps
 from .series import averaged, bins_of, last_tenth
 
 Row = dict[str, Any]
@@ -115,18 +116,18 @@ def evaluation_rows(path: Path) -> list[Row]:
     return _rows(path, _EVALUATION)
 
 
-def training_log(path: Path, federation: Mapping[str, Any]) -> TrainingLog:
-    """Read metrics.jsonl. Raises UserError."""
+def training_log(path: Path, flat: Mapping[str, Any]) -> TrainingLog:
+    """Read metrics.jsonl; flat: the experiment by dotted keys. Raises UserError."""
     rows = _rows(path, _ROUND)
-    _require_agents(path, rows, federation["num_agents"])
-    total = federation["steps"] // federation["sync_interval"]
+    _require_agents(path, rows, flat["federation.num_agents"])
+    total = flat["federation.steps"] // round_steps(flat)
     bins = bins_of(np.array([row["round"] for row in rows], dtype=np.int64), total)
     names = dict.fromkeys(name for row in rows for name in row["agents"])
     return TrainingLog(
         steps=averaged(_column(path, rows, "steps"), bins),
         drift=averaged(_column(path, rows, "drift"), bins),
         agents={
-            name: averaged(_per_agent(path, rows, name, federation["num_agents"]), bins)
+            name: averaged(_per_agent(path, rows, name, flat["federation.num_agents"]), bins)
             for name in names
         },
         rounds=len(rows),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .data import ReportData
+from .keys import round_steps
 from .numbers import number, plural
 from .runs import RunData
 from .section import Section, Table
@@ -42,7 +43,7 @@ def _rows(run: RunData) -> Iterable[tuple[str, str, str, int, str]]:
     for agents, rounds in together.items():
         missing = len(agents) * len(rounds)
         share = 100 * missing / (federation["num_agents"] * run.training.rounds)
-        steps = missing * federation["sync_interval"]
+        steps = missing * round_steps(run.flat)
         yield run.label, _named("agent", agents), _named("round", rounds), steps, number(share)
 
 

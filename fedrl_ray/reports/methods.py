@@ -14,7 +14,7 @@ from algorithms.types import Array
 
 from .. import statistics
 from ..statistics import FIGURES, Interval
-from .keys import OMEGA, SYNC, Flat, identity, level, setting
+from .keys import OMEGA, Flat, identity, level, round_steps, setting
 from .runs import RunData
 
 
@@ -70,7 +70,7 @@ class Method:
     @property
     def sync_interval(self) -> int:
         """Local steps E between two averagings."""
-        return int(self.flat[SYNC])
+        return round_steps(self.flat)
 
     @cached_property
     def setting(self) -> str:

@@ -113,7 +113,7 @@ def _read(path: Path) -> RunData:
         reason=None,
         alone=False,
         evaluations=evaluation_log(path / EVALUATIONS),
-        training=training_log(path / METRICS, config["federation"]),
+        training=training_log(path / METRICS, flatten(config)),
         summary=summary or {},
         profile=_profile(path),
         lineage=lineage_log(path / LINEAGE),

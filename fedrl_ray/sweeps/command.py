@@ -164,8 +164,9 @@ def _check_cadence(experiment: Experiment, sweep: SweepConfig) -> None:
     if every is None:
         raise UserError(f"evaluation.every must be a number under sweep.scheduler {name}, got null")
     searched = sweep.spaces().get("federation.sync_interval")
+    unit = experiment.round_steps // experiment.federation.sync_interval
     for value in searched.ends() if searched else [experiment.federation.sync_interval]:
-        if every % value:
+        if every % (value * unit):
             raise UserError(
                 f"federation.sync_interval must divide evaluation.every ({every}) under "
                 f"sweep.scheduler {name}, which compares trials at equal steps, got {value}"

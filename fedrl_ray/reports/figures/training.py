@@ -22,6 +22,8 @@ LOSSES = {
     "td_loss": "Temporal-difference loss of Q",
     "degree_loss": "Expectile loss of the degree network D",
     "actor_loss": "Loss of the policy (deterministic policy gradient)",
+    "policy_loss": "Loss of the policy (RLlib)",
+    "value_loss": "Loss of the value function (RLlib)",
 }
 
 Series = Callable[[RunData], Array | None]

@@ -36,7 +36,8 @@ class GymnasiumConfig(EnvironmentConfig):
     """Your own Gymnasium environment, by id or by factory."""
 
     id: str | None = None
-    """Registered id, `CartPole-v1` or `package.module:MyEnv-v0` (imports the module first)."""
+    """Id registered with Gymnasium, or name with `ray.tune.register_env`: `CartPole-v1` or
+    `package.module:MyEnv-v0` (imports the module first)."""
     factory: str | None = None
     """`package.module:callable` that returns an environment; instead of `id`."""
     kwargs: dict[str, Annotated[Any, AfterValidator(plain)]] = {}

@@ -15,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 from ...errors import UserError
 from ...plugins import nearest
 from .config import GymnasiumConfig
+from .ray_registry import registered_creator
 
 
 class Source(NamedTuple):
@@ -72,6 +73,8 @@ def _registered(env_id: str, kwargs: Mapping[str, Any]) -> Source:
     module, _, name = env_id.rpartition(":")
     if module:
         _import(module, "environment.id")
+    if name not in registry and (made := registered_creator(name)):
+        return Source("environment.id", made, made, dict(kwargs), None)
     spec = _spec(name)
     entry: Any = spec.entry_point
     creator = load_env_creator(entry) if isinstance(entry, str) else entry
