@@ -20,6 +20,8 @@ from algorithms.types import Array, Params, Spec
 from ..plain_data import plain
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from ..local_agents import LocalAgents
 
 Count = Annotated[int, Field(ge=1)]
@@ -35,7 +37,11 @@ class RLlib:
     """
 
     spec_kinds: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
-    exemptions: ClassVar[dict[str, str]] = {}
+    exemptions: ClassVar[dict[str, str]] = {
+        "packing": "APPO and IMPALA learn in a thread of their own, which may be a batch late",
+        "resume": "resume is not exact with APPO and IMPALA: batches and weights on their way to "
+        "the learner's thread are not stored",
+    }
     clock = 0
 
     class Config(Settings):
@@ -76,6 +82,7 @@ class RLlib:
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
         from ..rllib.module import GreedyPolicy
 
+        self._config, self._spec = config, spec
         self._policy = GreedyPolicy(config, spec, seed=seed)
         self._num_agents = len(agent_ids)
 
@@ -83,6 +90,14 @@ class RLlib:
         """Greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
         flat = self._policy.act(obs.reshape(-1, obs.shape[-1]))
         return flat.reshape(*obs.shape[:2], *flat.shape[1:])
+
+    def greedy_policy(self) -> nn.Module:
+        """What `act` does, to be exported. Raises UserError for a module that cannot be."""
+        from ..rllib.algorithm import algorithm_config
+        from ..rllib.exported import exported
+
+        config = algorithm_config(self._config, self._spec)
+        return exported(self._policy.module, config, self._spec)
 
     def shared(self) -> Params:
         """Weights of the module, the same for every agent: each [N, ...]."""
@@ -94,6 +109,11 @@ class RLlib:
     def load_shared(self, shared: Params) -> None:
         """Take weights without an agent axis."""
         self._policy.load_weights(shared)
+
+    @classmethod
+    def exemptions_of(cls, config: Config) -> dict[str, str]:
+        """Those of the exemptions that concern the algorithm chosen."""
+        return cls.exemptions if config.algorithm in ("APPO", "IMPALA") else {}
 
     @classmethod
     def check(cls, config: Config, spec: Spec, sync_interval: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -47,6 +48,7 @@ class Agent:
 
     def load_weights(self, shared: Mapping[str, Array]) -> None:
         """Take the broadcast, in the learner and in the env runner."""
+        self._algorithm.learner_group.foreach_learner(_forget_queued_weights)
         module.load_weights(self._module(), shared)
         own = self._module().get_state(inference_only=True)
         self._algorithm.env_runner.module.set_state(own)
@@ -81,6 +83,15 @@ class Agent:
         with contextlib.suppress(OSError):  # RLlib makes one in ~/ray_results for each, empty
             os.rmdir(algorithm.logdir)
         return algorithm
+
+
+def _forget_queued_weights(learner: Any) -> None:
+    """A learner with a thread of its own hands its weights to the env runner one update late:
+    those from before the broadcast must not come after it."""
+    if hasattr(learner, "_learner_state_queue"):
+        learner._learner_state = None
+        with contextlib.suppress(queue.Empty):
+            learner._learner_state_queue.get_nowait()
 
 
 def _module_of(learner: Any) -> Any:

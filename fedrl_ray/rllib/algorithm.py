@@ -19,6 +19,8 @@ from .environment import AgentEnv, spaces_of
 
 ON_POLICY = ("APPO", "IMPALA", "PPO")
 """A training iteration is one batch of fresh steps."""
+ASYNCHRONOUS = ("APPO", "IMPALA")
+"""A thread of its own learns."""
 OFF_POLICY = ("DQN", "SAC")
 """A training iteration is as many steps as it is told, with a minibatch from replay each."""
 _ELSEWHERE = {
@@ -90,11 +92,27 @@ def iteration_steps(settings: RLlib.Config, sync_interval: int) -> int:
 
 
 def set_iteration(config: AlgorithmConfig, steps: int) -> None:
-    """Make a training iteration this many environment steps long."""
+    """Make a training iteration this many environment steps long. Raises UserError."""
     if _name_of(config) in ON_POLICY:
         config.training(train_batch_size_per_learner=steps)
     else:
         config.reporting(min_sample_timesteps_per_iteration=steps)
+    if _name_of(config) in ASYNCHRONOUS:
+        _take_turns(config, steps)
+
+
+def _take_turns(config: Any, steps: int) -> None:
+    """Sample one batch, learn from it, and only then sample the next: RLlib would let an actor
+    learn while others sample."""
+    copies = config.num_envs_per_env_runner
+    if steps % copies:
+        raise UserError(
+            f"learner.config.num_envs_per_env_runner must divide the steps of an iteration "
+            f"({steps}) for {_name_of(config)}, got {copies}"
+        )
+    config.env_runners(rollout_fragment_length=steps // copies)
+    config.learners(num_aggregator_actors_per_learner=0)
+    config.training(broadcast_interval=1)
 
 
 def _name_of(config: AlgorithmConfig) -> str:
