@@ -32,7 +32,8 @@ class RobustCriticLearner(OffPolicyLearner):
         self, config: OffPolicyConfig, spec: Spec, *, agent_ids: Sequence[int], seed: int
     ) -> None:
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
-        self.omega_N1 = torch.tensor([[omega_of(config.omega, a)] for a in self.agent_ids])
+        omega_N1 = [[omega_of(config.omega, agent)] for agent in self.agent_ids]
+        self.omega_N1 = torch.tensor(omega_N1, device=config.device)
         self.robust = has_degree_network(config)
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 

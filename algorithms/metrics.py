@@ -14,17 +14,20 @@ if TYPE_CHECKING:
 
 
 class MeanPerAgent:
-    """Accumulates [N] tensors by name. Reading gives the means and starts again."""
+    """Accumulates [N] tensors by name, on their device. Reading gives the means and starts
+    again."""
 
-    def __init__(self, num_agents: int) -> None:
-        self._num_agents = num_agents
+    def __init__(self, num_agents: int, device: str = "cpu") -> None:
+        self._num_agents, self._device = num_agents, device
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
     def expect(self, *names: str) -> None:
         """Name metrics before their first value: they read NaN until then."""
         for name in names:
-            self._sums[name] = torch.zeros(self._num_agents, dtype=torch.float64)
+            self._sums[name] = torch.zeros(
+                self._num_agents, dtype=torch.float64, device=self._device
+            )
             self._counts[name] = 0
 
     def add(self, **values_N: Tensor) -> None:
@@ -40,6 +43,8 @@ class MeanPerAgent:
         means: dict[str, Array] = {}
         for name, total in self._sums.items():
             count = self._counts[name]
-            means[name] = total.numpy() / count if count else np.full(self._num_agents, np.nan)
+            means[name] = (
+                total.cpu().numpy() / count if count else np.full(self._num_agents, np.nan)
+            )
             self._sums[name], self._counts[name] = torch.zeros_like(total), 0
         return means

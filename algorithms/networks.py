@@ -60,15 +60,20 @@ class Stack:
     """
 
     def __init__(
-        self, num_agents: int, shapes: Sequence[Sequence[int]], *, trainable: bool
+        self,
+        num_agents: int,
+        shapes: Sequence[Sequence[int]],
+        *,
+        trainable: bool,
+        device: str = "cpu",
     ) -> None:
-        self.num_agents = num_agents
+        self.num_agents, self.device = num_agents, device
         self._widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
         self.num_rows = num_agents * len(shapes)
         self.slots, size = _layout(self.num_rows, self._widths)
-        self.flat = torch.zeros(size)
+        self.flat = torch.zeros(size, device=device)
         self.layers = self._layers(self.flat)
-        self.flat_gradient = torch.zeros(size if trainable else 0)
+        self.flat_gradient = torch.zeros(size if trainable else 0, device=device)
         self.gradients = self._pairs(self.flat_gradient) if trainable else []
         self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
         self._padded: dict[tuple[str, int], tuple[Tensor, list[Tensor]]] = {}
@@ -93,7 +98,7 @@ class Stack:
         gradients = [gradient for pair in self.gradients for gradient in pair]
         norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
         norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
-        if (norm > max_norm).any():
+        if self.device != "cpu" or (norm > max_norm).any():  # asking a GPU would wait for it
             scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
             for gradient in gradients:
                 gradient.mul_(scale)
@@ -117,7 +122,7 @@ class Stack:
     def _buffer(self, end: Literal["in", "out"], batch: int) -> tuple[Tensor, list[Tensor]]:
         """A buffer of zeros, and where each network's part lies in it."""
         at = 0 if end == "in" else -1
-        buffer = torch.zeros(self.num_rows, batch, self._widths[at])
+        buffer = torch.zeros(self.num_rows, batch, self._widths[at], device=self.device)
         return buffer, [buffer[net.rows, :, : net.widths[at]] for net in self.networks]
 
     def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -50,7 +50,7 @@ class OffPolicyLearner(ABC):
         self.clock = 0
         self._last_reset = 0
         self._steps_done = 0  # Adam's, before the update under way; set by `step`
-        self.metrics = MeanPerAgent(self.num_agents)
+        self.metrics = MeanPerAgent(self.num_agents, config.device)
         self.networks: dict[str, StackedMLP] = {}
         self.stacks: dict[str, Stack] = {}
         self._trained: dict[str, list[str]] = {}  # networks of each stack
@@ -65,7 +65,8 @@ class OffPolicyLearner(ABC):
     def hot_bytes(cls, config: OffPolicyConfig, spec: Spec) -> int:
         """Memory of one agent that every local step touches: networks with their targets,
         gradients and moments; about, and the same for any number of agents."""
-        one = cls(config, spec, agent_ids=[0], seed=0)
+        here = config.model_copy(update={"device": "cpu"})
+        one = cls(here, spec, agent_ids=[0], seed=0)
         trained = sum(stack.flat.nbytes for stack in one.stacks.values())
         targets = [net for name, net in one.networks.items() if name.endswith("_target")]
         return 4 * trained + sum(net.stack.flat.nbytes for net in targets)
@@ -91,13 +92,14 @@ class OffPolicyLearner(ABC):
         """Networks that are trained together, from initial weights keyed by their numbers, and an
         equal `<name>_target` for those that have one."""
         shapes = [plan.widths for plan in networks]
-        self.stacks[stack] = Stack(self.num_agents, shapes, trainable=True)
+        device = self.config.device
+        self.stacks[stack] = Stack(self.num_agents, shapes, trainable=True, device=device)
         self.optimisers[stack] = StackedAdam(self.stacks[stack])
         self._trained[stack] = [plan.name for plan in networks]
         for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
             built = [(plan.name, network)]
             if plan.has_target:
-                target = Stack(self.num_agents, [plan.widths], trainable=False)
+                target = Stack(self.num_agents, [plan.widths], trainable=False, device=device)
                 built.append((f"{plan.name}_target", target.networks[0]))
             weights = initial_weights(
                 plan.widths, seed=self.seed, network=plan.number, last_bound=last_bound
@@ -109,7 +111,7 @@ class OffPolicyLearner(ABC):
     @inference_mode
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
-        action = self.explore(as_tensor(env.obs))
+        action = self.explore(self.as_tensor(env.obs))
         self.replay.add(env.step(action))
         self.episodes_ended(env.finished)
         done, due = self.updates_done(self.clock), self.updates_done(self.clock + 1)
@@ -136,6 +138,7 @@ class OffPolicyLearner(ABC):
                 self.config.replay_capacity,
                 obs_size=self.spec.obs_size,
                 action_size=max(1, len(self.spec.action_low)),
+                device=self.config.device,
             )
         return self._replay
 
@@ -166,6 +169,10 @@ class OffPolicyLearner(ABC):
     def drain_metrics(self) -> dict[str, Array]:
         """Means per agent since the last call, each [N]."""
         return self.metrics.drain()
+
+    def as_tensor(self, obs: Array) -> Tensor:
+        """Observations where the networks are, in torch's default type, which is their own."""
+        return torch.from_numpy(obs).to(self.config.device, torch.get_default_dtype())
 
     def shared(self) -> Params:
         """What is averaged, every network by name: each [N, ...]."""
@@ -204,10 +211,5 @@ class OffPolicyLearner(ABC):
         self.replay.load_agent_state(row, prefixes.select(state, "replay"))
 
 
-def as_tensor(obs: Array) -> Tensor:
-    """Observations in torch's default type, which is the networks' own."""
-    return torch.from_numpy(obs).to(torch.get_default_dtype())
-
-
 def _numpy(views: dict[str, Tensor], row: int | None = None) -> dict[str, Array]:
-    return {k: (v if row is None else v[row]).numpy().copy() for k, v in views.items()}
+    return {k: (v if row is None else v[row]).cpu().numpy().copy() for k, v in views.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -51,6 +51,8 @@ class OffPolicyConfig(Settings):
     """Clip the gradient of each agent and network to this norm; null: no clipping."""
     hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (128,)
     """Widths of the hidden layers of every network."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where networks and replay live. cuda needs resources.gpu; environments stay on the CPU."""
     keep_degree_network: bool = False
     """Build the degree network at omega 0 too, so that omega may rise later in the same run."""
     reset_on_sync: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from .networks import Stack
@@ -47,16 +48,17 @@ class StackedAdam:
     def step(self, *, learning_rates: Sequence[float], steps_done: int) -> None:
         """One update from the gradients in the buffer; `steps_done` were taken before it. A
         learning rate for each network of the stack."""
-        if len(set(learning_rates)) == 1:
-            _step(self._whole, learning_rates[0], steps_done)
-            return
-        for pieces, rate in zip(self._apart, learning_rates, strict=True):
-            _step(pieces, rate, steps_done)
+        with _denormals_as_zero():
+            if len(set(learning_rates)) == 1:
+                _step(self._whole, learning_rates[0], steps_done)
+                return
+            for pieces, rate in zip(self._apart, learning_rates, strict=True):
+                _step(pieces, rate, steps_done)
 
     def agent_state(self, row: int) -> AgentState:
         """The moments of one agent, by network and parameter."""
         return {
-            f"{index}.{moment}.{name}": view[row].numpy().copy()
+            f"{index}.{moment}.{name}": view[row].cpu().numpy().copy()
             for index, network in enumerate(self._stack.networks)
             for moment in _MOMENTS
             for name, view in network.views(self._moments[moment]).items()
@@ -70,9 +72,20 @@ class StackedAdam:
                     view[row].copy_(torch.from_numpy(state[f"{index}.{moment}.{name}"]))
 
 
+@contextmanager
+def _denormals_as_zero() -> Iterator[None]:
+    """Moments of parameters that get no gradient any more fade into denormal numbers, with which
+    processors are slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def _pieces(buffers: Sequence[list[Tensor]]) -> _Pieces:
     parameters, gradients, exp_avg, exp_avg_sq = buffers
-    steps = [torch.zeros((), dtype=torch.float32) for _ in parameters]
+    steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
     return _Pieces(parameters, gradients, exp_avg, exp_avg_sq, steps)
 
 

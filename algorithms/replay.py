@@ -21,10 +21,18 @@ if TYPE_CHECKING:
 class Replay:
     """The last `capacity` transitions of each agent. Actions are stored as float32."""
 
-    def __init__(self, num_agents: int, capacity: int, *, obs_size: int, action_size: int) -> None:
-        self.capacity = capacity
+    def __init__(
+        self,
+        num_agents: int,
+        capacity: int,
+        *,
+        obs_size: int,
+        action_size: int,
+        device: str = "cpu",
+    ) -> None:
+        self.capacity, self._device = capacity, device
         self._splits = [obs_size, action_size, 1, obs_size, 1]
-        self._rows = torch.zeros(num_agents, capacity, sum(self._splits))
+        self._rows = torch.zeros(num_agents, capacity, sum(self._splits), device=device)
         self._all_rows = self._rows.view(num_agents * capacity, -1)
         self._agents_N = np.arange(num_agents)
         self._added_N = np.zeros(num_agents, dtype=np.int64)
@@ -39,7 +47,8 @@ class Replay:
         row = np.concatenate(
             [np.reshape(x, (n, -1)) for x in t], axis=1, dtype=np.float32, casting="unsafe"
         )
-        self._rows.numpy()[self._agents_N, self._added_N % self.capacity] = row
+        place_N = self._agents_N * self.capacity + self._added_N % self.capacity
+        self._all_rows.index_copy_(0, self._there(place_N), self._there(row).to(self._rows.dtype))
         self._added_N += 1
 
     def sample(self, uniform_NB: Array) -> Transition:
@@ -47,16 +56,19 @@ class Replay:
         size_N1 = np.minimum(self._added_N, self.capacity)[:, None]
         index_NB = (uniform_NB * size_N1).astype(np.int64)
         index_NB += self._agents_N[:, None] * self.capacity
-        rows_NBW = self._all_rows.index_select(0, torch.from_numpy(index_NB.reshape(-1)))
+        rows_NBW = self._all_rows.index_select(0, self._there(index_NB.reshape(-1)))
         rows_NBW = rows_NBW.view(*index_NB.shape, -1)
         obs, action, reward, next_obs, terminated = torch.split(rows_NBW, self._splits, dim=-1)
         return Transition(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1))
+
+    def _there(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
 
     def agent_state(self, row: int) -> AgentState:
         """Only the part that is filled."""
         size = min(int(self._added_N[row]), self.capacity)
         return {
-            "rows": self._rows[row, :size].numpy().copy(),
+            "rows": self._rows[row, :size].cpu().numpy().copy(),
             "added": np.array(self._added_N[row]),
         }
 

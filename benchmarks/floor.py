@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from algorithms.networks import Stack
-from fedrl_ray.profile import settle_arithmetic
+from fedrl_ray.profile import single_thread
 
 SECONDS = 2.0
 ADAM_WORDS, SOFT_UPDATE_WORDS = 7, 3
@@ -46,7 +46,7 @@ def floor(
 def _start(barrier: Barrier) -> None:
     global _barrier
     _barrier = barrier
-    settle_arithmetic()
+    single_thread()
 
 
 @torch.inference_mode()

@@ -17,13 +17,13 @@ import ray
 from fedrl_ray import packing
 from fedrl_ray.driver import Driver
 from fedrl_ray.experiments import from_dict
-from fedrl_ray.profile import settle_arithmetic
+from fedrl_ray.profile import single_thread
 
 LEARNERS = {"cartpole": "fedrdqn", "half_cheetah": "fedrddpg"}
 
 
 def main(case: dict[str, Any]) -> dict[str, Any]:
-    settle_arithmetic()
+    single_thread()
     experiment = from_dict(settings(case))
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -89,7 +89,7 @@ def block_size(experiment: Experiment, num_agents: int) -> int:
     touches."""
     cls = plugins.load("learners", experiment.learner.name)
     hot_bytes = getattr(cls, "hot_bytes", None)
-    if hot_bytes is None:
+    if hot_bytes is None or experiment.learner.settings.device != "cpu":
         return num_agents
     touched = hot_bytes(experiment.learner.settings, build_family(experiment).spec)
     return max(LEAST_AGENTS, CACHE_BYTES // int(touched))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import plugins
 from .errors import UserError
-from .resources import check_resources
+from .resources import check_gpu, check_resources
 from .stacks.family import EnvFamily
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def check_experiment(experiment: Experiment) -> None:
     _learns(experiment)
     _quorum(experiment)
     check_resources(experiment)
+    check_gpu(experiment)
     _environment(experiment, build_family(experiment))
 
 

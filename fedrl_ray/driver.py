@@ -27,7 +27,14 @@ from .messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundRepo
 from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
-from .profile import differences, execution_profile, settle_arithmetic, unlike_nodes
+from .profile import (
+    device_of,
+    differences,
+    execution_profile,
+    single_thread,
+    threads_of,
+    unlike_nodes,
+)
 from .replies import Replies, require_read
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_report import merge_metrics, spread
@@ -50,7 +57,7 @@ class Driver:
     def __init__(
         self, experiment: Experiment, *, directory: Location | None = None, pool: Pool | None = None
     ) -> None:
-        settle_arithmetic()
+        single_thread()
         self.experiment, self._folder = experiment, directory
         self._family = build_family(experiment)
         self._aggregator = plugins.load("aggregators", experiment.aggregator.name)(
@@ -68,7 +75,8 @@ class Driver:
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._checkpoint: Location | None = None
         self._refused: set[Location] = set()
-        self._profile = execution_profile()
+        plain = experiment.to_dict()
+        self._profile = execution_profile(device_of(plain)) | threads_of(plain)
         self._attendance = Attendance(self.pool, experiment.federation)
 
     # -- the four verbs ---------------------------------------------------------------------
@@ -201,7 +209,9 @@ class Driver:
     def exemptions(self) -> dict[str, str]:
         """Laws that do not hold in this run, each with its reason, as the plug-ins declare them."""
         learner = plugins.load("learners", self.experiment.learner.name)
-        declared = {**learner.exemptions, **self._aggregator.exemptions, **self._family.exemptions}
+        settings = self.experiment.learner.settings
+        chosen = getattr(learner, "exemptions_of", lambda _: learner.exemptions)(settings)
+        declared = {**chosen, **self._aggregator.exemptions, **self._family.exemptions}
         return declared | unlike_nodes(self.pool.places(), self._profile)
 
     @property

@@ -13,7 +13,7 @@ from .errors import UserError
 from .evaluation import EvaluationGrid, GridEvaluator, initial_shared
 from .messages import Evaluation
 from .policies.reading import find, read_policy
-from .profile import settle_arithmetic
+from .profile import single_thread
 from .resume_rules import require_fits
 
 
@@ -35,7 +35,7 @@ def evaluate_command(
 
 def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
-    settle_arithmetic()
+    single_thread()
     allowed = ("evaluation", "environment.perturb")
     _require_settable(overrides, allowed, "the policy is trained already")
     data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
@@ -52,7 +52,7 @@ def evaluate_policy(
     path: Path, config: Path, overrides: Sequence[str], *, trust_pickle: bool
 ) -> Evaluation:
     """A policy of any origin on the test grid of an experiment file. Raises UserError."""
-    settle_arithmetic()
+    single_thread()
     _require_settable(overrides, ("evaluation", "environment"), "nothing is trained here")
     experiment = experiments.load(config, overrides)
     _require_grid(experiment, str(config))

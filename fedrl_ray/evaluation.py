@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,21 @@ NOMINAL_INDEX = 1_000_000
 """Episode seeds of the nominal environment, kept apart from those of the grid."""
 
 
+def one_agent(experiment: Experiment, family: EnvFamily) -> Any:
+    """A learner of one agent that only acts, on the CPU."""
+    learner, settings = (
+        plugins.load("learners", experiment.learner.name),
+        experiment.learner.settings,
+    )
+    if hasattr(settings, "device"):
+        settings = settings.model_copy(update={"device": "cpu"})
+    return learner(settings, family.spec, agent_ids=[0], seed=experiment.seed)
+
+
 def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:
     """What is averaged, as it is before any learning; no agent axis."""
-    learner = plugins.load("learners", experiment.learner.name)
-    one = learner(experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed)
-    return {name: x[0] for name, x in one.shared().items()}
+    shared = one_agent(experiment, family).shared()
+    return {name: x[0] for name, x in shared.items()}
 
 
 Act = Callable[[Array], Array]
@@ -65,10 +76,7 @@ class LearntPolicy:
     """The greedy policy of an experiment's learner, by its parameters."""
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
-        learner = plugins.load("learners", experiment.learner.name)
-        self.learner = learner(
-            experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed
-        )
+        self.learner = one_agent(experiment, family)
 
     def of(self, shared: Params) -> Act:
         """Take the parameters (no agent axis)."""

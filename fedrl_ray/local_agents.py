@@ -22,7 +22,7 @@ from .config_checks import build_family
 from .errors import RunError, UserError
 from .evaluation import PolicyScorer
 from .messages import RoundOrder, RoundReply, Shard
-from .profile import settle_arithmetic
+from .profile import device_of, require_device, single_thread
 from .stacks.episodes import EpisodeSeeds
 
 
@@ -30,7 +30,8 @@ class LocalAgents:
     """The agents `agent_ids` of an experiment (plain data, as `Experiment.to_dict` gives it)."""
 
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
-        settle_arithmetic()
+        single_thread()
+        require_device(device_of(experiment))
         self.agent_ids = tuple(agent_ids)
         self._experiment = e = experiments.from_dict(experiment)
         self._family = build_family(e)

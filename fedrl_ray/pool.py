@@ -14,7 +14,7 @@ from .agent_blocks import AgentBlocks
 from .blame import blamed
 from .errors import CheckpointError, RunError, UserError
 from .messages import FailureKind, HostFailure, Place, RoundOrder, RoundReply, Shard
-from .profile import device_of, execution_profile
+from .profile import device_of, execution_profile, threads_of
 
 T = TypeVar("T")
 Hosts = Sequence[int]
@@ -134,5 +134,5 @@ def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -
 
 def place_here(node: str | None, experiment: Mapping[str, Any]) -> Place:
     """This process, on a node of Ray or on none, as it runs an experiment."""
-    profile = execution_profile(device_of(experiment))
+    profile = execution_profile(device_of(experiment)) | threads_of(experiment)
     return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=profile)

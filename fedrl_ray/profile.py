@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+
+from .errors import UserError
 
 if TYPE_CHECKING:
     from .messages import Place
@@ -13,16 +15,26 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
-def execution_profile() -> dict[str, Any]:
+def device_of(experiment: Mapping[str, Any]) -> str:
+    """Where the networks of an experiment (plain data) live."""
+    return str(experiment["learner"].get("device", "cpu"))
+
+
+def threads_of(experiment: Mapping[str, Any]) -> dict[str, int]:
+    """What an experiment (plain data) adds to the profile where threads step its environments."""
+    threads = experiment["environment"].get("threads", 1)
+    return {"environment_threads": threads} if threads > 1 else {}
+
+
+def execution_profile(device: str = "cpu") -> dict[str, Any]:
     """Device, instruction set, threads and the versions of what computes."""
     import torch
 
     return {
-        "device": "cpu",
+        "device": device,
         "machine": platform.machine(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads_per_process": torch.get_num_threads(),
-        "denormals": "kept" if torch.full((1,), 1e-40).mul(1.0).any() else "zero",
         "compiled": False,
         "python": platform.python_version(),
     } | versions(*PACKAGES)
@@ -62,13 +74,19 @@ def unlike_nodes(places: Iterable[Place | None], profile: dict[str, Any]) -> dic
     }
 
 
-def settle_arithmetic() -> None:
-    """One torch thread in this process, and denormal numbers taken for zero in this thread.
+def require_device(device: str) -> None:
+    """Raises UserError where this process has no such device."""
+    import torch
 
-    Thread counts change bits, and actors fill the cores. Adam's moments of parameters that get no
-    gradient any more fade into denormals, with which processors are slow.
-    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            f"learner.device is cuda, but torch {torch.__version__} finds none on "
+            f"{platform.node()} (resources.gpu gives Ray actors one)"
+        )
+
+
+def single_thread() -> None:
+    """One torch thread in this process: thread counts change bits, and actors fill the cores."""
     import torch
 
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)

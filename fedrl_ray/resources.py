@@ -91,6 +91,19 @@ def check_resources(experiment: Experiment) -> None:
             )
 
 
+def check_gpu(experiment: Experiment) -> None:
+    """Raises UserError where an actor is to use a GPU that it does not ask for: Ray hides them."""
+    f = experiment.federation
+    if getattr(experiment.learner.settings, "device", "cpu") != "cuda" or f.pool == "in_process":
+        return
+    for agent in range(f.num_agents):
+        if not experiment.resources.of(agent).gpu:
+            raise UserError(
+                "learner.device cuda needs resources.gpu above 0 for every agent, "
+                f"got {experiment.resources.of(agent).gpu or 0:g} for agent {agent}"
+            )
+
+
 def bundle(resources: ResourcesConfig, group: Sequence[int], cpus: float) -> Bundle:
     """What the actor of a group of equal agents asks for; `cpus` where `cpu` is null."""
     one, n = resources.of(group[0]), len(group)

@@ -22,7 +22,7 @@ from pydantic import Field
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
-from ..offpolicy import NetworkPlan, as_tensor
+from ..offpolicy import NetworkPlan
 from ..offpolicy_config import BatchSize, Capacity, OffPolicyConfig, Width
 from ..on_use import torch
 from ..schedules import LearningRate, Schedule, value_at
@@ -81,7 +81,8 @@ class FedRDDPG(RobustCriticLearner):
         self.build_critics([spec.obs_size + actions, *hidden, 1], last_bound=_LAST_BOUND)
         policy = NetworkPlan("policy", _POLICY, [spec.obs_size, *hidden, actions], has_target=True)
         self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
-        low_A, high_A = torch.tensor(spec.action_low), torch.tensor(spec.action_high)
+        bounds = spec.action_low, spec.action_high
+        low_A, high_A = (torch.tensor(bound, device=config.device) for bound in bounds)
         self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
         self._noise = ActionNoise(
             self.num_agents, actions, theta=config.noise_theta, sigma=config.noise_sigma
@@ -100,13 +101,13 @@ class FedRDDPG(RobustCriticLearner):
         """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
-        action_NA = self.pi("policy", obs_NS[:, None])[:, 0].numpy()
-        action_NA = action_NA + self._half_range_A.numpy() * scaled_NA
+        action_NA = self.pi("policy", obs_NS[:, None])[:, 0].cpu().numpy()
+        action_NA = action_NA + self._half_range_A.cpu().numpy() * scaled_NA
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M, A] float32."""
-        return self.pi("policy", as_tensor(obs)).numpy().astype(np.float32)
+        return self.pi("policy", self.as_tensor(obs)).cpu().numpy().astype(np.float32)
 
     def greedy_policy(self) -> ContinuousPolicy:
         """What `act` does, of the first agent, to be exported."""

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws
-from ..offpolicy import as_tensor
 from ..offpolicy_config import OffPolicyConfig
 from ..on_use import torch
 from ..replay import action_rows
@@ -52,14 +51,14 @@ class FedRDQN(RobustCriticLearner):
     def explore(self, obs_NS: Tensor) -> Array:
         """Epsilon-greedy: [N] int64."""
         uniform_N2 = self._explore_draws.at(self.clock)
-        greedy_N = self.networks["q"](obs_NS[:, None]).argmax(-1)[:, 0].numpy()
+        greedy_N = self.networks["q"](obs_NS[:, None]).argmax(-1)[:, 0].cpu().numpy()
         random_N = (uniform_N2[:, 1] * self.spec.num_actions).astype(np.int64)
         explores_N = uniform_N2[:, 0] < value_at(self.config.epsilon, self.clock)
         return np.where(explores_N, random_N, greedy_N)
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M] int64."""
-        return self.networks["q"](as_tensor(obs)).argmax(-1).numpy()
+        return self.networks["q"](self.as_tensor(obs)).argmax(-1).cpu().numpy()
 
     def greedy_policy(self) -> DiscretePolicy:
         """What `act` does, of the first agent, to be exported."""
