@@ -150,6 +150,7 @@ class Experiment(Settings):
         data = self.to_dict()
         federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
         keys = ("seed", "learner", "aggregator", "environment")
+        data["environment"].pop("threads", None)  # a matter of the execution profile
         return {key: data[key] for key in keys} | {"federation": federation}
 
     def fingerprint(self) -> str:

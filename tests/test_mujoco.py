@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from federations import same_bits
 from stacks import actions_for, bits, family_of, run, stack_of
 
 from algorithms.types import Array
+from fedrl_ray import plugins
 from fedrl_ray.environments.hopper import Hopper
 from fedrl_ray.errors import UserError
-from fedrl_ray.stacks.mujoco import MujocoStack
+from fedrl_ray.experiments import from_dict
+from fedrl_ray.profile import threads_of
+from fedrl_ray.stacks.mujoco import MujocoConfig, MujocoStack
 from fedrl_ray.stacks.parameters import EnvironmentConfig
+from fedrl_ray.stacks.threads import StepThreads
 
 mujoco: Any = pytest.importorskip("mujoco")
 
@@ -179,3 +186,73 @@ def test_a_missing_mujoco_is_one_line_that_names_the_extra(
     monkeypatch.setitem(sys.modules, "mujoco", None)
     with pytest.raises(UserError, match=r"hopper needs MuJoCo.*pip install fedrl-ray\[mujoco\]"):
         Hopper(EnvironmentConfig())
+
+
+@robots
+def test_threads_change_no_bit(name: str) -> None:
+    """Over episodes that end and begin again."""
+    family = copy(family_of(name, 15))
+    dynamics, results = family.draw({"gravity": 0.3}, seed=1, agent_ids=range(5)), []
+    for threads in (1, 2, 3):
+        family.config = MujocoConfig(threads=threads)
+        stack = stack_of(family, dynamics, range(5))
+        steps: list[Any] = run(stack, actions_for(family.spec, 40, 5))
+        results.append([(bits(steps, row), stack.agent_state(row)) for row in range(5)])
+        stack.close()
+    for other in results[1:]:
+        for (steps_a, state_a), (steps_b, state_b) in zip(results[0], other, strict=True):
+            assert same_bits(steps_a, steps_b) and same_bits(state_a, state_b)
+
+
+@pytest.mark.parametrize("flush", [True, False])
+def test_threads_take_denormal_numbers_as_the_caller_does(flush: bool) -> None:
+    tiny, products = np.float32(1e-40), [np.float32(1)] * 2
+    threads = StepThreads(2)
+    torch.set_flush_denormal(flush)
+    try:
+        threads.each(lambda row: products.__setitem__(row, tiny * np.float32(0.5)), [0, 1])
+    finally:
+        torch.set_flush_denormal(False)
+        threads.close()
+    assert [product == 0 for product in products] == [flush, flush]
+
+
+def test_what_a_row_raises_is_raised_when_all_threads_are_done() -> None:
+    done = []
+
+    def step(row: int) -> None:
+        if row in (1, 3):
+            raise ValueError(f"row {row}")
+        done.append(row)
+
+    threads = StepThreads(2)
+    with pytest.raises(ValueError, match="row 1"):
+        threads.each(step, [0, 1, 2, 3])
+    threads.each(step, [4])
+    threads.each(step, [])
+    threads.close()
+    assert sorted(done) == [0, 2, 4]
+
+
+def test_threads_are_an_execution_profile_and_no_other_experiment() -> None:
+    def experiment(threads: int) -> Any:
+        environment = {"name": "hopper", "threads": threads}
+        return from_dict({"learner": {"name": "fedrddpg"}, "environment": environment})
+
+    one, two = experiment(1), experiment(2)
+    assert one.identity() == two.identity()
+    assert threads_of(one.to_dict()) == {}
+    assert threads_of(two.to_dict()) == {"environment_threads": 2}
+    with pytest.raises(UserError, match="threads should be greater than or equal to 1, got 0"):
+        experiment(0)
+
+
+def test_a_user_environment_of_mujoco_writes_no_log_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gymnasium's HalfCheetah uses an attribute that MuJoCo warns about."""
+    monkeypatch.chdir(tmp_path)
+    mujoco.set_mju_user_warning(None)
+    cls = plugins.load("environments", "gymnasium")
+    cls(cls.Config(id="HalfCheetah-v5"))
+    assert not list(tmp_path.iterdir())

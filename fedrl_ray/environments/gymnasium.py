@@ -13,6 +13,7 @@ from algorithms.types import Dynamics, Spec
 
 from ..stacks.episodes import EpisodeSeeds
 from ..stacks.family import EnvFamily
+from ..stacks.mujoco import log_warnings
 from ..stacks.user.adapter import UserEnv, spec_of
 from ..stacks.user.checks import check_effect, check_reset, check_steps, find_resume
 from ..stacks.user.config import GymnasiumConfig
@@ -40,6 +41,7 @@ class Gymnasium(EnvFamily):
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self._source = find_source(config)
+        log_warnings()
         env, limit = create(self._source)
         limit = limit if config.max_episode_steps is None else config.max_episode_steps
         with closing(env):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import Any, ClassVar
+import sys
+from typing import Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
+from pydantic import Field
 
 from algorithms.types import AgentState, Dynamics, Spec
 
@@ -21,15 +23,31 @@ from .scalar import ScalarStack
 _LOG = logging.getLogger(__name__)
 
 
+class MujocoConfig(EnvironmentConfig):
+    """Keys of every MuJoCo family."""
+
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads that step the robots of one actor, and the driver's test grid; the results are the
+    same. Worth it where an actor has as many CPUs and hosts several agents: `resources.cpu`."""
+
+
 class MujocoStack(ScalarStack):
-    """N robots. Rows with the same dynamics share one compiled model, which nothing writes to."""
+    """N robots. Rows with the same dynamics share one compiled model, which nothing writes to, so
+    threads may step them side by side; MuJoCo holds no lock of Python's while it computes."""
 
     def __init__(
-        self, spec: Spec, robot: Robot, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
+        self,
+        spec: Spec,
+        robot: Robot,
+        dynamics: Dynamics,
+        seeds: EpisodeSeeds,
+        *,
+        retire: bool,
+        threads: int = 1,
     ) -> None:
         values = zip(*(dynamics[name].tolist() for name in PARAMETERS), strict=True)
         envs = [_robot_env(robot, row) for row in values]
-        super().__init__(spec, envs, seeds, retire=retire)
+        super().__init__(spec, envs, seeds, retire=retire, threads=min(threads, len(envs)))
 
     def physics_state(self, row: int) -> AgentState:
         """The integrator's state, and the body positions: they lag one simulation step behind
@@ -54,7 +72,7 @@ class MujocoStack(ScalarStack):
 class MujocoFamily(EnvFamily):
     """One robot of Gymnasium: subclasses set `robot` and `spec`."""
 
-    Config = EnvironmentConfig
+    Config = MujocoConfig
     parameters = PARAMETERS
     robot: ClassVar[Robot]
 
@@ -64,7 +82,9 @@ class MujocoFamily(EnvFamily):
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
         """A stack of this robot."""
-        return MujocoStack(self.spec, self.robot, dynamics, seeds, retire=retire)
+        return MujocoStack(
+            self.spec, self.robot, dynamics, seeds, retire=retire, threads=self.config.threads
+        )
 
     def bytes_per_environment(self) -> int:
         """Model, data and Gymnasium's own: 1.1 MB of the hopper, 1.2 MB of the ant, measured."""
@@ -72,15 +92,21 @@ class MujocoFamily(EnvFamily):
 
 
 def require_mujoco(name: str) -> None:
-    """Raises UserError where MuJoCo is not installed; sends its warnings to the log, as it
-    would write a file into the working directory."""
+    """Raises UserError where MuJoCo is not installed; sends its warnings to the log."""
     try:
         importlib.import_module("gymnasium.envs.mujoco")
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise UserError(
             f"environment.name: {name} needs MuJoCo; run `pip install fedrl-ray[mujoco]`"
         ) from error
-    importlib.import_module("mujoco").set_mju_user_warning(_log_warning)
+    log_warnings()
+
+
+def log_warnings() -> None:
+    """Where MuJoCo is in use its warnings go to the log: it would write MUJOCO_LOG.TXT into the
+    working directory."""
+    if "mujoco" in sys.modules:
+        importlib.import_module("mujoco").set_mju_user_warning(_log_warning)
 
 
 def _log_warning(message: str) -> None:

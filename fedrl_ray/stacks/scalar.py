@@ -11,13 +11,15 @@ import numpy as np
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
 from .episodes import EpisodeSeeds, EpisodeStack
+from .threads import StepThreads
 
 
 class ScalarStack(EpisodeStack):
     """Steps unwrapped environments one by one: each row is exactly Gymnasium's own environment.
 
     `state_names` are the attributes that `step` reads and writes; resets are seeded, so the
-    generators need no saving unless steps draw from them.
+    generators need no saving unless steps draw from them. `threads` above 1 are for environments
+    that share nothing but what they never write to.
     """
 
     def __init__(
@@ -28,9 +30,11 @@ class ScalarStack(EpisodeStack):
         *,
         retire: bool,
         state_names: Sequence[str] = ("state",),
+        threads: int = 1,
     ) -> None:
         super().__init__(spec, seeds, retire=retire)
         self._envs, self._state_names = list(envs), tuple(state_names)
+        self._threads = StepThreads(threads)
         self._closed = False
         self.start()
 
@@ -38,12 +42,15 @@ class ScalarStack(EpisodeStack):
         n = len(self._envs)
         obs, reward = self._obs.copy(), np.zeros(n)
         terminated, truncated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
-        try:
-            for i in np.flatnonzero(self.alive):
+
+        def step(i: int) -> None:
+            try:
                 obs[i], reward[i], terminated[i], truncated[i], _ = self._envs[i].step(action[i])
-        except Exception as error:
-            self.seeds.blame(error, int(i))
-            raise
+            except Exception as error:
+                self.seeds.blame(error, i)
+                raise
+
+        self._threads.each(step, np.flatnonzero(self.alive).tolist())
         return obs, reward, terminated, truncated
 
     def reset_row(self, row: int, seed: int) -> Array:
@@ -66,6 +73,7 @@ class ScalarStack(EpisodeStack):
             return
         self._closed = True
         with ExitStack() as closing:
+            closing.callback(self._threads.close)
             for env in self._envs:
                 closing.callback(env.close)
 
