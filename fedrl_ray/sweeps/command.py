@@ -117,6 +117,8 @@ def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Swee
     imports.join()
     tuner = _tuner(experiment, sweep, folder, options)
     _introduce(sweep, folder, options)
+    if options.show:
+        _introduce_trial(experiment, sweep)
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         results = tuner.fit()
@@ -317,6 +319,18 @@ def _introduce(sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
         notes.print(
             "pbt: degree networks are built at omega 0 too, so that omega may rise", soft_wrap=True
         )
+
+
+def _introduce_trial(experiment: Experiment, sweep: SweepConfig) -> None:
+    """Where the agents of the file's own experiment are, and what it needs."""
+    from .. import cluster, memory, packing
+
+    pool, sizes = _pool(sweep), [experiment.federation.num_agents]
+    if pool == "ray":
+        sizes = [len(group) for group in packing.plan(experiment, cluster.capacity())[0]]
+    where = packing.packing_words(sizes, pool)
+    needed = memory.estimate(experiment, len(sizes) if pool == "ray" else 0)
+    notes.print(f"a trial: {where}; {needed}", soft_wrap=True, highlight=False)
 
 
 def _how_to_go_on(folder: Path, options: SweepOptions) -> str:
