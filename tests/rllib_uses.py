@@ -43,6 +43,12 @@ STATE = (
 MODULE = ("setup", "_forward_train", "get_non_inference_attributes", "make_target_networks")
 
 
+def acts_by_its_mean(distribution: Any) -> bool:
+    """Greedy actions are the first half of what the module gives, not squashed."""
+    greedy = distribution.from_logits(torch.tensor([[0.5, 3.0, 0.0, 0.0]])).to_deterministic()
+    return bool((greedy.sample() == torch.tensor([[0.5, 3.0]])).all())
+
+
 def takes_loss_by_optimiser(learner: Any) -> bool:
     """SAC goes backwards through `_temp_losses`, under the name of each optimiser."""
     source = inspect.getsource(learner.compute_gradients)
@@ -71,6 +77,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     f"{DQN}.DQNConfig": lambda c: takes(c.training, "num_steps_sampled_before_learning_starts"),
     f"{DQN}.dqn.DQN": lambda c: c.get_default_config().algo_class is c,
     f"{DQN}.dqn_learner.QF_NEXT_PREDS": is_("qf_next_preds"),
+    f"{DQN}.dqn_learner.QF_PREDS": is_("qf_preds"),
     f"{DQN}.dqn_learner.QF_TARGET_NEXT_PREDS": is_("qf_target_next_preds"),
     f"{DQN}.torch.default_dqn_torch_rl_module.DefaultDQNTorchRLModule": lambda c: has(c, *MODULE),
     f"{DQN}.torch.dqn_torch_learner.DQNTorchLearner": lambda c: takes(
@@ -102,6 +109,8 @@ USES: dict[str, Callable[[Any], Any]] = {
     f"{DISTRIBUTIONS}.TorchCategorical": lambda c: (
         c.from_logits(torch.tensor([0.0, 1.0])).to_deterministic().sample() == 1
     ),
+    f"{DISTRIBUTIONS}.TorchDiagGaussian": acts_by_its_mean,
+    f"{DISTRIBUTIONS}.TorchSquashedGaussian": acts_by_its_mean,
     f"{DISTRIBUTIONS}.TorchDeterministic": lambda c: c(torch.ones(1)).sample() == 1,
     f"{CORE}.models.base.ENCODER_OUT": is_("encoder_out"),
     f"{CORE}.models.catalog.Catalog": lambda c: takes(c.build_encoder, "framework"),
@@ -135,6 +144,12 @@ USES: dict[str, Callable[[Any], Any]] = {
         and takes(c.log_dict, "key", "window")
         and takes(c.aggregate, "key")
         and takes(c.peek, "default")
+    ),
+    "ray.tune.registry": lambda m: (
+        takes(m.register_env, "name", "env_creator")
+        and takes(m._global_registry.contains, "category", "key")
+        and takes(m._global_registry.get, "category", "key")
+        and m.ENV_CREATOR == "env_creator"
     ),
     "ray.rllib.utils.spaces.space_utils": lambda m: (
         m.unsquash_action(np.zeros(1), spaces.Box(0.0, 4.0, (1,))) == 2.0

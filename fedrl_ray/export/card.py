@@ -36,8 +36,10 @@ def model_card(
     to: str,
     evaluation: Evaluation | None,
     agreement: Agreement,
+    native: bool,
 ) -> dict[str, Any]:
-    """What there is to say of a policy. evaluation: of these parameters."""
+    """What there is to say of a policy. evaluation: of these parameters. native: whether
+    RLlib made the policy's module."""
     steps = manifest.round * experiment.federation.sync_interval
     data = experiment.to_dict()
     learner = {"name": experiment.learner.name} | _chosen(data["learner"], _SAID_OF_LEARNER)
@@ -47,6 +49,7 @@ def model_card(
         "name": experiment.name,
         "to": to,
         "file": FORMATS[to].file or None,
+        "native": native,
         "digest": manifest.digest,
         "seed": experiment.seed,
         "environment": _chosen(data["environment"], _SAID_OF_ENVIRONMENT)

@@ -42,6 +42,27 @@ action = output["actions_for_env"]
 
 `output["actions"]` is what RLlib's connectors take: continuous actions in [-1, 1], as under
 `normalize_actions`. The folder holds pickle: load it only where you trust who made it.""",
+    "native rllib": """\
+```python
+import os
+
+import torch
+from ray.rllib.core.rl_module import RLModule
+from ray.rllib.utils.spaces.space_utils import unsquash_action
+
+module = RLModule.from_checkpoint(os.path.abspath("."))
+obs = torch.zeros(({shape}), dtype=torch.{dtype})  # a batch of any size
+with torch.no_grad():
+    output = module.forward_inference({{"obs": obs}})
+    action = output.get("actions")
+    if action is None:
+        distribution = module.get_inference_action_dist_cls()
+        action = distribution.from_logits(output["action_dist_inputs"]).to_deterministic().sample()
+action = unsquash_action(action.numpy(), module.action_space)  # continuous: to the bounds
+```
+
+This is the RLModule as RLlib trained it, critics and all. The folder holds pickle: load it only
+where you trust who made it.""",
 }
 
 
@@ -49,7 +70,10 @@ def card_text(card: dict[str, Any]) -> str:
     """README.md of an exported policy."""
     shape = ", ".join(["1", *map(str, card["environment"]["observation"]["shape"][1:])])
     dtype = card["environment"]["observation"]["dtype"]
-    loading = _LOADING[card["to"]].format(shape=shape + ("," * (shape == "1")), dtype=dtype)
+    native = "native " if card["native"] and card["to"] == "rllib" else ""
+    loading = _LOADING[native + card["to"]].format(
+        shape=shape + ("," * (shape == "1")), dtype=dtype
+    )
     return "\n\n".join(
         [
             f"# {escaped(card['name'])}",

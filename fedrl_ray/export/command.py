@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..profile import settle_arithmetic
+from ..profile import single_thread
 from ..run_directory import plain
 from .agreement import observe, require_agreement
 from .card import model_card
@@ -24,7 +24,7 @@ CARD, CARD_TEXT = "model_card.json", "README.md"
 def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> dict[str, Any]:
     """Make the folder `output`; returns the model card. Raises UserError, or RunError where what
     was written does not act as the trained policy: then nothing is left behind."""
-    settle_arithmetic()
+    single_thread()
     _require_free(output)
     trained = read_trained(run, checkpoint)
     evaluation = last_evaluation(run, trained)
@@ -43,6 +43,7 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
                 to=to,
                 evaluation=evaluation,
                 agreement=agreement,
+                native=hasattr(trained.module, "rl_module"),
             )
         )
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

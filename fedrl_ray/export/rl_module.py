@@ -18,6 +18,7 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from algorithms import policies
 from algorithms.types import Spec
 
+from ..errors import UserError
 from ..policies.quiet import quiet
 
 
@@ -50,18 +51,37 @@ class GreedyRLModule(TorchRLModule):
         }
 
 
-def write(path: Path, policy: policies.GreedyPolicy, spec: Spec) -> None:
-    """An RLModule's checkpoint, a folder."""
-    observation_space, action_space = spaces_of(spec)
+def write(path: Path, policy: Any, spec: Spec) -> None:
+    """An RLModule's checkpoint, a folder: of the policy's own RLModule, where it has one, else of a
+    `GreedyRLModule`. Raises UserError where an RLModule alone would not act as the policy."""
     with quiet():
-        module = GreedyRLModule(
-            observation_space=observation_space,
-            action_space=action_space,
-            inference_only=True,
-            model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
-        )
-        module.policy.load_state_dict(policy.state_dict())
+        module = policy.rl_module if is_native(policy) else _built(policy, spec)
         module.save_to_path(str(path.absolute()))
+
+
+def is_native(policy: Any) -> bool:
+    """Whether RLlib made the policy. Raises UserError where it scales actions in another way than
+    RLlib does by default, for which the checkpoint has no place."""
+    if not hasattr(policy, "rl_module"):
+        return False
+    if not getattr(policy, "unsquash", True):
+        raise UserError(
+            "--to rllib: an RLModule does not carry learner.config.normalize_actions: false; "
+            "torch and onnx do"
+        )
+    return True
+
+
+def _built(policy: policies.GreedyPolicy, spec: Spec) -> GreedyRLModule:
+    observation_space, action_space = spaces_of(spec)
+    module = GreedyRLModule(
+        observation_space=observation_space,
+        action_space=action_space,
+        inference_only=True,
+        model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
+    )
+    module.policy.load_state_dict(policy.state_dict())
+    return module
 
 
 def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
