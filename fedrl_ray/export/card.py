@@ -23,7 +23,7 @@ from .formats import FORMATS
 
 FORMAT = "fedrl-ray model card 1"
 LEVEL = 0.95
-_SAID_OF_LEARNER = ("algorithm", "omega", "expectile", "discount")
+_SAID_OF_LEARNER = ("algorithm", "interval_unit", "omega", "expectile", "discount")
 _SAID_OF_ENVIRONMENT = ("name", "id", "factory", "perturb")
 """Not `kwargs`: arguments of a user's environment may hold paths or secrets."""
 
@@ -40,7 +40,7 @@ def model_card(
 ) -> dict[str, Any]:
     """What there is to say of a policy. evaluation: of these parameters. native: whether
     RLlib made the policy's module."""
-    steps = manifest.round * experiment.federation.sync_interval
+    steps = manifest.round * experiment.round_steps
     data = experiment.to_dict()
     learner = {"name": experiment.learner.name} | _chosen(data["learner"], _SAID_OF_LEARNER)
     federation = _chosen(data["federation"], ("num_agents", "sync_interval"))

@@ -108,7 +108,8 @@ def _summary(card: dict[str, Any]) -> str:
 def _facts(card: dict[str, Any]) -> list[tuple[str, Any]]:
     environment, federation = card["environment"], card["federation"]
     about = {k: v for k, v in environment.items() if k in ("id", "factory")}
-    learner = {k: v for k, v in card["learner"].items() if k != "name"}
+    learner = {k: v for k, v in card["learner"].items() if k not in ("name", "interval_unit")}
+    unit = card["learner"].get("interval_unit", "steps")
     return [
         *about.items(),
         ("observation", _end(environment["observation"])),
@@ -117,7 +118,7 @@ def _facts(card: dict[str, Any]) -> list[tuple[str, Any]]:
         *((f"perturbed: {name}", _range(v)) for name, v in environment["perturb"].items()),
         *learner.items(),
         ("local agents K", federation["num_agents"]),
-        ("local steps between averagings E", federation["sync_interval"]),
+        ("between two averagings E", f"{federation['sync_interval']} local {unit}"),
         ("local steps", f"{federation['steps']:,} of {federation['of_steps']:,}"),
         ("seed", card["seed"]),
         ("digest of all parameters", card["digest"]),
