@@ -24,11 +24,11 @@ from fedrl_ray.experiments import load
 from fedrl_ray.messages import Evaluation
 
 FOLDER = Path(__file__).parents[1] / "tune_configs"
-BUDGETS = {"fedrq": 1.0, "fedrdqn": 0.2, "fedrddpg": 0.3, "mountain_car": 0.8}
+BUDGETS = {"fedrq": 1.0, "fedrdqn": 0.2, "fedrddpg": 0.3, "rllib": 1.0, "mountain_car": 0.8}
 """Environment, or else learner -> share of the preset's steps per agent."""
 MOST = {"hopper": 10_000, "half_cheetah": 3_000, "walker2d": 3_000, "ant": 3_000}
 """Environment -> most steps per agent, where the share would take hours."""
-EPISODES = {"fedrq": 20, "fedrdqn": 5, "fedrddpg": 5}
+EPISODES = {"fedrq": 20, "fedrdqn": 5, "fedrddpg": 5, "rllib": 5}
 """Learner -> most episodes per test environment."""
 
 
@@ -72,7 +72,7 @@ def measure(name: str, fraction: float | None) -> dict[str, Any]:
 
 def shortened(name: str, preset: Experiment, fraction: float | None) -> Experiment:
     """The preset in this process with a part of its steps, a whole number of rounds."""
-    budget, interval = preset.federation.steps, preset.federation.sync_interval
+    budget, interval = preset.federation.steps, preset.round_steps
     steps = budget * (default_share(preset) if fraction is None else fraction)
     if fraction is None:
         steps = min(steps, MOST.get(preset.environment.name, budget))

@@ -17,6 +17,8 @@ SMALL_LEARNER = {
     "replay_capacity": 16,
     "learning_starts": 6,
 }
+SMALL_RLLIB = {"interval_unit": "steps", "iteration_steps": None}
+SMALL_RLLIB_CONFIG = {"minibatch_size": 6, "num_epochs": 1, "num_envs_per_env_runner": 2}
 OWN_ENVIRONMENTS = {
     "gymnasium-by-state": "SavingSpring",
     "gymnasium-by-replay": "Spring",
@@ -30,6 +32,9 @@ def small(preset: str, **federation: Any) -> Experiment:
     budget = {"steps": ROUNDS * STEPS, "sync_interval": STEPS, "num_agents": AGENTS}
     data["federation"] |= budget | {"pool": "in_process"} | federation
     data["learner"] |= {k: v for k, v in SMALL_LEARNER.items() if k in data["learner"]}
+    if data["learner"]["name"] == "rllib":
+        data["learner"] |= SMALL_RLLIB
+        data["learner"]["config"] |= SMALL_RLLIB_CONFIG
     perturbed = data["evaluation"]["perturb"] or data["environment"]["perturb"]
     size = 2 ** len(perturbed) + (len(perturbed) > 1)
     data["evaluation"] |= {"every": None, "grid": size, "episodes": 1}

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from fedrl_ray.config import Experiment
-from fedrl_ray.errors import UserError
+from fedrl_ray.errors import RunError, UserError
+from fedrl_ray.evaluate_command import evaluate_run
 from fedrl_ray.experiments import from_dict
+from fedrl_ray.rllib.trees import from_arrays, to_arrays
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import METRICS, read_rows
 
@@ -19,7 +23,8 @@ from .conftest import merged
 from .runs import digests, train
 
 NETWORK = {"fcnet_hiddens": [8, 8]}
-REPLAY = {"num_steps_sampled_before_learning_starts": 10, "train_batch_size_per_learner": 8}
+REPLAY = {"num_steps_sampled_before_learning_starts": 6, "train_batch_size_per_learner": 8}
+OFF_POLICY = ("DQN", "SAC")
 LEARNERS: dict[str, dict[str, Any]] = {
     "PPO": {
         "config": {
@@ -34,33 +39,45 @@ LEARNERS: dict[str, dict[str, Any]] = {
         "config": REPLAY
         | {
             "model_config": NETWORK,
-            "epsilon": [[0, 1.0], [50, 0.1]],
+            "epsilon": [[0, 1.0], [30, 0.1]],
             "target_network_update_freq": 8,
             "replay_buffer_config": {
                 "type": "PrioritizedEpisodeReplayBuffer",
-                "capacity": 32,
+                "capacity": 16,
                 "alpha": 0.6,
                 "beta": 0.4,
             },
         },
     },
-    "SAC": {"config": REPLAY | {"model_config": NETWORK}},
+    "SAC": {
+        "config": REPLAY
+        | {
+            "model_config": NETWORK,
+            "replay_buffer_config": {"type": "EpisodeReplayBuffer", "capacity": 16},
+        }
+    },
+    "IMPALA": {"config": {"model_config": NETWORK}},
+    "APPO": {"config": {"model_config": NETWORK}},
 }
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "PPO": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
     "DQN": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
     "SAC": {"name": "pendulum", "perturb": {"mass": 0.5}},
+    "IMPALA": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
+    "APPO": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
 }
 
 
 def small(algorithm: str, **changes: Any) -> Experiment:
-    """Two agents, two rounds of 40 steps, in this process."""
+    """Two agents, two rounds of 40 steps (20 where there is an update each), in this process."""
+    steps = 20 if algorithm in OFF_POLICY else 40
+    federation = {"num_agents": 2, "steps": 2 * steps, "sync_interval": steps}
     base = {
-        "federation": {"num_agents": 2, "steps": 80, "sync_interval": 40, "pool": "in_process"},
+        "federation": federation | {"pool": "in_process"},
         "learner": {"name": "rllib", "algorithm": algorithm, **LEARNERS[algorithm]},
-        "environment": ENVIRONMENTS[algorithm],
+        "environment": changes.pop("environment", ENVIRONMENTS[algorithm]),
         "evaluation": {"every": None, "grid": 3, "episodes": 1},
-        "checkpoint": {"every": 40},
+        "checkpoint": {"every": steps},
     }
     return from_dict(merged(base, changes))
 
@@ -71,10 +88,14 @@ def _ray(local_ray: None) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("algorithm", LEARNERS)
+EXACT = ("PPO", "DQN", "SAC")
+
+
+@pytest.mark.parametrize("algorithm", EXACT)
 def test_packing_and_resuming_change_no_bit(algorithm: str, tmp_path: Path) -> None:
     """Agents together; one by one, stopped after the first round and resumed together."""
     together = train(small(algorithm), tmp_path / "together")
+    assert together["exemptions"] == {}
     stopped = Run(small(algorithm, federation={"agents_per_actor": 1}), tmp_path / "stopped")
     stopped.advance()
     stopped.close()
@@ -83,6 +104,98 @@ def test_packing_and_resuming_change_no_bit(algorithm: str, tmp_path: Path) -> N
     list(resumed)
     assert digests(resumed.finish()) == digests(together)
     resumed.close()
-    (*_, row) = read_rows(tmp_path / "stopped" / METRICS)
-    losses = [v for name, v in row["agents"].items() if "loss" in name]
-    assert losses and np.isfinite(losses).all()
+    require_losses(tmp_path / "stopped")
+
+
+def require_losses(directory: Path) -> None:
+    """Of both agents, in the last round."""
+    (*_, row) = read_rows(directory / METRICS)
+    losses = [values for name, values in row["agents"].items() if "loss" in name]
+    assert losses and np.isfinite(losses).all() and len(losses[0]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["APPO", "IMPALA"])
+def test_algorithms_with_a_thread_of_their_own_train_and_say_what_they_cannot(
+    algorithm: str, tmp_path: Path
+) -> None:
+    summary = train(small(algorithm, learner={"iteration_steps": 10}), tmp_path)
+    assert summary["exemptions"].keys() == {"packing", "resume"}
+    require_losses(tmp_path)
+
+
+def test_an_interval_is_counted_in_steps_or_in_iterations(tmp_path: Path) -> None:
+    in_steps = small("PPO", learner={"iteration_steps": 20})
+    unit = {"iteration_steps": 20, "interval_unit": "iterations"}
+    in_iterations = small("PPO", learner=unit, federation={"sync_interval": 2})
+    assert in_iterations.round_steps == in_steps.round_steps == 40
+    assert in_iterations.rounds == 2
+    summary = train(in_iterations, tmp_path / "iterations")
+    assert summary["steps"] == 80 and summary["agent_steps"] == 160
+    assert digests(train(in_steps, tmp_path / "steps")) == digests(summary)
+    again = evaluate_run(tmp_path / "iterations", [])
+    assert again.average == summary["evaluation"]["average"]
+
+
+def test_actors_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> None:
+    """By its name alone, in processes that did not register it; the bits are those of one."""
+    from ray.tune.registry import register_env
+
+    register_env("heavy-pendulum", lambda config: gymnasium.make("Pendulum-v1", g=config["g"]))
+    environment = {
+        "name": "gymnasium",
+        "id": "heavy-pendulum",
+        "kwargs": {"g": 12.0},
+        "parameters": {"mass": {"target": "unwrapped.m"}},
+        "perturb": {"mass": 0.5},
+    }
+    here = small("PPO", environment=environment)
+    there = small("PPO", environment=environment, federation={"pool": "ray", "agents_per_actor": 1})
+    assert digests(train(there, tmp_path / "there")) == digests(train(here, tmp_path / "here"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"algorithm": "PPP"}, "learner.algorithm: RLlib has no 'PPP' (did you mean 'PPO'?)"),
+        ({"algorithm": "MARWIL"}, "learner.algorithm: MARWIL learns from recorded episodes"),
+        ({"config": {"gama": 0.9}}, "learner.config.gama: unknown key (did you mean 'gamma'?)"),
+        ({"config": {"num_env_runners": 2}}, "learner.config.num_env_runners: not for an exp"),
+        ({"config": {"train_batch_size_per_learner": 9}}, "size_per_learner: not for an exp"),
+        ({"config": {"gamma": [object()]}}, "learner.config.gamma must be made of null, true"),
+        ({"config": {"minibatch_size": 100}}, "learner.config: `minibatch_size` (100) must be"),
+        ({"config": {"model_config": {"use_lstm": True}}}, "use_lstm: a local agent has no memory"),
+        ({"iteration_steps": 30}, "learner.iteration_steps must divide federation.sync_interval"),
+        ({"interval_unit": "iterations"}, "got 40 (40000 local steps)"),
+        ({"omega": 0.3}, "learner.omega is for the algorithms DQN and SAC, got PPO"),
+        ({"omega": 1.3}, "learner.omega should be less than or equal to 1, got 1.3"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        small("PPO", learner=changes)
+    assert words in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_a_tree_comes_back_from_arrays_as_it_was() -> None:
+    tree = {
+        "a": [1, 2.5, None, "x", (True, {"deep": np.arange(3, dtype=np.float32)})],
+        3: {"tensor": torch.arange(4), "scalar": np.float64(0.1), "many": list(range(40))},
+        "b/c": [],
+        "inf": float("inf"),
+    }
+    arrays = to_arrays(tree)
+    assert all(isinstance(x, np.ndarray) for x in arrays.values())
+    back = from_arrays(arrays)
+    assert list(back) == ["a", 3, "b/c", "inf"] and back["inf"] == float("inf")
+    assert back["a"][:4] == tree["a"][:4] and back["a"][4][0] is True  # type: ignore[index]
+    deep = back["a"][4][1]["deep"]
+    assert deep.dtype == np.float32 and deep.tolist() == [0, 1, 2]
+    assert torch.equal(back[3]["tensor"], torch.arange(4))
+    assert type(back[3]["scalar"]) is np.float64 and back[3]["scalar"] == 0.1
+    assert back[3]["many"] == list(range(40)) and back["b/c"] == []
+
+
+def test_what_no_array_can_hold_is_not_stored() -> None:
+    with pytest.raises(RunError, match=r"holds a object at a\.0: no array of it"):
+        to_arrays({"a": [object()]})

@@ -28,6 +28,7 @@ class Agent:
     def __init__(self, experiment: Experiment, agent: int) -> None:
         self._experiment, self._id = experiment, agent
         self._algorithm: Any = self._build()
+        self._is_fresh = True
 
     @property
     def env(self) -> AgentEnv:
@@ -37,6 +38,7 @@ class Agent:
 
     def train(self, step: int, iterations: int) -> dict[str, float]:
         """Training iterations from a local step on; means of what the learner logged."""
+        self._is_fresh = False
         with keyed(self._experiment.seed, self._id, step) as generator:
             states.give_generator(self._algorithm, generator)
             results = [self._algorithm.train() for _ in range(iterations)]
@@ -58,9 +60,11 @@ class Agent:
         return states.state_of(self._algorithm)
 
     def load_agent_state(self, state: AgentState) -> None:
-        """Take back what `agent_state` gave, in a new Algorithm."""
-        self.close()
-        self._algorithm = self._build()
+        """Take back what `agent_state` gave, in an Algorithm that has learnt nothing yet."""
+        if not self._is_fresh:
+            self.close()
+            self._algorithm = self._build()
+        self._is_fresh = False
         states.load_state(self._algorithm, state)
 
     def close(self) -> None:
