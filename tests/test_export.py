@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import resource
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from markdown_it import MarkdownIt
 
 from algorithms.policies import TabularPolicy
 from algorithms.types import Spec
-from fedrl_ray import checkpoints, run_directory
+from fedrl_ray import checkpoints, plugins, run_directory
 from fedrl_ray.errors import RunError, printable
 from fedrl_ray.evaluation import Act
 from fedrl_ray.export import command, programs
@@ -222,6 +224,26 @@ def test_mistakes_are_one_line(runs, tmp_path):
         require_refusal(ended)
         assert words in ended.err, ended
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "taken"]
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(runs, tmp_path, to):
+    """A limit on the size of files is the same to whoever writes them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        ended = fedrl("export", runs["discrete"], tmp_path / "out", "--to", to)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    require_refusal(ended)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_learner_can_be_exported():
+    for name in plugins.names("learners"):
+        assert callable(plugins.load("learners", name).greedy_policy)
 
 
 def test_an_empty_folder_is_filled_and_what_a_killed_export_left_is_removed(runs, tmp_path):

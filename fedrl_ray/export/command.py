@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import RunError, UserError, one_line
 from ..profile import single_thread
 from ..run_directory import plain
 from .agreement import observe, require_agreement
@@ -31,7 +31,10 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
     spec = trained.family.spec
     observations = observe(trained.experiment, trained.family, trained.act)
     with _aside(output) as folder:
-        FORMATS[to].write(folder, trained.module, spec)
+        try:
+            FORMATS[to].write(folder, trained.module, spec)
+        except RuntimeError as error:  # torch's: a full disk, a policy that it cannot trace
+            raise RunError(f"{output}: cannot be written: {one_line(error)}") from None
         agreement = require_agreement(
             trained.act, FORMATS[to].read(folder, spec), trained.module, observations, spec
         )

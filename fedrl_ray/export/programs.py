@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from ..policies.actions import blank_observations
 from ..policies.quiet import quiet
 
 OPSET = 18
-"""Of ONNX: the lowest that torch's exporter writes by itself, so that older runtimes read it."""
+"""Of ONNX: the one torch's exporter is written in, which old runtimes read too."""
 
 
 def write_torch(path: Path, policy: nn.Module, spec: Spec) -> None:
     """obs [batch, S] float32 (tabular: [batch] int64) -> action, for any batch."""
+    buffer = io.BytesIO()  # on a full disk torch's own writer would end this process
     with quiet():
-        torch.export.save(_program(policy, spec), path)
+        torch.export.save(_program(policy, spec), buffer)
+    path.write_bytes(buffer.getvalue())
 
 
 def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
@@ -40,6 +43,7 @@ def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
             input_names=["obs"],
             output_names=["action"],
             opset_version=OPSET,
+            dynamo=True,
             verbose=False,
         )
         program.save(path, external_data=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from ray.rllib.core.columns import Columns
@@ -20,6 +19,7 @@ from algorithms.types import Spec
 
 from ..errors import UserError
 from ..policies.quiet import quiet
+from ..rllib import environment
 
 
 class GreedyRLModule(TorchRLModule):
@@ -87,10 +87,5 @@ def _built(policy: policies.GreedyPolicy, spec: Spec) -> GreedyRLModule:
 def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     """Of observations and of actions, as Gymnasium says it."""
     if spec.kind == "tabular":
-        observation: spaces.Space[Any] = spaces.Discrete(spec.num_states)
-    else:
-        observation = spaces.Box(-np.inf, np.inf, (spec.obs_size,), np.float32)
-    if spec.kind == "continuous":
-        low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
-        return observation, spaces.Box(low, high, dtype=np.float32)
-    return observation, spaces.Discrete(spec.num_actions)
+        return spaces.Discrete(spec.num_states), spaces.Discrete(spec.num_actions)
+    return environment.spaces_of(spec)
