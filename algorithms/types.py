@@ -130,6 +130,9 @@ class Learner(Protocol):
     def act(self, obs: Array) -> Array:
         """Greedy actions. obs: [N, M, S] float32 or [N, M] int64 -> [N, M] or [N, M, A]."""
 
+    def greedy_policy(self) -> Any:
+        """What `act` does, of the first agent, as a torch module to be exported: see `policies`."""
+
     def shared(self) -> Params:
         """What is averaged: each [N, ...]."""
 
