@@ -81,10 +81,12 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     A round's parameters travel once to all actors, and from each as a pair of float64 sums.
     """
     sizes = _sizes(experiment)
+    learner = plugins.load("learners", experiment.learner.name)
+    library: int = getattr(learner, "library_bytes", 0)  # in every process that hosts or evaluates
     return MemoryEstimate(
         agents=sizes.peak * experiment.federation.num_agents,
-        actors=actors * ACTOR,
-        driver=PROGRAM + (RAY if actors else 0) + 10 * sizes.networks + sizes.test_grid,
+        actors=actors * (ACTOR + library),
+        driver=PROGRAM + library + (RAY if actors else 0) + 10 * sizes.networks + sizes.test_grid,
         object_store=(2 + 4 * actors) * sizes.networks if actors else 0,
     )
 
@@ -114,12 +116,17 @@ def _sizes(experiment: Experiment) -> _Sizes:
     transition = Replay.bytes_per_agent(
         1, obs_size=family.spec.obs_size, action_size=max(1, len(family.spec.action_low))
     )
+    replay, stored = transition * capacity, transition * min(capacity, experiment.federation.steps)
+    learner = plugins.load("learners", experiment.learner.name)
+    if hasattr(learner, "replay_bytes"):
+        settings, steps = experiment.learner.settings, experiment.federation.steps
+        replay, stored = learner.replay_bytes(settings, family.spec, steps)
     shared = {name: array.nbytes for name, array in _shared_by_one(experiment, family).items()}
     return _Sizes(
         networks=sum(shared.values()),
         trained=sum(n for name, n in shared.items() if "_target/" not in name),
-        replay=transition * capacity,
-        stored=transition * min(capacity, experiment.federation.steps),
+        replay=replay,
+        stored=stored,
         environment=family.bytes_per_environment(),
         test_grid=rows * family.bytes_per_environment() if e.where == "driver" else 0,
     )

@@ -122,6 +122,16 @@ class RLlib:
 
         check_settings(config, spec, sync_interval)
 
+    library_bytes: ClassVar[int] = 170 * 2**20
+    """What RLlib adds to a process, measured."""
+
+    @classmethod
+    def replay_bytes(cls, config: Config, spec: Spec, steps: int) -> tuple[int, int]:
+        """Of one agent's replay buffer when a run ends: in memory, and in a checkpoint."""
+        from ..rllib.replay import bytes_per_agent
+
+        return bytes_per_agent(config, spec, steps)
+
     @classmethod
     def host_class(cls) -> type[LocalAgents]:
         """What hosts the agents in place of `LocalAgents`."""

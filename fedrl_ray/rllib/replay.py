@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.types import Spec
+
+from ..learners.rllib import RLlib
 from . import episodes
+from .algorithm import algorithm_config
+
+_SLOT_BYTES, _STEP_BYTES = 200, 600
+"""Of a prioritised buffer for each step that it could hold, and of any for each that it does,
+observations apart; measured."""
 
 _TREES = ("_sum_segment", "_min_segment")
 """Priorities, as binary trees of twice the capacity: their leaves say it all."""
@@ -46,6 +54,17 @@ def load_state(buffer: Any, packed: Mapping[str, Any] | None) -> None:
     restored = deque(episodes.unpack(state["episodes"]))
     buffer.set_state(state | {"episodes": []})
     buffer.episodes = restored
+
+
+def bytes_per_agent(settings: RLlib.Config, spec: Spec, steps: int) -> tuple[int, int]:
+    """Of a buffer after so many local steps: in memory, and in a checkpoint."""
+    keys = getattr(algorithm_config(settings, spec), "replay_buffer_config", None)
+    if not keys:
+        return 0, 0
+    capacity = int(keys["capacity"])
+    slots = capacity if "Prioritized" in str(keys["type"]) else 0
+    stored = min(capacity, steps) * (_STEP_BYTES + 4 * spec.obs_size)
+    return slots * _SLOT_BYTES + stored, stored
 
 
 def _table(rows: Any) -> Any:
