@@ -230,9 +230,9 @@ class Driver:
 
     def _merge(self, taken: Replies, hosts: Sequence[int]) -> ServerState:
         """One round on the hosts: what comes back, merged while others are still at work."""
+        partials = taken.partials(lambda: self.pool.run_round(taken.order, hosts), hosts)
         called = time.perf_counter()
-        results = self.pool.run_round(taken.order, hosts)
-        merged: ServerState = self._aggregator.merge(self.server, taken.partials(results, hosts))
+        merged: ServerState = self._aggregator.merge(self.server, partials)
         self.clock.add("aggregation", time.perf_counter() - called - taken.waited)
         return merged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from algorithms.types import Array, Partial
@@ -29,11 +29,12 @@ class Replies:
         self.bytes, self.waited = 0, 0.0
 
     def partials(
-        self, results: Iterable[RoundReply | HostFailure], hosts: Sequence[int]
+        self, run: Callable[[], Iterable[RoundReply | HostFailure]], hosts: Sequence[int]
     ) -> Iterator[Partial]:
-        """The sums in the order of the hosts, which is that of the agents."""
+        """The sums of a round that `run` begins, in the order of the hosts, which is that of the
+        agents."""
         started = time.perf_counter()
-        for host, result in zip(hosts, results, strict=True):
+        for host, result in zip(hosts, run(), strict=True):
             partial = self._take(host, result)
             self.waited += time.perf_counter() - started
             if partial is not None:

@@ -42,7 +42,7 @@ def test_a_sum_is_let_go_of_when_it_has_been_merged():
 
     taken = Replies(RoundOrder(round=0, attempt=0, shared=SHARED))
     server = ServerState(round=0, shared=SHARED)
-    merged = Mean(Mean.Config()).merge(server, taken.partials(come(), hosts))
+    merged = Mean(Mean.Config()).merge(server, taken.partials(come, hosts))
     assert merged.shared["w"][0, 0] == np.float32(np.mean(hosts))
     assert [r.agent_ids for r in taken.replies] == [(host,) for host in hosts]
     assert taken.bytes == 20 * (24 + 2 * 48)
@@ -53,6 +53,6 @@ def test_failures_and_old_replies_are_lost_hosts_and_merge_nothing():
     failure = HostFailure(host=1, agent_ids=(1,), kind="died", reason="gone")
     taken = Replies(RoundOrder(round=0, attempt=1, shared=SHARED))
     results = [reply(0, attempt=0), failure, reply(2, attempt=1)]
-    partials = list(taken.partials(results, [0, 1, 2]))
+    partials = list(taken.partials(lambda: results, [0, 1, 2]))
     assert [p.num_agents for p in partials] == [1]
     assert [(f.host, f.kind) for f in taken.lost] == [(0, "timeout"), (1, "died")]
