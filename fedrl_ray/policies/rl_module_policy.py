@@ -69,14 +69,11 @@ def to_actions(module: Any, output: dict[str, Any], spec: Spec) -> Array:
     [-1, 1] to the bounds as RLlib does by default (`normalize_actions`)."""
     from ray.rllib.core.columns import Columns
 
+    from ..rllib.module import greedy_actions
+
     if Columns.ACTIONS_FOR_ENV in output:
         return np.asarray(output[Columns.ACTIONS_FOR_ENV])
-    actions = output.get(Columns.ACTIONS)
-    if actions is None:
-        dist = module.get_inference_action_dist_cls()
-        inputs = output[Columns.ACTION_DIST_INPUTS]
-        actions = dist.from_logits(inputs).to_deterministic().sample()
-    actions = np.asarray(actions)
+    actions = greedy_actions(module, output).numpy()
     if spec.kind != "continuous":
         return actions
     low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))

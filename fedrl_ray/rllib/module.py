@@ -73,19 +73,21 @@ class GreedyPolicy:
         """[M, S] float32 -> [M] int64 or [M, A] float32, within the bounds."""
         with torch.no_grad():
             out = self.module.forward_inference({Columns.OBS: torch.from_numpy(np.array(obs_MS))})
-            actions = self._greedy(out).numpy()
+            actions = greedy_actions(self.module, out).numpy()
         if self._action_space is None:
             return actions.astype(np.int64)
         return np.asarray(self._to_env(actions, self._action_space), dtype=np.float32)
 
-    def _greedy(self, out: Mapping[str, Any]) -> torch.Tensor:
-        """As RLlib's own GetActions does without exploration."""
-        if Columns.ACTIONS in out:
-            return torch.as_tensor(out[Columns.ACTIONS])
-        distribution = self.module.get_inference_action_dist_cls().from_logits(
-            out[Columns.ACTION_DIST_INPUTS]
-        )
-        return torch.as_tensor(distribution.to_deterministic().sample())
+
+def greedy_actions(module: RLModule, out: Mapping[str, Any]) -> torch.Tensor:
+    """What `forward_inference` gave, as actions: as RLlib's own GetActions, not exploring."""
+    if Columns.ACTIONS in out:
+        return torch.as_tensor(out[Columns.ACTIONS])
+    distributions: Any = module
+    distribution = distributions.get_inference_action_dist_cls().from_logits(
+        out[Columns.ACTION_DIST_INPUTS]
+    )
+    return torch.as_tensor(distribution.to_deterministic().sample())
 
 
 def _bounded(config: AlgorithmConfig) -> Callable[[Array, Any], Array]:
