@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,13 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(runs, tmp_path, to):
         signal.signal(signal.SIGXFSZ, handler)
     require_refusal(ended)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_package_that_is_missing_is_named(runs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    ended = fedrl("export", runs["tabular"], tmp_path / "out", "--to", "onnx")
+    require_refusal(ended)
+    assert "pip install 'fedrl-ray[export]'" in ended.err and not list(tmp_path.iterdir())
 
 
 def test_every_learner_can_be_exported():

@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from fedrl_ray.policies import rl_module_policy
 from fedrl_ray.policies.reading import read_policy
 from fedrl_ray.stacks.episodes import EpisodeSeeds
 
-from .export_runs import experiment
+from .export_runs import experiment, trained_run
 from .foreign_policies import SCORES, WEIGHT, Touches, onnx_file
 
 CARTPOLE = Spec(obs_size=4, num_actions=2, max_episode_steps=500)
@@ -161,6 +162,27 @@ def test_mistakes_of_the_command_are_one_line(config, tmp_path):
         ended = fedrl("evaluate", *arguments)
         require_refusal(ended)
         assert words in ended.err, ended
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "extra"),
+    [("p.onnx", "onnxruntime", "export"), ("p.zip", "stable_baselines3", "sb3")],
+)
+def test_a_package_that_is_missing_is_named(config, tmp_path, monkeypatch, name, package, extra):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, f"{package}.common.save_util", None)
+    (tmp_path / name).touch()
+    ended = fedrl("evaluate", tmp_path / name, "--config", config, "--trust-pickle")
+    require_refusal(ended)
+    assert f"pip install 'fedrl-ray[{extra}]'" in ended.err
+
+
+def test_a_run_takes_neither_config_nor_trust(config, tmp_path):
+    run = trained_run(tmp_path / "run", "tabular")
+    for option in (["--config", config], ["--trust-pickle"]):
+        ended = fedrl("evaluate", run, *option)
+        require_refusal(ended)
+        assert f"{option[0]} is for policies" in ended.err
 
 
 def rl_module(folder: Path, mark: Path) -> Path:
