@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from fedrl_ray import cli
 from fedrl_ray.config import Experiment
 from fedrl_ray.errors import RunError, UserError
 from fedrl_ray.evaluate_command import evaluate_run
@@ -199,3 +203,24 @@ def test_a_tree_comes_back_from_arrays_as_it_was() -> None:
 def test_what_no_array_can_hold_is_not_stored() -> None:
     with pytest.raises(RunError, match=r"holds a object at a\.0: no array of it"):
         to_arrays({"a": [object()]})
+
+
+def test_the_commands_of_the_page_run_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And put the three methods side by side."""
+    root = Path(__file__).parents[1]
+    (tmp_path / "tune_configs").symlink_to(root / "tune_configs")
+    page = (root / "docs" / "rllib.md").read_text(encoding="utf-8")
+    section = page[page.index("## Training") :].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert [words[1] for words in commands] == ["describe", *["train"] * 3, "report"]
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code in (0, None)
+    text = (tmp_path / "side-by-side.html").read_text(encoding="utf-8")
+    assert "PPO" in text and "DQNAvg" in text

@@ -32,8 +32,8 @@ DEFAULT_ITERATION = 1000
 class RLlib:
     """An algorithm of RLlib (PPO, SAC, DQN, ...), its module's weights averaged.
 
-    This object is the policy alone, as the driver and evaluations need it; the algorithms
-    themselves live in `fedrl_ray.rllib.agents`.
+    This object is the policy alone, as evaluations need it; `fedrl_ray.rllib.agents` hosts the
+    algorithms. docs/rllib.md has the rest.
     """
 
     spec_kinds: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
