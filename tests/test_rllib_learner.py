@@ -40,6 +40,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
         }
     },
     "DQN": {
+        "omega": 0.3,
         "config": REPLAY
         | {
             "model_config": NETWORK,
@@ -97,13 +98,16 @@ EXACT = ("PPO", "DQN", "SAC")
 
 @pytest.mark.parametrize("algorithm", EXACT)
 def test_packing_and_resuming_change_no_bit(algorithm: str, tmp_path: Path) -> None:
-    """Agents together; one by one, stopped after the first round and resumed together."""
+    """Agents together; one by one, stopped after the first round, resumed together and set back."""
     together = train(small(algorithm), tmp_path / "together")
     assert together["exemptions"] == {}
     stopped = Run(small(algorithm, federation={"agents_per_actor": 1}), tmp_path / "stopped")
     stopped.advance()
     stopped.close()
     resumed = Run(small(algorithm), tmp_path / "stopped", resume=True)
+    assert resumed.driver.server.round == 1
+    resumed.driver.step()
+    resumed.driver.restore_newest()
     assert resumed.driver.server.round == 1
     list(resumed)
     assert digests(resumed.finish()) == digests(together)
@@ -169,6 +173,10 @@ def test_actors_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> 
         ({"config": {"gamma": [object()]}}, "learner.config.gamma must be made of null, true"),
         ({"config": {"minibatch_size": 100}}, "learner.config: `minibatch_size` (100) must be"),
         ({"config": {"model_config": {"use_lstm": True}}}, "use_lstm: a local agent has no memory"),
+        ({"config": {"model_config": {"hiddens": [8]}}}, "model_config.hiddens: unknown key"),
+        ({"config": {"gamma": "high"}}, "learner.config.gamma must be a number, or a schedule"),
+        ({"config": {"lr": [1, 2]}}, "learner.config.lr must be a number, or a schedule"),
+        ({"config": {"num_epochs": 1.5}}, "learner.config.num_epochs must be a whole number, got"),
         ({"iteration_steps": 30}, "learner.iteration_steps must divide federation.sync_interval"),
         ({"interval_unit": "iterations"}, "got 40 (40000 local steps)"),
         ({"omega": 0.3}, "learner.omega is for the algorithms DQN and SAC, got PPO"),

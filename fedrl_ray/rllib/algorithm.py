@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..errors import one_line as first_line
 from ..learners.rllib import RLlib
 from ..plugins import nearest
+from .config_kinds import require_kind
 from .environment import AgentEnv, spaces_of
 
 ON_POLICY = ("APPO", "IMPALA", "PPO")
@@ -138,6 +139,7 @@ def _apply(config: AlgorithmConfig, keys: Mapping[str, Any]) -> None:
     for key, value in keys.items():
         if key not in methods:
             raise UserError(_unknown(config, key, methods))
+        require_kind(config, key, value)
         try:
             getattr(config, methods[key])(**{key: value})
         except (ValueError, TypeError, KeyError, AttributeError) as error:

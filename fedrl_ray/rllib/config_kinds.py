@@ -1,0 +1,55 @@
+"""Kinds of values that RLlib would not look at before a run is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
+
+from ..errors import UserError
+from ..plugins import nearest
+
+
+def require_kind(config: AlgorithmConfig, key: str, value: Any) -> None:
+    """A value is of the kind of its default. Raises UserError."""
+    if key == "model_config":
+        _require_model(value)
+        return
+    default, name = getattr(config, key, None), f"learner.config.{key}"
+    if isinstance(default, bool):
+        _require(isinstance(value, bool), name, "true or false", value)
+    elif isinstance(default, int | float):
+        _require(_is_number(value, type(default)), name, _WORDS[type(default)], value)
+    elif isinstance(default, Mapping):
+        _require(isinstance(value, Mapping), name, "a mapping", value)
+
+
+_WORDS = {int: "a whole number", float: "a number, or a schedule [[step, value], ...]"}
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    """null leaves a key to RLlib, which may refuse it."""
+    if kind is float and isinstance(value, list):
+        return bool(value) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+    wanted = (int, float) if kind is float else (int,)
+    return value is None or (isinstance(value, wanted) and not isinstance(value, bool))
+
+
+def _require(holds: bool, name: str, rule: str, value: Any) -> None:
+    if not holds:
+        raise UserError(f"{name} must be {rule}, got {value!r}")
+
+
+def _require_model(value: Any) -> None:
+    """RLlib would pass over a key that it does not know."""
+    name = "learner.config.model_config"
+    _require(isinstance(value, Mapping), name, "a mapping", value)
+    known = [field.name for field in fields(DefaultModelConfig)]
+    for key in value:
+        if key not in known:
+            raise UserError(
+                f"{name}.{key}: unknown key{nearest(key, known)}; known: {', '.join(known)}"
+            )
