@@ -26,7 +26,7 @@ from .conftest import SMALL, merged
 
 COMMAND = [sys.executable, "-m", "fedrl_ray", "chaos"]
 TINY = {
-    "federation": {"num_agents": 3, "steps": 1200, "pool": "ray", "agents_per_actor": 2},
+    "federation": {"num_agents": 3, "steps": 3000, "pool": "ray", "agents_per_actor": 2},
     "evaluation": {"every": None, "where": "none"},
     "checkpoint": {"every": 200},
 }
@@ -51,7 +51,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 
 def write(folder: Path, learner: str) -> Path:
-    """A tiny experiment of 60 rounds with a checkpoint every 10."""
+    """A tiny experiment of 150 rounds with a checkpoint every 10."""
     base = {key: value for key, value in SMALL.items() if key not in LEARNERS[learner]}
     path = folder / f"{learner}.yaml"
     path.write_text(yaml.safe_dump(merged(base, TINY) | LEARNERS[learner]))
