@@ -40,6 +40,10 @@ _TAKEN: dict[str, tuple[str, ...] | None] = {
 }
 """Methods of AlgorithmConfig and the arguments of them that a file may give; None: all."""
 _NOT_PLAIN = (
+    "broadcast_interval",
+    "circular_buffer_iterations_per_batch",
+    "circular_buffer_num_batches",
+    "use_circular_buffer",
     "learner_class",
     "learner_connector",
     "learner_config_dict",
@@ -48,7 +52,7 @@ _NOT_PLAIN = (
     "optimizer",
     "train_batch_size",
 )
-"""Arguments of `training` that are classes, callables or of the old API stack."""
+"""Arguments of `training` that are set here, are classes or callables, or of the old API stack."""
 
 
 def algorithm_config(settings: RLlib.Config, spec: Spec) -> AlgorithmConfig:
@@ -114,6 +118,8 @@ def _take_turns(config: Any, steps: int) -> None:
     config.env_runners(rollout_fragment_length=steps // copies)
     config.learners(num_aggregator_actors_per_learner=0)
     config.training(broadcast_interval=1)
+    if _name_of(config) == "APPO":  # a batch learnt from twice can be waited for without end
+        config.training(use_circular_buffer=False)
 
 
 def _name_of(config: AlgorithmConfig) -> str:
