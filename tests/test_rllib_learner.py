@@ -231,4 +231,4 @@ def test_the_commands_of_the_page_run_as_printed(
             cli.main()
         assert end.value.code in (0, None)
     text = (tmp_path / "side-by-side.html").read_text(encoding="utf-8")
-    assert "PPO" in text and "DQNAvg" in text
+    assert "PPO (RLlib)" in text and "DQNAvg" in text and "E 500" in text

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .keys import OMEGA, Flat, level
+from .keys import OMEGA, SYNC, Flat, level, round_steps
 from .numbers import value_text
 from .runs import RunData
 
@@ -46,10 +46,17 @@ def _label(run: RunData, names: Mapping[str, str]) -> str:
 
 
 def _part(flat: Flat, key: str, name: str) -> str:
-    value = flat[key]
+    value = _in_words(flat, key)
     text = f"{name} {value_text(value)}"
     baseline = BASELINES.get(str(flat.get("learner.name")))
     return f"{text} ({baseline})" if key == OMEGA and _is_zero(value) and baseline else text
+
+
+def _in_words(flat: Flat, key: str) -> Any:
+    """Of RLlib which algorithm; E in local steps, whatever it is counted in."""
+    if key == "learner.name" and "learner.algorithm" in flat:
+        return f"{flat['learner.algorithm']} (RLlib)"
+    return round_steps(flat) if key == SYNC else flat[key]
 
 
 def _is_zero(value: Any) -> bool:
