@@ -21,7 +21,8 @@ from fedrl_ray.experiments import from_dict
 from fedrl_ray.rllib.robust import robust
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import METRICS, read_rows
-from runs import digests, train
+
+from .runs import digests, train
 
 TRAINED = {
     "CartPole-v1": DQNConfig().training(train_batch_size_per_learner=16),
