@@ -164,14 +164,17 @@ def test_nodes_that_an_autoscaler_may_add_count(local_ray, small, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def two_nodes() -> Iterator[dict[str, str]]:
+def two_nodes(local_ray: None) -> Iterator[dict[str, str]]:
     """The environment of a program that joins a cluster of two nodes, one of which has a robot."""
     from ray.cluster_utils import Cluster
+    from ray.experimental import internal_kv
 
+    ours = internal_kv.internal_kv_get_gcs_client()
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     nodes.add_node(num_cpus=1, resources={"robot": 1})
     yield os.environ | {"RAY_ADDRESS": nodes.address, "FEDRL_ALLOW_OPEN_CLUSTER": "1"}
     nodes.shutdown()
+    internal_kv._initialize_internal_kv(ours)  # a Cluster takes it over from the session's Ray
 
 
 def run(environment: dict[str, str], *arguments: Any) -> subprocess.CompletedProcess[str]:
