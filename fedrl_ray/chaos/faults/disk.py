@@ -6,7 +6,9 @@ import contextlib
 import os
 import resource
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -42,7 +44,8 @@ class DiskFull(Fault):
 
     def inject(self, scene: Scene) -> None:
         if self._mounted:
-            _fill(scene.output / FILLER)
+            with _stopped(scene.cluster.processes(DRIVER)):  # short runs end while it fills
+                _fill(scene.output / FILLER)
         else:
             for title in (AGENTS, DRIVER):
                 for pid in scene.cluster.processes(title):
@@ -66,6 +69,22 @@ class DiskFull(Fault):
             subprocess.run(["umount", "-l", str(scene.output)], capture_output=True, check=True)
             scene.output.rmdir()
             kept.rename(scene.output)
+
+
+@contextlib.contextmanager
+def _stopped(pids: Sequence[int]) -> Iterator[None]:
+    """These processes do nothing meanwhile."""
+    try:
+        _signal(pids, signal.SIGSTOP)
+        yield
+    finally:
+        _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _fill(path: Path) -> None:
