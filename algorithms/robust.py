@@ -73,12 +73,7 @@ def expectile_regression(
 
 
 def td_regression(q_NB: Tensor, target_NB: Tensor) -> Regression:
-    """`td_loss`, and d loss / d Q(s, a; theta) = -2 (y - Q) / B."""
+    """Mean over the minibatch of (y - Q(s, a; theta))^2, and d loss / d Q = -2 (y - Q) / B: each
+    agent's own, so that agents stay independent."""
     u_NB = target_NB - q_NB
     return Regression(u_NB.square().mean(-1), u_NB * (-2.0 / u_NB.shape[-1]))
-
-
-def td_loss(q_NB: Tensor, target_NB: Tensor) -> Tensor:
-    """Mean over the minibatch of (y - Q(s, a; theta))^2: [N]. Sum it over agents to keep them
-    independent: each agent's gradient is then that of its own loss."""
-    return (target_NB - q_NB).square().mean(-1)

@@ -84,25 +84,6 @@ class LearntPolicy:
         return lambda obs: np.asarray(self.learner.act(obs[None])[0])
 
 
-class PolicyScorer:
-    """The returns of an experiment's greedy policy in M environments."""
-
-    def __init__(
-        self,
-        experiment: Experiment,
-        family: EnvFamily,
-        dynamics: Dynamics,
-        *,
-        index: Sequence[int],
-    ) -> None:
-        self._rollouts = Rollouts(experiment, family, dynamics, index=index)
-        self._policy = LearntPolicy(experiment, family)
-
-    def returns(self, shared: Params) -> Array:
-        """Greedy rollouts: [M, episodes] undiscounted returns."""
-        return self._rollouts.returns(self._policy.of(shared))
-
-
 class EvaluationGrid:
     """The test grid, and the nominal environment where the grid lacks it, for any policy."""
 

@@ -20,7 +20,7 @@ from .agent_shards import read_states, write_shard
 from .blame import blame
 from .config_checks import build_family
 from .errors import RunError, UserError
-from .evaluation import PolicyScorer
+from .evaluation import LearntPolicy, Rollouts
 from .messages import RoundOrder, RoundReply, Shard
 from .profile import device_of, require_device, single_thread
 from .stacks.episodes import EpisodeSeeds
@@ -80,12 +80,12 @@ class LocalAgents:
 
     def evaluate(self, shared: Params) -> Array:
         """Score the global policy on each agent's own environment: [N, episodes]."""
-        scores = []
+        scores, act = [], LearntPolicy(self._experiment, self._family).of(shared)
         for row, agent in enumerate(self.agent_ids):  # one at a time: packing changes no bit
             own = {name: values[row : row + 1] for name, values in self._dynamics.items()}
-            scorer = PolicyScorer(self._experiment, self._family, own, index=[agent])
+            rollouts = Rollouts(self._experiment, self._family, own, index=[agent])
             try:
-                scores.append(scorer.returns(shared))
+                scores.append(rollouts.returns(act))
             except Exception as error:
                 blame(error, agent)
                 raise

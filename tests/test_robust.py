@@ -15,7 +15,6 @@ from algorithms.robust import (
     expectile_regression,
     next_value,
     robust_target,
-    td_loss,
     td_regression,
 )
 
@@ -124,7 +123,7 @@ def test_the_target_is_detached_from_both_networks() -> None:
 def test_td_loss_is_a_mean_over_the_minibatch_and_keeps_agents_apart() -> None:
     q_NB = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
     y_NB = torch.tensor([[2.0, 4.0], [0.0, 3.0]])
-    np.testing.assert_allclose(td_loss(q_NB, y_NB), [2.5, 4.5])
+    np.testing.assert_allclose(td_regression(q_NB, y_NB).loss, [2.5, 4.5])
 
 
 @pytest.mark.parametrize("level", [0.01, 0.5, 0.9])
