@@ -1,4 +1,4 @@
-"""Stacked networks: N networks of one shape, evaluated in one batched product.
+"""Stacked networks: the parameters of N networks of one shape.
 
 A `Stack` holds one or more networks for each of N agents: a layer is a weight [P * N, in, out] and
 a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
@@ -6,18 +6,20 @@ lie in one flat buffer, so that the optimiser is one operation; a network's rows
 each layer.
 
 Widths are padded with zeros to a multiple of 8, a bias's row and each parameter's place in the
-buffer to a multiple of 64. Batched products on CPU give the same bits per agent for any N only at
-such widths (output widths 1 and 6 differ between N = 1 and N > 1); they may depend on the alignment
-of their operands, which must then not depend on N; and an elementwise kernel treats a ragged tail
-differently from its body. Padded entries start at zero, get zero gradients and stay zero.
+buffer to a multiple of 64. Compiled kernels need no remainders then. torch's batched products on
+CPU give the same bits per agent for any N only at such widths (output widths 1 and 6 differ between
+N = 1 and N > 1); they may depend on the alignment of their operands, which must then not depend on
+N; and an elementwise kernel treats a ragged tail differently from its body. Padded entries start at
+zero, get zero gradients and stay zero.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -41,7 +43,7 @@ def _next_multiple(size: int, of: int) -> int:
     return -(-size // of) * of
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
     """Where a parameter of all rows lies in the flat buffer: `start`, floats from row to row, and
     its shape in a row."""
 
@@ -51,12 +53,12 @@ class _Slot(NamedTuple):
     shape: tuple[int, int]
 
 
-class Stack:
+class Stack(ABC):
     """Networks of the same depth for N agents, in one buffer: multilayer perceptrons with ReLU
     between layers. `shapes`: input, hidden and output sizes of each network.
 
-    Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
-    graph than the products take.
+    How they are computed is in `eager` (operation by operation, on any device) and in `compiled`
+    (network by network, on CPU).
     """
 
     def __init__(
@@ -64,74 +66,32 @@ class Stack:
         num_agents: int,
         shapes: Sequence[Sequence[int]],
         *,
-        trainable: bool,
         device: str = "cpu",
     ) -> None:
         self.num_agents, self.device = num_agents, device
-        self._widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
+        self.widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
         self.num_rows = num_agents * len(shapes)
-        self.slots, size = _layout(self.num_rows, self._widths)
+        self.slots, size = layout(self.num_rows, self.widths)
         self.flat = torch.zeros(size, device=device)
-        self.layers = self._layers(self.flat)
-        self.flat_gradient = torch.zeros(size if trainable else 0, device=device)
-        self.gradients = self._pairs(self.flat_gradient) if trainable else []
         self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
-        self._padded: dict[tuple[str, int], tuple[Tensor, list[Tensor]]] = {}
-        self._activations: list[Tensor] = []
 
+    @abstractmethod
     def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
         """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass. What each
-        layer made is kept for `backward`."""
-        self._activations = _run(self.layers, self._fill("in", inputs_NBI))
-        return tuple(net.own(self._activations[-1]) for net in self.networks)
+        layer made is kept for a step of the optimiser."""
 
-    def backward(self, *slopes_NBO: Tensor) -> None:
-        """Derivatives by all parameters, over those of the pass before, from the derivatives by
-        what `forward` gave last: [N, B, out] each."""
-        slope = self._fill("out", slopes_NBO)
-        _run_back(self.layers, self._activations, slope, self.gradients)
+    @abstractmethod
+    def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+        """One network: [N, B, in] -> [N, B, out]."""
 
-    def clip_gradients(self, max_norm: float | None) -> None:
-        """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
-        if max_norm is None:
-            return
-        gradients = [gradient for pair in self.gradients for gradient in pair]
-        norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
-        norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
-        if self.device != "cpu" or (norm > max_norm).any():  # asking a GPU would wait for it
-            scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
-            for gradient in gradients:
-                gradient.mul_(scale)
+    @abstractmethod
+    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+        """The first output of one network, [N, B], and its derivative by x, [N, B, in]."""
 
-    def view(self, flat: Tensor, slot: _Slot) -> Tensor:
+    def view(self, flat: Tensor, slot: Slot) -> Tensor:
         """A parameter of all rows: [P * N, rows, columns] of a buffer of this layout."""
         shape = (self.num_rows, *slot.shape)
         return flat.as_strided(shape, (slot.stride, slot.shape[1], 1), slot.start)
-
-    def _fill(self, end: Literal["in", "out"], parts_NBW: Sequence[Tensor]) -> Tensor:
-        """What goes into an end of all networks, one on top of the other and padded: a buffer that
-        is kept, whose padding stays zero."""
-        key = end, parts_NBW[0].shape[1]
-        if key not in self._padded:
-            self._padded[key] = self._buffer(*key)
-        buffer, places = self._padded[key]
-        for place, part in zip(places, parts_NBW, strict=True):
-            place.copy_(part)
-        return buffer
-
-    def _buffer(self, end: Literal["in", "out"], batch: int) -> tuple[Tensor, list[Tensor]]:
-        """A buffer of zeros, and where each network's part lies in it."""
-        at = 0 if end == "in" else -1
-        buffer = torch.zeros(self.num_rows, batch, self._widths[at], device=self.device)
-        return buffer, [buffer[net.rows, :, : net.widths[at]] for net in self.networks]
-
-    def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer."""
-        views = [self.view(flat, slot) for slot in self.slots]
-        return list(zip(views[::2], views[1::2], strict=True))
-
-    def _layers(self, flat: Tensor) -> list[_Layer]:
-        return [_Layer(weight, bias, weight.mT) for weight, bias in self._pairs(flat)]
 
 
 class StackedMLP:
@@ -140,29 +100,15 @@ class StackedMLP:
     def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
         self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
         self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
-        self._layers = [_Layer(*(x[self.rows] for x in layer)) for layer in stack.layers]
         self._own = self.parts(stack.flat)
 
     def __call__(self, x_NBI: Tensor) -> Tensor:
         """[N, B, in] -> [N, B, out]."""
-        return _run(self._layers, self._pad(x_NBI))[-1][..., : self.widths[-1]]
+        return self.stack.evaluate(self, x_NBI)
 
     def slope(self, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
         """The first output, [N, B], and its derivative by x, [N, B, in]."""
-        activations = _run(self._layers, self._pad(x_NBI))
-        ones = torch.zeros_like(activations[-1])
-        ones[..., 0] = 1.0
-        slope = _run_back(self._layers, activations, ones)
-        return activations[-1][..., 0], slope[..., : self.widths[0]]
-
-    def _pad(self, x_NBI: Tensor) -> Tensor:
-        """The input as the first layer takes it."""
-        missing = self._layers[0].weight.shape[1] - self.widths[0]
-        return torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
-
-    def own(self, x_MBO: Tensor) -> Tensor:
-        """This network's share of what the stack's last layer makes: [N, B, out]."""
-        return x_MBO[self.rows, :, : self.widths[-1]]
+        return self.stack.slope(self, x_NBI)
 
     def parts(self, flat: Tensor) -> list[Tensor]:
         """Where this network lies in a buffer of its stack's layout: one piece per parameter."""
@@ -198,49 +144,14 @@ class StackedMLP:
             view.copy_(torch.from_numpy(np.array(named[name])))
 
 
-class _Layer(NamedTuple):
-    """Parameters of all rows; the transposed view is made once."""
-
-    weight: Tensor
-    bias: Tensor
-    weight_transposed: Tensor
-
-
-def _run(layers: Sequence[_Layer], x: Tensor) -> list[Tensor]:
-    """A padded input and what each layer makes of it."""
-    found = [x]
-    for layer in layers[:-1]:
-        found.append(torch.baddbmm(layer.bias, found[-1], layer.weight).relu_())
-    return [*found, torch.baddbmm(layers[-1].bias, found[-1], layers[-1].weight)]
-
-
-def _run_back(
-    layers: Sequence[_Layer],
-    activations: Sequence[Tensor],
-    slope: Tensor,
-    gradients: Sequence[tuple[Tensor, Tensor]] = (),
-) -> Tensor:
-    """Chain rule through the layers. With `gradients`, those of weights and biases are written
-    over what these held; without, the derivative by the padded input is what is asked for."""
-    for index in reversed(range(len(layers))):
-        x = activations[index]
-        if gradients:
-            into_weight, into_bias = gradients[index]
-            torch.bmm(x.mT, slope, out=into_weight)
-            torch.sum(slope, 1, keepdim=True, out=into_bias)
-        if index or not gradients:
-            slope = torch.bmm(slope, layers[index].weight_transposed)
-        if index:
-            torch.ops.aten.threshold_backward(slope, x, 0.0, grad_input=slope)
-    return slope
-
-
-def _layout(rows: int, widths: Sequence[int]) -> tuple[list[_Slot], int]:
+def layout(rows: int, widths: Sequence[int]) -> tuple[list[Slot], int]:
+    """Where the parameters of so many networks lie, weight and bias of each layer in turn, and how
+    many numbers there are."""
     slots, start = [], 0
     for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
         for kind, shape in (("weight", (wide_in, wide_out)), ("bias", (1, wide_out))):
             stride = _next_multiple(math.prod(shape), _PLACE_MULTIPLE)
-            slots.append(_Slot(f"{layer}.{kind}", start, stride, shape))
+            slots.append(Slot(f"{layer}.{kind}", start, stride, shape))
             start += rows * stride
     return slots, start
 

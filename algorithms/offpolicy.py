@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from . import prefixes
+from . import passes, prefixes
 from .draws import Role, StepDraws
 from .metrics import MeanPerAgent
 from .networks import Stack, StackedMLP, initial_weights
@@ -61,16 +61,6 @@ class OffPolicyLearner(ABC):
             seed, Role.REPLAY, agent_ids, width=self._updates_at_most * config.batch_size
         )
 
-    @classmethod
-    def hot_bytes(cls, config: OffPolicyConfig, spec: Spec) -> int:
-        """Memory of one agent that every local step touches: networks with their targets,
-        gradients and moments; about, and the same for any number of agents."""
-        here = config.model_copy(update={"device": "cpu"})
-        one = cls(here, spec, agent_ids=[0], seed=0)
-        trained = sum(stack.flat.nbytes for stack in one.stacks.values())
-        targets = [net for name, net in one.networks.items() if name.endswith("_target")]
-        return 4 * trained + sum(net.stack.flat.nbytes for net in targets)
-
     @abstractmethod
     def explore(self, obs_NS: Tensor) -> Array:
         """Actions of the behaviour policy: [N] int64 or [N, A] float32."""
@@ -92,14 +82,13 @@ class OffPolicyLearner(ABC):
         """Networks that are trained together, from initial weights keyed by their numbers, and an
         equal `<name>_target` for those that have one."""
         shapes = [plan.widths for plan in networks]
-        device = self.config.device
-        self.stacks[stack] = Stack(self.num_agents, shapes, trainable=True, device=device)
-        self.optimisers[stack] = StackedAdam(self.stacks[stack])
+        trained = passes.trained(self.config, self.num_agents, shapes)
+        self.stacks[stack], self.optimisers[stack] = trained
         self._trained[stack] = [plan.name for plan in networks]
         for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
             built = [(plan.name, network)]
             if plan.has_target:
-                target = Stack(self.num_agents, [plan.widths], trainable=False, device=device)
+                target = passes.fixed(self.config, self.num_agents, plan.widths)
                 built.append((f"{plan.name}_target", target.networks[0]))
             weights = initial_weights(
                 plan.widths, seed=self.seed, network=plan.number, last_bound=last_bound
@@ -143,15 +132,17 @@ class OffPolicyLearner(ABC):
         return self._replay
 
     def descend(self, stack: str, *slopes_NBO: Tensor) -> None:
-        """Backward through the networks of a stack, clip per agent and network, one Adam step.
+        """Backward through the networks of a stack, clip per agent and network, one step of Adam.
 
         slopes_NBO: the derivative of each agent's own loss by the outputs of its networks.
         """
-        self.stacks[stack].backward(*slopes_NBO)
-        self.stacks[stack].clip_gradients(self.config.max_grad_norm)
         names = self._trained[stack]
-        rates = [value_at(self.learning_rate_of(name), self.clock) for name in names]
-        self.optimisers[stack].step(learning_rates=rates, steps_done=self._steps_done)
+        self.optimisers[stack].descend(
+            *slopes_NBO,
+            max_norm=self.config.max_grad_norm,
+            learning_rates=[value_at(self.learning_rate_of(name), self.clock) for name in names],
+            steps_done=self._steps_done,
+        )
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """The learning rate of one network: key `learning_rate` unless the network has its own."""

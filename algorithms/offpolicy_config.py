@@ -53,6 +53,9 @@ class OffPolicyConfig(Settings):
     """Widths of the hidden layers of every network."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where networks and replay live. cuda needs resources.gpu; environments stay on the CPU."""
+    compiled: bool = True
+    """On the CPU, compute networks and Adam by compiled kernels, in place of torch. A GPU always
+    computes with torch."""
     keep_degree_network: bool = False
     """Build the degree network at omega 0 too, so that omega may rise later in the same run."""
     reset_on_sync: bool = False
@@ -87,6 +90,11 @@ class OffPolicyConfig(Settings):
 def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:
     """The robustness level of one agent."""
     return omega[agent_id] if isinstance(omega, tuple) else omega
+
+
+def runs_compiled(config: OffPolicyConfig) -> bool:
+    """Whether compiled kernels compute the networks."""
+    return config.compiled and config.device == "cpu"
 
 
 def has_degree_network(config: OffPolicyConfig) -> bool:

@@ -173,9 +173,6 @@ class Aggregator(Protocol):
     def partial(self, shared: Params) -> Partial:
         """Reduce [N, ...] inside the actor."""
 
-    def join(self, partials: Iterable[Partial]) -> Partial:
-        """Partials of some agents as one, inside the actor. There is at least one."""
-
     def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
         """Combine inside the driver as they come; the round number goes up by one. Where none
         comes the parameters stay as they are: the driver will not take the result."""

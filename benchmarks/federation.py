@@ -29,7 +29,6 @@ from measured_agents import MeasuredAgents
 
 from algorithms.replay import Replay
 from fedrl_ray import cluster, packing
-from fedrl_ray.agent_blocks import block_size
 from fedrl_ray.config import Experiment
 from fedrl_ray.driver import Driver
 from fedrl_ray.experiments import from_dict
@@ -71,7 +70,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke: does it run here?")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
-    result: dict[str, Any] = {"profile": execution_profile(), "cpus": os.cpu_count(), "runs": []}
+    result: dict[str, Any] = {
+        "profile": execution_profile(experiment(CASES[0]).to_dict()),
+        "cpus": os.cpu_count(),
+        "runs": [],
+    }
     for repeat in range(1 if args.quick else args.repeats):
         for case in SMOKE if args.quick else CASES:
             row = {"repeat": repeat, "load_before": round(os.getloadavg()[0], 2)} | measure(case)
@@ -111,7 +114,7 @@ def experiment(case: Case) -> Experiment:
 def started(e: Experiment) -> Iterator[tuple[Driver, RayPool]]:
     groups, requests = packing.plan(e, cluster.capacity())
     packing.check_memory(e, len(groups), cluster.memory())
-    pool = RayPool(e.to_dict(), groups, requests=requests, timeout=600.0, host_class=MeasuredAgents)
+    pool = RayPool(e.to_dict(), groups, requests=requests, timeout=600.0, build=MeasuredAgents)
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(e, directory=Path(folder), pool=pool)
         try:
@@ -137,7 +140,7 @@ def measure(case: Case) -> dict[str, Any]:
             figures["phases"] = phases(driver, pool, max(1, case.rounds // 4))
     finally:
         ray.shutdown()
-    return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, e, figures)
+    return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, figures)
 
 
 def ask(pool: RayPool, method: str) -> list[Any]:
@@ -185,14 +188,12 @@ def phases(driver: Driver, pool: RayPool, rounds: int) -> dict[str, float]:
     return shares | {"other": 1 - sum(shares.values())}
 
 
-def efficiency(case: Case, e: Experiment, figures: dict[str, Any]) -> dict[str, Any]:
+def efficiency(case: Case, figures: dict[str, Any]) -> dict[str, Any]:
     """Time of an agent's local step in its process, and the floor at the same packing."""
     hosted = -(-case.num_agents // figures["actors"])
-    together = min(hosted, block_size(e, hosted))
-    least = floor(together, figures["actors"], q_sizes=[4, *HIDDEN, 2], batch=BATCH)
+    least = floor(hosted, figures["actors"], q_sizes=[4, *HIDDEN, 2], batch=BATCH)
     spent = 1e6 * figures["round_s"] / (case.sync_interval * hosted)
     return {
-        "lock_step": together,
         "agent_step_us": spent,
         "efficiency": least["floor_us"] / spent,
     } | least

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algorithms.networks import Stack
+from algorithms.eager import EagerStack
 from fedrl_ray.profile import single_thread
 
 SECONDS = 2.0
@@ -52,8 +52,8 @@ def _start(barrier: Barrier) -> None:
 @torch.inference_mode()
 def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, float]:
     degree_sizes = [*q_sizes[:-1], 1]
-    critics = Stack(num_agents, [q_sizes, degree_sizes], trainable=True)
-    target = Stack(num_agents, [q_sizes], trainable=False)
+    critics = EagerStack(num_agents, [q_sizes, degree_sizes], trainable=True)
+    target = EagerStack(num_agents, [q_sizes], trainable=False)
     products = products_of_a_step(critics, target, batch)
     buffers = [torch.rand(critics.flat.numel()) for _ in range(4)]
     _barrier.wait()
@@ -73,7 +73,7 @@ def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, f
     }
 
 
-def products_of_a_step(critics: Stack, target: Stack, batch: int) -> list[Product]:
+def products_of_a_step(critics: EagerStack, target: EagerStack, batch: int) -> list[Product]:
     """Act with Q; the target's Q of s'; Q and D of s, forward and backward."""
     weights = [layer.weight for layer in critics.layers]
     acting = [weight[: critics.num_agents] for weight in weights]
@@ -103,7 +103,7 @@ def backward(weights: Sequence[Tensor], into: Sequence[Tensor], batch: int) -> l
     return own + [(slope, w.mT, x) for slope, w, x in list(through)[1:]]
 
 
-def traffic_bytes(critics: Stack, target: Stack) -> int:
+def traffic_bytes(critics: EagerStack, target: EagerStack) -> int:
     """What Adam (Q and D) and the soft update (Q) move in one local step."""
     return ADAM_WORDS * critics.flat.nbytes + SOFT_UPDATE_WORDS * target.flat.nbytes
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import psutil
 
-from fedrl_ray.agent_blocks import AgentBlocks
+from fedrl_ray.local_agents import LocalAgents
 from fedrl_ray.messages import RoundOrder, RoundReply
 
 PHASES = ("acting", "environment", "replay", "update")
 
 
-class MeasuredAgents(AgentBlocks):
+class MeasuredAgents(LocalAgents):
     """Measures nothing inside a round until `watch` is called: clocks cost time too."""
 
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
@@ -41,13 +41,12 @@ class MeasuredAgents(AgentBlocks):
 
     def watch(self) -> None:
         """From now on time is taken phase by phase."""
-        for block in self._blocks:
-            learner, env = block._learner, block._env
-            self._time(learner, "explore", "acting")
-            self._time(env, "step", "environment")
-            self._time(learner.replay, "add", "replay")
-            self._time(learner.replay, "sample", "replay")
-            self._time(learner, "update", "update")
+        learner, env = self._learner, self._env
+        self._time(learner, "explore", "acting")
+        self._time(env, "step", "environment")
+        self._time(learner.replay, "add", "replay")
+        self._time(learner.replay, "sample", "replay")
+        self._time(learner, "update", "update")
 
     def phases(self) -> dict[str, float]:
         """Seconds by phase since `watch`."""

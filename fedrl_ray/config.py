@@ -104,6 +104,10 @@ class Plugin(Settings):
         return {"name": self.name} | keys
 
 
+EXECUTION_KEYS = (("environment", "threads"), ("learner", "device"), ("learner", "compiled"))
+"""Keys of the execution profile: with another value it is the same experiment, in other bits."""
+
+
 class Experiment(Settings):
     """One experiment, complete: every key has its value."""
 
@@ -150,7 +154,8 @@ class Experiment(Settings):
         data = self.to_dict()
         federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
         keys = ("seed", "learner", "aggregator", "environment")
-        data["environment"].pop("threads", None)  # a matter of the execution profile
+        for section, key in EXECUTION_KEYS:
+            data[section].pop(key, None)
         return {key: data[key] for key in keys} | {"federation": federation}
 
     def fingerprint(self) -> str:

@@ -28,11 +28,9 @@ from .packing import build_pool
 from .phases import PhaseClock
 from .pool import Pool
 from .profile import (
-    device_of,
     differences,
     execution_profile,
     single_thread,
-    threads_of,
     unlike_nodes,
 )
 from .replies import Replies, require_read
@@ -75,8 +73,7 @@ class Driver:
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._checkpoint: Location | None = None
         self._refused: set[Location] = set()
-        plain = experiment.to_dict()
-        self._profile = execution_profile(device_of(plain)) | threads_of(plain)
+        self._profile = execution_profile(experiment.to_dict())
         self._attendance = Attendance(self.pool, experiment.federation)
 
     # -- the four verbs ---------------------------------------------------------------------

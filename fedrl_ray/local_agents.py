@@ -1,6 +1,6 @@
 """N >= 1 local agents in lock-step: a learner and its environments, one round at a time.
 
-`agent_blocks` makes the agents of a process of these. Neither knows anything of Ray.
+What runs inside an actor. It knows nothing of Ray.
 """
 
 from __future__ import annotations

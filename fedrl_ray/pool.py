@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from algorithms.types import Array, Params
 
-from .agent_blocks import AgentBlocks
 from .blame import blamed
 from .errors import CheckpointError, RunError, UserError
+from .local_agents import LocalAgents, host_agents
 from .messages import FailureKind, HostFailure, Place, RoundOrder, RoundReply, Shard
-from .profile import device_of, execution_profile, threads_of
+from .profile import execution_profile
 
 T = TypeVar("T")
 Hosts = Sequence[int]
@@ -74,7 +74,7 @@ class InProcessPool:
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
-        self._hosts = [AgentBlocks(experiment, group) for group in self.groups]
+        self._hosts = [host_agents(experiment, group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(None, self._experiment)] * len(self.groups)
@@ -101,7 +101,7 @@ class InProcessPool:
     def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
             self._hosts[host].close()
-            self._hosts[host] = AgentBlocks(self._experiment, self.groups[host])
+            self._hosts[host] = host_agents(self._experiment, self.groups[host])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
@@ -112,10 +112,10 @@ class InProcessPool:
             host.close()
         self._hosts = []
 
-    def _map(self, call: Callable[[AgentBlocks], T], hosts: Hosts) -> list[T | HostFailure]:
+    def _map(self, call: Callable[[LocalAgents], T], hosts: Hosts) -> list[T | HostFailure]:
         return [self._try(index, call) for index in hosts]
 
-    def _try(self, index: int, call: Callable[[AgentBlocks], T]) -> T | HostFailure:
+    def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | HostFailure:
         try:
             return call(self._hosts[index])
         except Exception as error:
@@ -134,5 +134,5 @@ def exception_failure(host: int, agent_ids: tuple[int, ...], error: Exception) -
 
 def place_here(node: str | None, experiment: Mapping[str, Any]) -> Place:
     """This process, on a node of Ray or on none, as it runs an experiment."""
-    profile = execution_profile(device_of(experiment)) | threads_of(experiment)
+    profile = execution_profile(experiment)
     return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=profile)

@@ -26,18 +26,33 @@ def threads_of(experiment: Mapping[str, Any]) -> dict[str, int]:
     return {"environment_threads": threads} if threads > 1 else {}
 
 
-def execution_profile(device: str = "cpu") -> dict[str, Any]:
-    """Device, instruction set, threads and the versions of what computes."""
+def compiled_for(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """The processor that an experiment's (plain data) kernels are compiled for, and by what; False
+    where torch computes."""
+    if not experiment["learner"].get("compiled", False) or device_of(experiment) != "cpu":
+        return {"compiled": False}
+    import llvmlite.binding
+
+    return {"compiled": llvmlite.binding.get_host_cpu_name()} | versions("numba", "llvmlite")
+
+
+def execution_profile(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """Device, instruction set, threads and the versions of what computes an experiment (plain
+    data)."""
     import torch
 
-    return {
-        "device": device,
-        "machine": platform.machine(),
-        "instruction_set": torch.backends.cpu.get_cpu_capability(),
-        "threads_per_process": torch.get_num_threads(),
-        "compiled": False,
-        "python": platform.python_version(),
-    } | versions(*PACKAGES)
+    return (
+        {
+            "device": device_of(experiment),
+            "machine": platform.machine(),
+            "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "threads_per_process": torch.get_num_threads(),
+            "python": platform.python_version(),
+        }
+        | compiled_for(experiment)
+        | threads_of(experiment)
+        | versions(*PACKAGES)
+    )
 
 
 def versions(*packages: str) -> dict[str, str]:

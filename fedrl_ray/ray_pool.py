@@ -1,10 +1,10 @@
-"""Local agents as Ray actors. The actors are shells around `AgentBlocks`."""
+"""Local agents as Ray actors. The actors are shells around `LocalAgents`."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -14,20 +14,21 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from algorithms.types import Array, Params
 
 from . import cluster
-from .agent_blocks import AgentBlocks
-from .local_agents import LocalAgents
+from .local_agents import LocalAgents, host_agents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
 from .pool import Hosts, exception_failure, place_here
 from .resources import Bundle, options, words
 
 NODE_ID_LABEL = "ray.io/node-id"
 """A label that Ray gives every node."""
+Build = Callable[[Mapping[str, Any], Sequence[int]], LocalAgents]
+"""From an experiment (plain data) and agent ids."""
 RELEASE_SECONDS = 3.0
 """How long Ray may take to notice that the CPUs of an actor just killed are free."""
 
 
 class AgentHost:
-    """One actor. `host_class` is `AgentBlocks`; in tests of faults it is a subclass of that or of
+    """One actor. `build` makes its agents: `host_agents`, or in tests of faults a subclass of
     `LocalAgents`.
 
     Exceptions come back as values, a HostFailure each, so that they keep their own words.
@@ -35,19 +36,19 @@ class AgentHost:
 
     def __init__(
         self,
-        host_class: type[AgentBlocks | LocalAgents],
+        build: Build,
         experiment: Mapping[str, Any],
         ids: Sequence[int],
     ) -> None:
-        self._build = (host_class, experiment, tuple(ids))
-        self._agents: AgentBlocks | LocalAgents | None = None
+        self._to_build = (build, experiment, tuple(ids))
+        self._agents: LocalAgents | None = None
 
     def call(self, method: str, *args: Any) -> Any:
         """Call a method of the agents."""
         try:
             return getattr(self._built(), method)(*args)
         except Exception as error:
-            return exception_failure(0, self._build[2], error)
+            return exception_failure(0, self._to_build[2], error)
 
     def started(self) -> Place:
         """Where it runs: answered once the process is up and its agents are built, which no call's
@@ -55,12 +56,12 @@ class AgentHost:
         with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
             self._built()
         node = ray.get_runtime_context().get_node_id()
-        return place_here(node, self._build[1])
+        return place_here(node, self._to_build[1])
 
-    def _built(self) -> AgentBlocks | LocalAgents:
+    def _built(self) -> LocalAgents:
         if self._agents is None:
-            host_class, experiment, ids = self._build
-            self._agents = host_class(experiment, ids)
+            build, experiment, ids = self._to_build
+            self._agents = build(experiment, ids)
         return self._agents
 
     def close(self) -> None:
@@ -71,8 +72,8 @@ class AgentHost:
     def reset(self, experiment: Mapping[str, Any]) -> None:
         """Forget the agents; those of another experiment are built on the next call."""
         self.close()
-        host_class, _, ids = self._build
-        self._build, self._agents = (host_class, experiment, ids), None
+        build, _, ids = self._to_build
+        self._to_build, self._agents = (build, experiment, ids), None
 
     def run_round(self, round_number: int, attempt: int, shared: Params) -> Any:
         """A round; `shared` arrives from the object store, put there once for all actors."""
@@ -99,10 +100,10 @@ class RayPool:
         timeout: float,
         start_timeout: float = 120.0,
         keep_cpu: bool = False,
-        host_class: type[AgentBlocks | LocalAgents] = AgentBlocks,
+        build: Build = host_agents,
     ) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
-        self._experiment, self._host_class = experiment, host_class
+        self._experiment, self._build = experiment, build
         self._requests, self._keep_cpu = list(requests), keep_cpu
         self._timeout, self._start_timeout = timeout, start_timeout
         self._starting: dict[int, Any] = {}
@@ -191,7 +192,7 @@ class RayPool:
             label_selector=elsewhere if avoid and not in_group else None,
             **options(request),
         )
-        actor = actor_class.remote(self._host_class, self._experiment, self.groups[host])
+        actor = actor_class.remote(self._build, self._experiment, self.groups[host])
         self._starting[host] = actor.started.remote()
         return actor
 

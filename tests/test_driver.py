@@ -261,7 +261,7 @@ def test_resume_under_other_keys_is_refused(small, finished):
 
 def test_resume_under_another_profile_is_refused_unless_forced(small, finished, monkeypatch):
     profile = checkpoints.read_manifest(newest(finished)).profile | {"torch": "1.0"}
-    monkeypatch.setattr("fedrl_ray.driver.execution_profile", lambda device: profile)
+    monkeypatch.setattr("fedrl_ray.driver.execution_profile", lambda experiment: profile)
     with pytest.raises(UserError, match=r"torch 1\.0 here"):
         resume(small, finished)
     assert Run(small(), finished, resume=True, any_profile=True).done

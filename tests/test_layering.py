@@ -17,7 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "algorithms").rglob("*.py"))
-ALLOWED = {"algorithms", "numpy", "pydantic", "scipy", "torch"} | set(sys.stdlib_module_names)
+LIBRARIES = {"numba", "numpy", "pydantic", "scipy", "torch"}
+ALLOWED = {"algorithms"} | LIBRARIES | set(sys.stdlib_module_names)
 NOT_IN_AN_ACTOR = ("plotly", "ray.rllib", "ray.tune", "rich", "tensorboardX", "typer")
 
 IMPORT = """

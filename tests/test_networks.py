@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from algorithms import passes
 from algorithms.networks import Stack, StackedMLP, initial_weights
+from algorithms.offpolicy_config import OffPolicyConfig
 from algorithms.optimiser import StackedAdam
 from algorithms.types import Params
 
@@ -43,14 +45,12 @@ WIDTHS = sorted(
 WIDE = sorted(actor_critic_widths((400, 300)) | actor_critic_widths((256, 256)))
 
 
-def trained(num_agents: int, widths: tuple[int, ...]) -> tuple[Stack, StackedMLP]:
-    """A stack of one network that can be trained."""
-    stack = Stack(num_agents, [widths], trainable=True)
-    return stack, stack.networks[0]
+COMPILED, EAGER = OffPolicyConfig(compiled=True), OffPolicyConfig(compiled=False)
+both = pytest.mark.parametrize("kind", [COMPILED, EAGER], ids=["compiled", "eager"])
 
 
-def fixed(num_agents: int, widths: tuple[int, ...]) -> StackedMLP:
-    return Stack(num_agents, [widths], trainable=False).networks[0]
+def fixed(kind: OffPolicyConfig, num_agents: int, widths: tuple[int, ...]) -> StackedMLP:
+    return passes.fixed(kind, num_agents, widths).networks[0]
 
 
 class Problem(NamedTuple):
@@ -64,7 +64,7 @@ class Problem(NamedTuple):
     @classmethod
     def random(cls, widths: tuple[int, ...], batch: int) -> Problem:
         rng = np.random.default_rng(0)
-        shapes = {k: v.shape for k, v in fixed(1, widths).views().items()}
+        shapes = {k: v.shape for k, v in fixed(EAGER, 1, widths).views().items()}
         params = {
             name: rng.uniform(-0.1, 0.1, (NUM_AGENTS, *shape[1:])).astype(np.float32)
             for name, shape in shapes.items()
@@ -72,54 +72,70 @@ class Problem(NamedTuple):
         x, y = (rng.normal(size=(NUM_AGENTS, batch, w)) for w in (widths[0], widths[-1]))
         return cls(widths, params, torch.tensor(x).float(), torch.tensor(y).float())
 
-    def fit(self, rows: list[int]) -> list[Tensor]:
-        """Two clipped Adam steps on these agents: outputs, losses, gradients and parameters."""
-        stack, net = trained(len(rows), self.widths)
+    def fit(self, kind: OffPolicyConfig, rows: list[int]) -> list[Tensor]:
+        """Two clipped Adam steps on these agents: outputs, slopes, parameters and moments."""
+        stack, adam = passes.trained(kind, len(rows), [self.widths])
+        net, seen = stack.networks[0], []
         net.load({name: x[rows] for name, x in self.params.items()})
-        adam, seen = StackedAdam(stack), []
         for step in range(2):
-            out_NBO = descend(stack, [self.x[rows]], [self.y[rows]], max_norm=0.05)[0].clone()
-            grads = [g.clone() for g in net.views(stack.flat_gradient).values()]
-            adam.step(learning_rates=[1e-3], steps_done=step)
-            seen += [out_NBO, *net.slope(self.x[rows]), *grads]
-        return seen + list(net.views().values())
+            xs, ys = [self.x[rows]], [self.y[rows]]
+            seen += [x.clone() for x in descend(stack, adam, xs, ys, max_norm=0.05, step=step)]
+            seen += [net(self.x[rows]), *net.slope(self.x[rows])]
+        moments = [view for m in adam.moments.values() for view in net.views(m).values()]
+        return [*seen, *net.views().values(), *moments]
 
 
 def descend(
-    stack: Stack, xs: list[Tensor], ys: list[Tensor], *, max_norm: float | None = None
+    stack: Stack,
+    adam: StackedAdam,
+    xs: list[Tensor],
+    ys: list[Tensor],
+    *,
+    max_norm: float | None = None,
+    rates: tuple[float, ...] = (1e-3,),
+    step: int = 0,
 ) -> tuple[Tensor, ...]:
-    """Gradients of the squared errors summed over everything, clipped; the outputs."""
+    """A step on the squared errors summed over everything; the outputs before it."""
     outs = stack.forward(*xs)
-    stack.backward(*(2 * (out - y) for out, y in zip(outs, ys, strict=True)))
-    stack.clip_gradients(max_norm)
+    slopes = (2 * (out - y) for out, y in zip(outs, ys, strict=True))
+    adam.descend(*slopes, max_norm=max_norm, learning_rates=rates, steps_done=step)
     return outs
 
 
-def check_groupings(widths: tuple[int, ...], batch: int) -> None:
+def check_groupings(kind: OffPolicyConfig, widths: tuple[int, ...], batch: int) -> None:
     problem = Problem.random(widths, batch)
-    together = problem.fit(list(range(NUM_AGENTS)))
+    together = problem.fit(kind, list(range(NUM_AGENTS)))
     for rows in GROUPS:
-        for mine, theirs in zip(problem.fit(rows), together, strict=True):
+        for mine, theirs in zip(problem.fit(kind, rows), together, strict=True):
             assert torch.equal(mine, theirs[rows]), f"{widths} B={batch} agents {rows[0]}.."
 
 
+@both
 @pytest.mark.parametrize("batch", [1, 16])
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
-def test_no_grouping_changes_a_bit(widths: tuple[int, ...], batch: int) -> None:
-    check_groupings(widths, batch)
+def test_no_grouping_changes_a_bit(
+    kind: OffPolicyConfig, widths: tuple[int, ...], batch: int
+) -> None:
+    check_groupings(kind, widths, batch)
 
 
+@both
 @pytest.mark.parametrize("batch", [1, 64])
 @pytest.mark.parametrize("widths", [w for w in WIDE if w[0] in (4, 105)], ids=str)
-def test_no_grouping_changes_a_bit_of_a_wide_network(widths: tuple[int, ...], batch: int) -> None:
-    check_groupings(widths, batch)
+def test_no_grouping_changes_a_bit_of_a_wide_network(
+    kind: OffPolicyConfig, widths: tuple[int, ...], batch: int
+) -> None:
+    check_groupings(kind, widths, batch)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [1, 16, 64, 256])
+@both
+@pytest.mark.parametrize("batch", [1, 3, 16, 64, 256])
 @pytest.mark.parametrize("widths", WIDTHS + WIDE, ids=str)
-def test_no_grouping_changes_a_bit_at_any_size(widths: tuple[int, ...], batch: int) -> None:
-    check_groupings(widths, batch)
+def test_no_grouping_changes_a_bit_at_any_size(
+    kind: OffPolicyConfig, widths: tuple[int, ...], batch: int
+) -> None:
+    check_groupings(kind, widths, batch)
 
 
 def linears(widths: tuple[int, ...], params: Params, row: int) -> nn.Sequential:
@@ -132,14 +148,17 @@ def linears(widths: tuple[int, ...], params: Params, row: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
+@both
+@pytest.mark.parametrize("widths", [(5, 12, 9, 3), (17, 40, 19)], ids=str)
 @pytest.mark.parametrize("max_norm", [None, 0.05, 100.0])
-def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
-    widths = (5, 12, 9, 3)
+def test_a_stacked_step_is_that_of_plain_torch(
+    kind: OffPolicyConfig, widths: tuple[int, ...], max_norm: float | None
+) -> None:
     problem = Problem.random(widths, 7)
-    stack, net = trained(NUM_AGENTS, widths)
+    stack, stacked_adam = passes.trained(kind, NUM_AGENTS, [widths])
+    net = stack.networks[0]
     net.load(problem.params)
-    descend(stack, [problem.x], [problem.y], max_norm=max_norm)
-    StackedAdam(stack).step(learning_rates=[1e-2], steps_done=0)
+    descend(stack, stacked_adam, [problem.x], [problem.y], max_norm=max_norm, rates=(1e-2,))
     for row in (0, 31):
         plain = linears(widths, problem.params, row)
         adam = torch.optim.Adam(plain.parameters(), lr=1e-2)
@@ -153,14 +172,14 @@ def test_a_stacked_step_is_that_of_plain_torch(max_norm: float | None) -> None:
             torch.testing.assert_close(bias[0], layer.bias, rtol=1e-4, atol=1e-5)
 
 
-def test_padding_stays_zero() -> None:
+@both
+def test_padding_stays_zero(kind: OffPolicyConfig) -> None:
     problem = Problem.random((5, 12, 9, 3), 7)
-    stack, net = trained(NUM_AGENTS, problem.widths)
+    stack, adam = passes.trained(kind, NUM_AGENTS, [problem.widths])
+    net = stack.networks[0]
     net.load(problem.params)
-    adam = StackedAdam(stack)
     for step in range(3):
-        descend(stack, [problem.x], [problem.y])
-        adam.step(learning_rates=[1e-2], steps_done=step)
+        descend(stack, adam, [problem.x], [problem.y], step=step)
     rest = stack.flat.clone()
     assert rest.abs().sum() > 0
     for view in net.views(rest).values():
@@ -169,7 +188,7 @@ def test_padding_stays_zero() -> None:
 
 
 def test_a_broadcast_reaches_every_agent() -> None:
-    net = fixed(4, (5, 12, 3))
+    net = fixed(COMPILED, 4, (5, 12, 3))
     params = initial_weights((5, 12, 3), seed=0, network=0)
     net.load(params)
     for name, view in net.views().items():
@@ -193,13 +212,13 @@ def test_initial_weights_fill_their_bounds() -> None:
     assert params["0.weight"].std() == pytest.approx(1 / 20 / np.sqrt(3), rel=1e-2)
 
 
-def test_the_moments_of_one_agent_travel() -> None:
+@both
+def test_the_moments_of_one_agent_travel(kind: OffPolicyConfig) -> None:
     problem = Problem.random((5, 12, 3), 7)
-    stacks = [trained(NUM_AGENTS, (5, 12, 3))[0] for _ in range(2)]
-    adams = [StackedAdam(stack) for stack in stacks]
+    pairs = [passes.trained(kind, NUM_AGENTS, [(5, 12, 3)]) for _ in range(2)]
+    stacks, adams = zip(*pairs, strict=True)
     stacks[0].networks[0].load(problem.params)
-    descend(stacks[0], [problem.x], [problem.y])
-    adams[0].step(learning_rates=[1e-2], steps_done=0)
+    descend(stacks[0], adams[0], [problem.x], [problem.y])
     state = adams[0].agent_state(3)
     adams[1].load_agent_state(8, state)
     assert all(np.array_equal(x, adams[1].agent_state(8)[name]) for name, x in state.items())
@@ -207,9 +226,10 @@ def test_the_moments_of_one_agent_travel() -> None:
     assert any(x.any() for x in state.values())
 
 
-def test_the_slope_of_a_network_is_that_of_plain_torch() -> None:
+@both
+def test_the_slope_of_a_network_is_that_of_plain_torch(kind: OffPolicyConfig) -> None:
     problem = Problem.random((5, 12, 9, 1), 7)
-    net = fixed(NUM_AGENTS, problem.widths)
+    net = fixed(kind, NUM_AGENTS, problem.widths)
     net.load(problem.params)
     value_NB, slope_NBI = net.slope(problem.x)
     for row in (0, 31):
@@ -224,34 +244,36 @@ UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
 """A critic of state and action, and a network of the state alone."""
 
 
-def fit(stack: Stack, xs: list[Tensor], ys: list[Tensor], rates: list[float]) -> None:
+def fit(stack: Stack, adam: StackedAdam, problems: list[Problem], rates: tuple[float, ...]) -> None:
     """Three steps on the sum of the networks' losses."""
-    adam = StackedAdam(stack)
-    for step in range(3):
-        descend(stack, xs, ys, max_norm=0.5)
-        adam.step(learning_rates=rates, steps_done=step)
-
-
-@pytest.mark.parametrize("rates", [[1e-2, 1e-2], [1e-2, 1e-3]])
-def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(rates: list[float]) -> None:
-    problems = [Problem.random(widths, 16) for widths in UNEQUAL]
-    together = Stack(NUM_AGENTS, UNEQUAL, trainable=True)
-    for net, problem in zip(together.networks, problems, strict=True):
+    for net, problem in zip(stack.networks, problems, strict=True):
         net.load(problem.params)
-    fit(together, [p.x for p in problems], [p.y for p in problems], rates)
+    xs, ys = [p.x for p in problems], [p.y for p in problems]
+    for step in range(3):
+        descend(stack, adam, xs, ys, max_norm=0.5, rates=rates, step=step)
+
+
+@both
+@pytest.mark.parametrize("rates", [(1e-2, 1e-2), (1e-2, 1e-3)])
+def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(
+    kind: OffPolicyConfig, rates: tuple[float, ...]
+) -> None:
+    problems = [Problem.random(widths, 16) for widths in UNEQUAL]
+    together, adam = passes.trained(kind, NUM_AGENTS, UNEQUAL)
+    fit(together, adam, problems, rates)
     for net, problem, rate in zip(together.networks, problems, rates, strict=True):
-        stack, alone = trained(NUM_AGENTS, problem.widths)
-        alone.load(problem.params)
-        fit(stack, [problem.x], [problem.y], [rate])
-        for name, view in alone.views().items():
+        stack, own_adam = passes.trained(kind, NUM_AGENTS, [problem.widths])
+        fit(stack, own_adam, [problem], (rate,))
+        for name, view in stack.networks[0].views().items():
             assert torch.equal(net.views()[name], view), name
 
 
-def test_a_network_follows_another_that_shares_its_stack() -> None:
-    together = Stack(3, UNEQUAL, trainable=True)
+@both
+def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) -> None:
+    together, _ = passes.trained(kind, 3, UNEQUAL)
     for net, widths in zip(together.networks, UNEQUAL, strict=True):
         net.load(initial_weights(widths, seed=0, network=0))
-    target = fixed(3, UNEQUAL[1])
+    target = fixed(kind, 3, UNEQUAL[1])
     target.lerp(together.networks[1], 0.25)
     for name, view in together.networks[1].views().items():
         torch.testing.assert_close(target.views()[name], 0.25 * view)

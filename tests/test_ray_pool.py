@@ -65,7 +65,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
             packed,
             requests=[{"CPU": 0.1}] * len(packed),
             timeout=f.round_timeout,
-            host_class=host_class,
+            build=host_class,
         )
         drivers.append(Driver(experiment, directory=directory, pool=pool))
         return drivers[-1]

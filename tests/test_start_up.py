@@ -91,7 +91,7 @@ def test_an_actor_that_has_learnt_holds_torch_and_nothing_of_the_command_line(
     order = RoundOrder(round=0, attempt=0, shared=Driver(experiment).server.shared)
     pool = RayPool(
         experiment.to_dict(), [(0, 1)], requests=[{"CPU": 0.1}], timeout=60.0,
-        host_class=TellingAgents,
+        build=TellingAgents,
     )  # fmt: skip
     try:
         (reply,) = pool.run_round(order, [0])

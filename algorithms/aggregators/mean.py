@@ -36,10 +36,6 @@ class Mean:
         high, low = {k: s[0] for k, s in sums.items()}, {k: s[1] for k, s in sums.items()}
         return Partial(high, low, num_agents)
 
-    def join(self, partials: Iterable[Partial]) -> Partial:
-        """The sum of sums."""
-        return functools.reduce(_add_partials, partials)
-
     def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
         """The mean over all agents behind the partials; the round number goes up by one."""
         shared, rest = server.shared, iter(partials)

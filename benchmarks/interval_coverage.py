@@ -1,6 +1,6 @@
 """How often 95% intervals hold the true figure, ours beside the usual bootstraps.
 
-    python benchmarks/coverage.py --replications 1000
+    python benchmarks/interval_coverage.py --replications 1000
 
 prints the tables of docs/statistics.md: coverage in percent and, in brackets, the mean width.
 Returns are normal: noise of deviation 1 in an episode, 0.3 between seeds; 11 test environments,

@@ -1,0 +1,179 @@
+"""Stacked networks on CPU by compiled kernels, one network of one agent after the other.
+
+The same arithmetic as `eager`, summed in another order; `kernels` says why it is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .networks import Slot, Stack, StackedMLP, layout
+from .on_use import torch
+from .optimiser import BETAS, EPSILON, StackedAdam, denormals_as_zero
+from .types import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BATCH_MULTIPLE = 8
+_MOST_BATCHES = 8
+"""Sizes of minibatches that a network keeps buffers for."""
+
+
+class CompiledStack(Stack):
+    """On CPU only. Its gradient is needed by a step of Adam alone and is kept for one network."""
+
+    def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
+        super().__init__(num_agents, shapes)
+        self.layers = _table(self.slots)
+        self._made: _Made | None = None
+        self._kept: dict[tuple[int, ...], _Made] = {}
+
+    def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+        batch = inputs_NBI[0].shape[1]
+        made = self._made = self._buffers(0, self.num_rows, batch, _padded(batch))
+        for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
+            made.input[net.rows, :, : net.widths[0]].copy_(x_NBI)
+        self._run(made, 0)
+        return tuple(made.output[net.rows, :, : net.widths[-1]].clone() for net in self.networks)
+
+    def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+        batch = x_NBI.shape[1]  # to act takes one row for each agent
+        made = self._evaluated(network, x_NBI, 1 if batch == 1 else _padded(batch))
+        return made.output[..., : network.widths[-1]].clone()
+
+    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+        made = self._evaluated(network, x_NBI, _padded(x_NBI.shape[1]))
+        made.slope[..., 0] = 1.0
+        made.slope[..., 1:] = 0.0
+        found = torch.zeros_like(made.whole_input)
+        _kernels().input_slopes(
+            self.flat.numpy(),
+            self.layers,
+            network.rows.start,
+            made.batch,
+            made.numbers,
+            made.slope_numbers,
+            made.below,
+            made.spare,
+            found.numpy(),
+        )
+        slope = found[:, : x_NBI.shape[1], : network.widths[0]]
+        return made.output[..., 0].clone(), slope
+
+    @property
+    def made(self) -> _Made:
+        """What the last `forward` left."""
+        assert self._made is not None
+        return self._made
+
+    def _evaluated(self, network: StackedMLP, x_NBI: Tensor, padded: int) -> _Made:
+        made = self._buffers(network.rows.start, self.num_agents, x_NBI.shape[1], padded)
+        made.input[..., : network.widths[0]].copy_(x_NBI)
+        self._run(made, network.rows.start)
+        return made
+
+    def _run(self, made: _Made, first_row: int) -> None:
+        _kernels().forward(
+            self.flat.numpy(), self.layers, first_row, made.batch, made.numbers, made.spare
+        )
+
+    def _buffers(self, first_row: int, rows: int, batch: int, padded: int) -> _Made:
+        key = first_row, rows, batch, padded
+        if key not in self._kept:
+            if len(self._kept) == _MOST_BATCHES:
+                self._kept.clear()
+            self._kept[key] = _Made(rows, batch, padded, self.widths)
+        return self._kept[key]
+
+
+class CompiledAdam(StackedAdam):
+    """Gradient, clipping and step of one network, then of the next."""
+
+    def __init__(self, stack: CompiledStack) -> None:
+        super().__init__(stack)
+        self._compiled = stack
+        slots, size = layout(1, stack.widths)
+        self._gradient = np.zeros(size, dtype=stack.flat.numpy().dtype)
+        self._own_layers = _table(slots)
+
+    def descend(
+        self,
+        *slopes_NBO: Tensor,
+        max_norm: float | None,
+        learning_rates: Sequence[float],
+        steps_done: int,
+    ) -> None:
+        stack, made = self._compiled, self._compiled.made
+        for net, slope_NBO in zip(stack.networks, slopes_NBO, strict=True):
+            made.slope[net.rows, :, : net.widths[-1]].copy_(slope_NBO)
+        with denormals_as_zero():
+            _kernels().descend(
+                stack.flat.numpy(),
+                *(moment.numpy() for moment in self.moments.values()),
+                stack.layers,
+                made.batch,
+                made.numbers,
+                made.slope_numbers,
+                made.below,
+                made.spare,
+                self._gradient,
+                self._own_layers,
+                np.inf if max_norm is None else float(max_norm),
+                self._constants(learning_rates, steps_done),
+            )
+
+    def _constants(self, learning_rates: Sequence[float], steps_done: int) -> Array:
+        """As `kernels.descend` takes them, a row for each network of each agent."""
+        (beta, beta_sq), step = BETAS, steps_done + 1
+        rows = [
+            [
+                rate / (1 - beta**step),
+                1 - beta,
+                beta_sq,
+                1 - beta_sq,
+                np.sqrt(1 - beta_sq**step),
+                EPSILON,
+            ]
+            for rate in learning_rates
+        ]
+        return np.repeat(np.array(rows, self._gradient.dtype), self._stack.num_agents, axis=0)
+
+
+class _Made:
+    """What the layers of some networks make of a minibatch, and the derivatives by it.
+
+    batch, padded: rows of the minibatch, and with those that are added, whose derivatives are 0.
+    """
+
+    def __init__(self, rows: int, batch: int, padded: int, widths: Sequence[int]) -> None:
+        self.batch = b = padded
+        numbers = torch.zeros(rows, b * sum(widths))
+        slope = torch.zeros(rows, b, widths[-1])
+        self.whole_input = numbers[:, : b * widths[0]].view(rows, b, widths[0])
+        self.input = self.whole_input[:, :batch]
+        self.output = numbers[:, -b * widths[-1] :].view(rows, b, widths[-1])[:, :batch]
+        self.slope = slope[:, :batch]
+        self.numbers, self.slope_numbers = numbers.numpy(), slope.numpy()
+        kind = self.numbers.dtype
+        self.below = np.zeros((2, b * max(widths)), kind)
+        self.spare = np.zeros(_kernels().spare_size(b, widths), kind)
+
+
+def _padded(batch: int) -> int:
+    return -(-batch // _BATCH_MULTIPLE) * _BATCH_MULTIPLE
+
+
+def _table(slots: Sequence[Slot]) -> Array:
+    """The `layers` that the kernels take."""
+    pairs = zip(slots[::2], slots[1::2], strict=True)
+    return np.array([[w.start, w.stride, b.start, b.stride, *w.shape] for w, b in pairs])
+
+
+def _kernels() -> Any:
+    from . import kernels  # imports numba, which checking an experiment need not wait for
+
+    return kernels
