@@ -28,6 +28,7 @@ class CompiledStack(Stack):
 
     def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(num_agents, shapes)
+        _kernels().load(self.flat.numpy().dtype)
         self.layers = _table(self.slots)
         self._made: _Made | None = None
         self._kept: dict[tuple[int, ...], _Made] = {}

@@ -7,6 +7,9 @@ longer than that, lies in the same place for all. An agent costs as much alone a
 
 No bit depends on how many agents there are: the code for one knows nothing of the others.
 
+All of it is in one file, because what is kept on disk is compiled anew when the file changes that
+a function stands in, not when one does that it calls.
+
 Shapes: B rows of a minibatch, I inputs and O outputs of a layer; all are multiples of 8.
 `layers`, [L, 6] int64: where the weights and the biases of a layer begin in the flat buffer of all
 networks, floats from one network's to the next network's, and the layer's I and O.
@@ -14,10 +17,12 @@ networks, floats from one network's to the next network's, and the layer's I and
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -359,3 +364,20 @@ def descend(
 def spare_size(batch: int, widths: Sequence[int]) -> int:
     """Numbers that passes need beside what they are given."""
     return (batch + 2 * NARROW) * max(widths)
+
+
+@functools.cache
+def load(dtype: Any) -> None:
+    """Compile for parameters of a type, or load what is on disk: by a call on the smallest network.
+    Done when agents are built, so that no round, which has a timeout, has to wait for it."""
+    layers = np.array([[0, 64, 64, 64, 8, 8]])
+    flat, exp_avg, exp_avg_sq, gradient = np.zeros((4, 128), dtype)
+    made_RF, spare = np.zeros((1, 128), dtype), np.zeros(spare_size(8, [8]), dtype)
+    slopes_RBO, found_RBI = np.zeros((2, 1, 8, 8), dtype)
+    below_2F, constants_R6 = np.zeros((2, 64), dtype), np.ones((1, 6), dtype)
+    forward(flat, layers, 0, 8, made_RF, spare)
+    input_slopes(flat, layers, 0, 8, made_RF, slopes_RBO, below_2F, spare, found_RBI)
+    descend(
+        flat, exp_avg, exp_avg_sq, layers, 8, made_RF, slopes_RBO, below_2F, spare, gradient,
+        layers, 1.0, constants_R6,
+    )  # fmt: skip

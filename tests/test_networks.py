@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from algorithms import passes
+from algorithms import kernels, passes
 from algorithms.networks import Stack, StackedMLP, initial_weights
 from algorithms.offpolicy_config import OffPolicyConfig
 from algorithms.optimiser import StackedAdam
@@ -71,6 +72,11 @@ class Problem(NamedTuple):
         }
         x, y = (rng.normal(size=(NUM_AGENTS, batch, w)) for w in (widths[0], widths[-1]))
         return cls(widths, params, torch.tensor(x).float(), torch.tensor(y).float())
+
+    def first(self, count: int) -> Problem:
+        """The first networks of it."""
+        params = {name: x[:count] for name, x in self.params.items()}
+        return self._replace(params=params, x=self.x[:count], y=self.y[:count])
 
     def fit(self, kind: OffPolicyConfig, rows: list[int]) -> list[Tensor]:
         """Two clipped Adam steps on these agents: outputs, slopes, parameters and moments."""
@@ -280,3 +286,24 @@ def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) 
     target.copy(together.networks[1])
     for name, view in together.networks[1].views().items():
         assert torch.equal(target.views()[name], view)
+
+
+def test_a_round_compiles_nothing_that_building_did_not() -> None:
+    stack, adam = passes.trained(COMPILED, 3, UNEQUAL)
+    entries = (kernels.forward, kernels.input_slopes, kernels.descend)
+    built = [list(entry.signatures) for entry in entries]
+    problems = [Problem.random(widths, 5) for widths in UNEQUAL]
+    fit(stack, adam, [p.first(3) for p in problems], (1e-2, 1e-3))
+    stack.networks[0].slope(problems[0].x[:3])
+    stack.networks[1](problems[1].x[:3, :1])
+    assert all(built) and built == [list(entry.signatures) for entry in entries]
+
+
+def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same(monkeypatch) -> None:
+    def no_place(*args: Any, **options: Any) -> Any:
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(*args, **options)
+
+    monkeypatch.setattr(kernels, "njit", no_place)
+    assert kernels.compiled(lambda x: x + 1)(2) == 3
