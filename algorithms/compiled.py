@@ -28,7 +28,8 @@ class CompiledStack(Stack):
 
     def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(num_agents, shapes)
-        _kernels().load(self.flat.numpy().dtype)
+        self._dtype = self.flat.numpy().dtype
+        _kernels().load(self._dtype)
         self.layers = _table(self.slots)
         self._made: _Made | None = None
         self._kept: dict[tuple[int, ...], _Made] = {}
@@ -37,33 +38,33 @@ class CompiledStack(Stack):
         batch = inputs_NBI[0].shape[1]
         made = self._made = self._buffers(0, self.num_rows, batch, _padded(batch))
         for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
-            made.input[net.rows, :, : net.widths[0]].copy_(x_NBI)
+            made.input[net.rows, :, : net.widths[0]] = x_NBI.numpy()
         self._run(made, 0)
-        return tuple(made.output[net.rows, :, : net.widths[-1]].clone() for net in self.networks)
+        return tuple(_tensor(made.output[net.rows, :, : net.widths[-1]]) for net in self.networks)
 
     def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
         batch = x_NBI.shape[1]  # to act takes one row for each agent
         made = self._evaluated(network, x_NBI, 1 if batch == 1 else _padded(batch))
-        return made.output[..., : network.widths[-1]].clone()
+        return _tensor(made.output[..., : network.widths[-1]])
 
     def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
         made = self._evaluated(network, x_NBI, _padded(x_NBI.shape[1]))
         made.slope[..., 0] = 1.0
         made.slope[..., 1:] = 0.0
-        found = torch.zeros_like(made.whole_input)
+        found = np.zeros_like(made.whole_input)
         _kernels().input_slopes(
             self.flat.numpy(),
             self.layers,
             network.rows.start,
             made.batch,
             made.numbers,
-            made.slope_numbers,
+            made.whole_slope,
             made.below,
             made.spare,
-            found.numpy(),
+            found,
         )
-        slope = found[:, : x_NBI.shape[1], : network.widths[0]]
-        return made.output[..., 0].clone(), slope
+        slope = _tensor(found[:, : x_NBI.shape[1], : network.widths[0]])
+        return _tensor(made.output[..., 0]), slope
 
     @property
     def made(self) -> _Made:
@@ -73,7 +74,7 @@ class CompiledStack(Stack):
 
     def _evaluated(self, network: StackedMLP, x_NBI: Tensor, padded: int) -> _Made:
         made = self._buffers(network.rows.start, self.num_agents, x_NBI.shape[1], padded)
-        made.input[..., : network.widths[0]].copy_(x_NBI)
+        made.input[..., : network.widths[0]] = x_NBI.numpy()
         self._run(made, network.rows.start)
         return made
 
@@ -87,7 +88,7 @@ class CompiledStack(Stack):
         if key not in self._kept:
             if len(self._kept) == _MOST_BATCHES:
                 self._kept.clear()
-            self._kept[key] = _Made(rows, batch, padded, self.widths)
+            self._kept[key] = _Made(rows, batch, padded, self.widths, self._dtype)
         return self._kept[key]
 
 
@@ -110,7 +111,7 @@ class CompiledAdam(StackedAdam):
     ) -> None:
         stack, made = self._compiled, self._compiled.made
         for net, slope_NBO in zip(stack.networks, slopes_NBO, strict=True):
-            made.slope[net.rows, :, : net.widths[-1]].copy_(slope_NBO)
+            made.slope[net.rows, :, : net.widths[-1]] = slope_NBO.numpy()
         with denormals_as_zero():
             _kernels().descend(
                 stack.flat.numpy(),
@@ -118,7 +119,7 @@ class CompiledAdam(StackedAdam):
                 stack.layers,
                 made.batch,
                 made.numbers,
-                made.slope_numbers,
+                made.whole_slope,
                 made.below,
                 made.spare,
                 self._gradient,
@@ -150,18 +151,24 @@ class _Made:
     batch, padded: rows of the minibatch, and with those that are added, whose derivatives are 0.
     """
 
-    def __init__(self, rows: int, batch: int, padded: int, widths: Sequence[int]) -> None:
+    def __init__(
+        self, rows: int, batch: int, padded: int, widths: Sequence[int], dtype: Any
+    ) -> None:
         self.batch = b = padded
-        numbers = torch.zeros(rows, b * sum(widths))
-        slope = torch.zeros(rows, b, widths[-1])
-        self.whole_input = numbers[:, : b * widths[0]].view(rows, b, widths[0])
+        self.numbers = np.zeros((rows, b * sum(widths)), dtype)
+        self.whole_input = self.numbers[:, : b * widths[0]].reshape(rows, b, widths[0])
         self.input = self.whole_input[:, :batch]
-        self.output = numbers[:, -b * widths[-1] :].view(rows, b, widths[-1])[:, :batch]
-        self.slope = slope[:, :batch]
-        self.numbers, self.slope_numbers = numbers.numpy(), slope.numpy()
-        kind = self.numbers.dtype
-        self.below = np.zeros((2, b * max(widths)), kind)
-        self.spare = np.zeros(_kernels().spare_size(b, widths), kind)
+        output = self.numbers[:, -b * widths[-1] :].reshape(rows, b, widths[-1])
+        self.output = output[:, :batch]
+        self.whole_slope = np.zeros((rows, b, widths[-1]), dtype)
+        self.slope = self.whole_slope[:, :batch]
+        self.below = np.zeros((2, b * max(widths)), dtype)
+        self.spare = np.zeros(_kernels().spare_size(b, widths), dtype)
+
+
+def _tensor(numbers: Array) -> Tensor:
+    """A copy: the next pass writes over what it came from."""
+    return torch.from_numpy(numbers.copy())
 
 
 def _padded(batch: int) -> int:
