@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from algorithms.learners.fedrdqn import FedRDQN
 from fedrl_ray import memory, packing
 from fedrl_ray.errors import UserError
 from fedrl_ray.experiments import from_dict
@@ -26,7 +27,8 @@ TABLES = {"environment": {"name": "windy_cliff"}, "learner": {"name": "fedrq"}}
 def test_every_agent_adds_its_own_and_every_actor_a_process(small: Any) -> None:
     few, many = (memory.estimate(small(federation={"num_agents": k}), 2) for k in (10, 1000))
     assert many.agents == 100 * few.agents
-    assert many.actors == few.actors == 2 * memory.ACTOR
+    process = memory.ACTOR + FedRDQN.library_bytes
+    assert many.actors == few.actors == 2 * process
     assert memory.estimate(small(), 0).actors == memory.estimate(small(), 0).object_store == 0
 
 
