@@ -62,7 +62,7 @@ def _plus(y: Any, a: Any, p: Any, q: Any, r: Any, s: Any) -> Any:
 
 
 @compiled
-def _add_product(x_BI: Any, w_IO: Any, y_BO: Any) -> None:
+def add_product(x_BI: Any, w_IO: Any, y_BO: Any) -> None:
     """y += x w."""
     wide_in, wide_out = w_IO.shape
     for i in range(0, len(x_BI), 8):
@@ -142,7 +142,7 @@ def _layer(x_BI: Any, w_IO: Any, y_BO: Any, spare: Any) -> None:
     if len(x_BI) == 1:
         _add_row(x_BI[0], w_IO, y_BO[0])
     elif w_IO.shape[1] > NARROW:
-        _add_product(x_BI, w_IO, y_BO)
+        add_product(x_BI, w_IO, y_BO)
     else:
         _add_dots(x_BI, _turned(w_IO, spare), y_BO)
 
@@ -154,7 +154,7 @@ def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any) -> None:
     if w_IO.shape[1] > NARROW:
         _add_dots(slope_BO, w_IO, out_BI)
     else:
-        _add_product(slope_BO, _turned(w_IO, spare), out_BI)
+        add_product(slope_BO, _turned(w_IO, spare), out_BI)
 
 
 @compiled
@@ -162,12 +162,12 @@ def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, spare: Any) -> None
     """x' slope."""
     if slope_BO.shape[1] > NARROW:
         into_IO[:] = 0
-        _add_product(_turned(x_BI, spare), slope_BO, into_IO)
+        add_product(_turned(x_BI, spare), slope_BO, into_IO)
         return
     slope_OB, rest = _turned(slope_BO, spare), spare[slope_BO.size :]
     into_OI = rest[: into_IO.size].reshape(into_IO.shape[1], into_IO.shape[0])
     into_OI[:] = 0
-    _add_product(slope_OB, x_BI, into_OI)
+    add_product(slope_OB, x_BI, into_OI)
     for i in range(into_IO.shape[0]):
         for o in range(into_IO.shape[1]):
             into_IO[i, o] = into_OI[o, i]

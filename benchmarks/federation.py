@@ -26,6 +26,7 @@ import ray
 from federation_table import markdown
 from floor import floor
 from measured_agents import MeasuredAgents
+from ray_floor import exchange_seconds
 
 from algorithms.replay import Replay
 from fedrl_ray import cluster, packing
@@ -138,6 +139,7 @@ def measure(case: Case) -> dict[str, Any]:
             reports = [driver.step() for _ in range(case.rounds)]
             figures = speed(case, pool, reports) | memory(case, pool)
             figures["phases"] = phases(driver, pool, max(1, case.rounds // 4))
+        figures |= ray_alone(figures, reports[0].bytes)
     finally:
         ray.shutdown()
     return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, figures)
@@ -164,6 +166,15 @@ def speed(case: Case, pool: RayPool, reports: list[RoundReport]) -> dict[str, An
         "communicating_ms": 1000 * float(np.median(seconds - slowest)),
         "waiting": float(np.median((slowest - rounds.mean(0)) / seconds)),
     }
+
+
+def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
+    """The same exchange without us. An actor answers with four bytes for each one it is sent: a
+    pair of float64 sums for a float32 parameter."""
+    sent = exchanged // figures["actors"] // 5
+    busy = figures["round_s"] * (1 - figures["communicating"])
+    seconds = exchange_seconds(figures["actors"], sent=sent, answered=4 * sent, busy=busy)
+    return {"ray_alone_ms": 1000 * seconds}
 
 
 def memory(case: Case, pool: RayPool) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The least time that one local step of FedRDQN can take on this machine.
 
 Products: every matrix product of one local step of N stacked agents on its real operands, nothing
-else between them. Traffic: the bytes that Adam and the soft target update must read and write, over
+else between them, by torch; or at the rate of our own kernel on operands in the cache, if that is
+less. Traffic: the bytes that Adam and the soft target update must read and write, over
 the bandwidth of one elementwise operation on buffers of the same size. Both are measured while as
 many processes do the same as there are actors. What is left out: biases, ReLU, losses, clipping,
 replay, environment, messages.
@@ -15,9 +16,11 @@ from collections.abc import Callable, Sequence
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from algorithms import kernels
 from algorithms.eager import EagerStack
 from fedrl_ray.profile import single_thread
 
@@ -32,7 +35,8 @@ def floor(
     num_agents: int, processes: int, *, q_sizes: Sequence[int], batch: int
 ) -> dict[str, float]:
     """Of one agent's local step, with `num_agents` in lock-step in each of so many processes:
-    microseconds of products and of traffic, their sum, GFLOP/s and GB/s of one process.
+    microseconds of products and of traffic, their sum, both rates of products in GFLOP/s, and GB/s,
+    each of one process.
 
     q_sizes: observations, hidden layers, actions; the degree network has the same hidden layers.
     """
@@ -57,18 +61,22 @@ def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, f
     products = products_of_a_step(critics, target, batch)
     buffers = [torch.rand(critics.flat.numel()) for _ in range(4)]
     _barrier.wait()
-    products_s = seconds_of(lambda: [torch.bmm(a, b, out=out) for a, b, out in products])
+    by_torch_s = seconds_of(lambda: [torch.bmm(a, b, out=out) for a, b, out in products])
+    _barrier.wait()
+    kernel_rate = flops_per_second_of_our_kernel(max(q_sizes[1:-1]), batch)
     _barrier.wait()
     stream_s = seconds_of(lambda: torch.addcmul(*buffers[:3], out=buffers[3]))
     bandwidth = sum(buffer.nbytes for buffer in buffers) / stream_s
     traffic_s = traffic_bytes(critics, target) / bandwidth
     flops = sum(2 * a.numel() * b.shape[-1] for a, b, _ in products)
+    products_s = min(by_torch_s, flops / kernel_rate)
     per_agent = 1e6 / num_agents
     return {
         "products_us": products_s * per_agent,
         "traffic_us": traffic_s * per_agent,
         "floor_us": (products_s + traffic_s) * per_agent,
-        "gflop_per_s": flops / products_s / 1e9,
+        "gflop_per_s_torch": flops / by_torch_s / 1e9,
+        "gflop_per_s_kernel": kernel_rate / 1e9,
         "gb_per_s": bandwidth / 1e9,
     }
 
@@ -101,6 +109,13 @@ def backward(weights: Sequence[Tensor], into: Sequence[Tensor], batch: int) -> l
     own = [(x.mT, slope, out) for x, slope, out in zip(xs, slopes, into, strict=True)]
     through = zip(slopes, weights, xs, strict=True)
     return own + [(slope, w.mT, x) for slope, w, x in list(through)[1:]]
+
+
+def flops_per_second_of_our_kernel(width: int, batch: int) -> float:
+    """Of products [B, width] by [width, width], which stay in the cache."""
+    x, y = np.zeros((2, batch, width), np.float32)
+    w = np.zeros((width, width), np.float32)
+    return 2 * batch * width**2 / seconds_of(lambda: kernels.add_product(x, w, y))
 
 
 def traffic_bytes(critics: EagerStack, target: EagerStack) -> int:
