@@ -49,4 +49,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf algorithms/__pycache__ $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

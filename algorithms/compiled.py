@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH_MULTIPLE = 8
-_MOST_BATCHES = 8
-"""Sizes of minibatches that a network keeps buffers for."""
+_MOST_KEPT, _LARGEST_KEPT = 8, 1024
+"""Buffers that a stack keeps, and rows of the largest minibatch of one."""
 
 
 class CompiledStack(Stack):
@@ -32,11 +32,11 @@ class CompiledStack(Stack):
         _kernels().load(self._dtype)
         self.layers = _table(self.slots)
         self._made: _Made | None = None
-        self._kept: dict[tuple[int, ...], _Made] = {}
+        self._kept: dict[tuple[object, ...], _Made] = {}
 
     def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
         batch = inputs_NBI[0].shape[1]
-        made = self._made = self._buffers(0, self.num_rows, batch, _padded(batch))
+        made = self._made = self._buffers("all", 0, self.num_rows, batch, _padded(batch))
         for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
             made.input[net.rows, :, : net.widths[0]] = x_NBI.numpy()
         self._run(made, 0)
@@ -51,7 +51,7 @@ class CompiledStack(Stack):
         made = self._evaluated(network, x_NBI, _padded(x_NBI.shape[1]))
         made.slope[..., 0] = 1.0
         made.slope[..., 1:] = 0.0
-        found = np.zeros_like(made.whole_input)
+        found = np.empty_like(made.whole_input)
         _kernels().input_slopes(
             self.flat.numpy(),
             self.layers,
@@ -73,7 +73,8 @@ class CompiledStack(Stack):
         return self._made
 
     def _evaluated(self, network: StackedMLP, x_NBI: Tensor, padded: int) -> _Made:
-        made = self._buffers(network.rows.start, self.num_agents, x_NBI.shape[1], padded)
+        row = network.rows.start
+        made = self._buffers("one", row, self.num_agents, x_NBI.shape[1], padded)
         made.input[..., : network.widths[0]] = x_NBI.numpy()
         self._run(made, network.rows.start)
         return made
@@ -83,12 +84,15 @@ class CompiledStack(Stack):
             self.flat.numpy(), self.layers, first_row, made.batch, made.numbers, made.spare
         )
 
-    def _buffers(self, first_row: int, rows: int, batch: int, padded: int) -> _Made:
-        key = first_row, rows, batch, padded
+    def _buffers(self, of: str, first_row: int, rows: int, batch: int, padded: int) -> _Made:
+        key = of, first_row, rows, batch, padded
         if key not in self._kept:
-            if len(self._kept) == _MOST_BATCHES:
+            made = _Made(rows, batch, padded, self.widths, self._dtype)
+            if batch > _LARGEST_KEPT:  # test grids: seldom, and of any size
+                return made
+            if len(self._kept) == _MOST_KEPT:
                 self._kept.clear()
-            self._kept[key] = _Made(rows, batch, padded, self.widths, self._dtype)
+            self._kept[key] = made
         return self._kept[key]
 
 
@@ -140,7 +144,7 @@ class CompiledAdam(StackedAdam):
                 np.sqrt(1 - beta_sq**step),
                 EPSILON,
             ]
-            for rate in learning_rates
+            for rate, _ in zip(learning_rates, self._stack.networks, strict=True)
         ]
         return np.repeat(np.array(rows, self._gradient.dtype), self._stack.num_agents, axis=0)
 

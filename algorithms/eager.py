@@ -70,7 +70,7 @@ class EagerStack(Stack):
         gradients = [gradient for pair in self.gradients for gradient in pair]
         norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
         norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
-        if self.device != "cpu" or (norm > max_norm).any():  # asking a GPU would wait for it
+        if self.device != "cpu" or (norm + 1e-6 > max_norm).any():  # asking a GPU would wait for it
             scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
             for gradient in gradients:
                 gradient.mul_(scale)

@@ -10,16 +10,20 @@ No bit depends on how many agents there are: the code for one knows nothing of t
 All of it is in one file, because what is kept on disk is compiled anew when the file changes that
 a function stands in, not when one does that it calls.
 
-Shapes: B rows of a minibatch, I inputs and O outputs of a layer; all are multiples of 8.
-`layers`, [L, 6] int64: where the weights and the biases of a layer begin in the flat buffer of all
-networks, floats from one network's to the next network's, and the layer's I and O.
+Shapes: B rows of a minibatch, I inputs and O outputs of a layer, all multiples of 8; R networks of
+all agents, L layers. `layers`, [L, 6] int64: where the weights and the biases of a layer begin in
+the flat buffer of all networks, each with the floats from one network's to the next network's, and
+the layer's I and O.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -280,7 +284,7 @@ def input_slopes(
     spare: Any,
     found_RBI: Any,
 ) -> None:
-    """Derivatives by the input of what `forward` ran, from those by its output.
+    """Derivatives by the input of what `forward` ran, into `found`, from those by its output.
 
     below: two rows of B times the widest layer.
     """
@@ -369,7 +373,24 @@ def spare_size(batch: int, widths: Sequence[int]) -> int:
 @functools.cache
 def load(dtype: Any) -> None:
     """Compile for parameters of a type, or load what is on disk: by a call on the smallest network.
-    Done when agents are built, so that no round, which has a timeout, has to wait for it."""
+    Done when agents are built, so that no round, which has a timeout, has to wait for it. Of the
+    processes of a machine one compiles, the others wait for what it leaves on disk."""
+    with _alone(forward.stats.cache_path):  # type: ignore[attr-defined]
+        _call_all(dtype)
+
+
+@contextlib.contextmanager
+def _alone(folder: str | None) -> Iterator[None]:
+    """One process at a time, where there is a folder that several may write to."""
+    with contextlib.ExitStack() as held:
+        if folder is not None:
+            with contextlib.suppress(OSError):  # no locks there: each compiles for itself
+                lock = held.enter_context(open(Path(folder) / "kernels.lock", "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _call_all(dtype: Any) -> None:
     layers = np.array([[0, 64, 64, 64, 8, 8]])
     flat, exp_avg, exp_avg_sq, gradient = np.zeros((4, 128), dtype)
     made_RF, spare = np.zeros((1, 128), dtype), np.zeros(spare_size(8, [8]), dtype)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
 BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's decay rates of both moments, and what keeps its quotient finite."""
 
 
 class StackedAdam(ABC):

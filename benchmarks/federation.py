@@ -172,7 +172,7 @@ def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
     """The same exchange without us. An actor answers with four bytes for each one it is sent: a
     pair of float64 sums for a float32 parameter."""
     sent = exchanged // figures["actors"] // 5
-    busy = figures["round_s"] * (1 - figures["communicating"])
+    busy = min(0.5, figures["round_s"] * (1 - figures["communicating"]))
     seconds = exchange_seconds(figures["actors"], sent=sent, answered=4 * sent, busy=busy)
     return {"ray_alone_ms": 1000 * seconds}
 

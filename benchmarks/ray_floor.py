@@ -25,7 +25,7 @@ class _Busy:
 
 def exchange_seconds(actors: int, *, sent: int, answered: int, busy: float) -> float:
     """Median over rounds of their time beyond the busiest actor's. Bytes to and from each actor."""
-    handles = [ray.remote(_Busy).options(num_cpus=1).remote(answered) for _ in range(actors)]
+    handles = [ray.remote(_Busy).options(num_cpus=0).remote(answered) for _ in range(actors)]
     beyond = [_round(handles, sent, busy) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
     for handle in handles:
         ray.kill(handle)

@@ -26,7 +26,8 @@ def one_agent(experiment: Experiment, family: EnvFamily) -> Any:
         experiment.learner.settings,
     )
     if hasattr(settings, "device"):
-        settings = settings.model_copy(update={"device": "cpu"})
+        by_kernels = settings.compiled and settings.device == "cpu"  # what the profile says
+        settings = settings.model_copy(update={"device": "cpu", "compiled": by_kernels})
     return learner(settings, family.spec, agent_ids=[0], seed=experiment.seed)
 
 

@@ -82,7 +82,8 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     """
     sizes = _sizes(experiment)
     learner = plugins.load("learners", experiment.learner.name)
-    library: int = getattr(learner, "library_bytes", 0)  # in every process that hosts or evaluates
+    by_library = getattr(experiment.learner.settings, "compiled", True)
+    library: int = getattr(learner, "library_bytes", 0) if by_library else 0  # in every process
     return MemoryEstimate(
         agents=sizes.peak * experiment.federation.num_agents,
         actors=actors * (ACTOR + library),

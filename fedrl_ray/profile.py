@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -33,7 +34,8 @@ def compiled_for(experiment: Mapping[str, Any]) -> dict[str, Any]:
         return {"compiled": False}
     import llvmlite.binding
 
-    return {"compiled": llvmlite.binding.get_host_cpu_name()} | versions("numba", "llvmlite")
+    processor = os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()
+    return {"compiled": processor} | versions("numba", "llvmlite")
 
 
 def execution_profile(experiment: Mapping[str, Any]) -> dict[str, Any]:

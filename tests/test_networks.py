@@ -288,6 +288,32 @@ def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) 
         assert torch.equal(target.views()[name], view)
 
 
+@both
+def test_to_evaluate_between_forward_and_descend_changes_nothing(kind: OffPolicyConfig) -> None:
+    problem = Problem.random((5, 12, 9), 16)
+    learnt = []
+    for disturb in (False, True):
+        stack, adam = passes.trained(kind, NUM_AGENTS, [problem.widths])
+        stack.networks[0].load(problem.params)
+        (out,) = stack.forward(problem.x)
+        if disturb:
+            stack.networks[0](problem.y[..., :5])
+            stack.networks[0].slope(problem.y[..., :5])
+        adam.descend(out - problem.y, max_norm=None, learning_rates=[1e-2], steps_done=0)
+        learnt.append(stack.flat.clone())
+    assert torch.equal(*learnt)
+
+
+@both
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_outputs_are_those_of_plain_torch(kind: OffPolicyConfig, batch: int) -> None:
+    problem = Problem.random((5, 12, 19), batch)
+    net = fixed(kind, NUM_AGENTS, problem.widths)
+    net.load(problem.params)
+    plain = linears(problem.widths, problem.params, 31)(problem.x[31])
+    torch.testing.assert_close(net(problem.x)[31], plain.detach(), rtol=1e-4, atol=1e-5)
+
+
 def test_a_round_compiles_nothing_that_building_did_not() -> None:
     stack, adam = passes.trained(COMPILED, 3, UNEQUAL)
     entries = (kernels.forward, kernels.input_slopes, kernels.descend)

@@ -143,12 +143,22 @@ class Case:
         except RunError as error:
             self._broken.append(str(error))
             found = {}
-        titles = (census.AGENTS, census.DRIVER)
-        found["processes"] = sum(len(self.scene.cluster.processes(title)) for title in titles)
+        found["processes"] = self._processes_left()
         left = {what: count for what, count in found.items() if count}
         if left:
             self._broken.append(f"left behind: {left}")
         return sum(left.values())
+
+    def _processes_left(self) -> int:
+        """Of our actors. Ray ends one that hangs only some seconds after it counts as dead."""
+        deadline = time.monotonic() + census.PATIENCE_SECONDS
+        while left := sum(
+            len(self.scene.cluster.processes(title)) for title in (census.AGENTS, census.DRIVER)
+        ):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_SECONDS)
+        return left
 
 
 def round_to_disturb(experiment: Experiment) -> int:
