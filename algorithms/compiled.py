@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .networks import Slot, Stack, StackedMLP, layout
+from .networks import Slot, Stack, StackedMLP, layout, pad
 from .on_use import torch
 from .optimiser import BETAS, EPSILON, StackedAdam, denormals_as_zero
 from .types import Array
@@ -18,7 +18,6 @@ from .types import Array
 if TYPE_CHECKING:
     from torch import Tensor
 
-_BATCH_MULTIPLE = 8
 _MOST_KEPT, _LARGEST_KEPT = 8, 1024
 """Buffers that a stack keeps, and rows of the largest minibatch of one."""
 
@@ -36,7 +35,7 @@ class CompiledStack(Stack):
 
     def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
         batch = inputs_NBI[0].shape[1]
-        made = self._made = self._buffers("all", 0, self.num_rows, batch, _padded(batch))
+        made = self._made = self._buffers("all", 0, self.num_rows, batch, pad(batch))
         for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
             made.input[net.rows, :, : net.widths[0]] = x_NBI.numpy()
         self._run(made, 0)
@@ -44,11 +43,11 @@ class CompiledStack(Stack):
 
     def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
         batch = x_NBI.shape[1]  # to act takes one row for each agent
-        made = self._evaluated(network, x_NBI, 1 if batch == 1 else _padded(batch))
+        made = self._evaluated(network, x_NBI, 1 if batch == 1 else pad(batch))
         return _tensor(made.output[..., : network.widths[-1]])
 
     def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
-        made = self._evaluated(network, x_NBI, _padded(x_NBI.shape[1]))
+        made = self._evaluated(network, x_NBI, pad(x_NBI.shape[1]))
         made.slope[..., 0] = 1.0
         made.slope[..., 1:] = 0.0
         found = np.empty_like(made.whole_input)
@@ -56,7 +55,7 @@ class CompiledStack(Stack):
             self.flat.numpy(),
             self.layers,
             network.rows.start,
-            made.batch,
+            made.padded,
             made.numbers,
             made.whole_slope,
             made.below,
@@ -73,15 +72,15 @@ class CompiledStack(Stack):
         return self._made
 
     def _evaluated(self, network: StackedMLP, x_NBI: Tensor, padded: int) -> _Made:
-        row = network.rows.start
-        made = self._buffers("one", row, self.num_agents, x_NBI.shape[1], padded)
+        first_row = network.rows.start
+        made = self._buffers("one", first_row, self.num_agents, x_NBI.shape[1], padded)
         made.input[..., : network.widths[0]] = x_NBI.numpy()
-        self._run(made, network.rows.start)
+        self._run(made, first_row)
         return made
 
     def _run(self, made: _Made, first_row: int) -> None:
         _kernels().forward(
-            self.flat.numpy(), self.layers, first_row, made.batch, made.numbers, made.spare
+            self.flat.numpy(), self.layers, first_row, made.padded, made.numbers, made.spare
         )
 
     def _buffers(self, of: str, first_row: int, rows: int, batch: int, padded: int) -> _Made:
@@ -121,7 +120,7 @@ class CompiledAdam(StackedAdam):
                 stack.flat.numpy(),
                 *(moment.numpy() for moment in self.moments.values()),
                 stack.layers,
-                made.batch,
+                made.padded,
                 made.numbers,
                 made.whole_slope,
                 made.below,
@@ -150,15 +149,17 @@ class CompiledAdam(StackedAdam):
 
 
 class _Made:
-    """What the layers of some networks make of a minibatch, and the derivatives by it.
+    """What the layers of R networks make of a minibatch of B rows, and the derivatives by it.
 
-    batch, padded: rows of the minibatch, and with those that are added, whose derivatives are 0.
+    padded: B with the rows that are added, whose derivatives are 0. input [R, B, I], output and
+    slope [R, B, O] are the minibatch's own rows; whole_input and whole_slope have all. numbers
+    [R, F]: input and what each layer made of it, as the kernels take them.
     """
 
     def __init__(
         self, rows: int, batch: int, padded: int, widths: Sequence[int], dtype: Any
     ) -> None:
-        self.batch = b = padded
+        self.padded = b = padded
         self.numbers = np.zeros((rows, b * sum(widths)), dtype)
         self.whole_input = self.numbers[:, : b * widths[0]].reshape(rows, b, widths[0])
         self.input = self.whole_input[:, :batch]
@@ -173,10 +174,6 @@ class _Made:
 def _tensor(numbers: Array) -> Tensor:
     """A copy: the next pass writes over what it came from."""
     return torch.from_numpy(numbers.copy())
-
-
-def _padded(batch: int) -> int:
-    return -(-batch // _BATCH_MULTIPLE) * _BATCH_MULTIPLE
 
 
 def _table(slots: Sequence[Slot]) -> Array:

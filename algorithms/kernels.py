@@ -311,6 +311,39 @@ def _below(slope_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any) -> 
 
 
 @compiled
+def _adam_step(
+    flat: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    layers: Any,
+    row: int,
+    gradient: Any,
+    own_layers: Any,
+    scale: Any,
+    constants: Any,
+) -> None:
+    """Adam on every layer of network `row`; see `descend`."""
+    for index in range(len(layers)):
+        layer, own = layers[index], own_layers[index]
+        _adam(
+            _weight(flat, layer, row).reshape(-1),
+            _weight(gradient, own, 0).reshape(-1),
+            _weight(exp_avg, layer, row).reshape(-1),
+            _weight(exp_avg_sq, layer, row).reshape(-1),
+            scale,
+            constants,
+        )
+        _adam(
+            _bias(flat, layer, row),
+            _bias(gradient, own, 0),
+            _bias(exp_avg, layer, row),
+            _bias(exp_avg_sq, layer, row),
+            scale,
+            constants,
+        )
+
+
+@compiled
 def descend(
     flat: Any,
     exp_avg: Any,
@@ -345,24 +378,9 @@ def descend(
                 weight_IO = _weight(flat, layer, row)
                 slope_BO = _below(slope_BO, weight_IO, x_BI, below_2F[index % 2], spare)
         scale = _clipping(gradient, max_norm)
-        for index in range(len(layers)):
-            layer, own = layers[index], own_layers[index]
-            _adam(
-                _weight(flat, layer, row).reshape(-1),
-                _weight(gradient, own, 0).reshape(-1),
-                _weight(exp_avg, layer, row).reshape(-1),
-                _weight(exp_avg_sq, layer, row).reshape(-1),
-                scale,
-                constants_R6[row],
-            )
-            _adam(
-                _bias(flat, layer, row),
-                _bias(gradient, own, 0),
-                _bias(exp_avg, layer, row),
-                _bias(exp_avg_sq, layer, row),
-                scale,
-                constants_R6[row],
-            )
+        _adam_step(
+            flat, exp_avg, exp_avg_sq, layers, row, gradient, own_layers, scale, constants_R6[row]
+        )
 
 
 def spare_size(batch: int, widths: Sequence[int]) -> int:

@@ -34,13 +34,9 @@ _WIDTH_MULTIPLE = 8
 _PLACE_MULTIPLE = 64
 
 
-def pad_width(width: int) -> int:
-    """The next multiple of 8."""
-    return _next_multiple(width, _WIDTH_MULTIPLE)
-
-
-def _next_multiple(size: int, of: int) -> int:
-    return -(-size // of) * of
+def pad(size: int, to: int = _WIDTH_MULTIPLE) -> int:
+    """The next multiple of `to`."""
+    return -(-size // to) * to
 
 
 class Slot(NamedTuple):
@@ -69,7 +65,7 @@ class Stack(ABC):
         device: str = "cpu",
     ) -> None:
         self.num_agents, self.device = num_agents, device
-        self.widths = [pad_width(max(sizes)) for sizes in zip(*shapes, strict=True)]
+        self.widths = [pad(max(sizes)) for sizes in zip(*shapes, strict=True)]
         self.num_rows = num_agents * len(shapes)
         self.slots, size = layout(self.num_rows, self.widths)
         self.flat = torch.zeros(size, device=device)
@@ -150,7 +146,7 @@ def layout(rows: int, widths: Sequence[int]) -> tuple[list[Slot], int]:
     slots, start = [], 0
     for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
         for kind, shape in (("weight", (wide_in, wide_out)), ("bias", (1, wide_out))):
-            stride = _next_multiple(math.prod(shape), _PLACE_MULTIPLE)
+            stride = pad(math.prod(shape), to=_PLACE_MULTIPLE)
             slots.append(Slot(f"{layer}.{kind}", start, stride, shape))
             start += rows * stride
     return slots, start

@@ -39,7 +39,7 @@ class OffPolicyLearner(ABC):
     """
 
     exemptions: ClassVar[dict[str, str]] = {}
-    library_bytes: ClassVar[int] = 75 * 2**20
+    bytes_per_process: ClassVar[int] = 75 * 2**20
     """Of memory that Numba and its kernels take in each process that has networks (measured)."""
     config: OffPolicyConfig
 

@@ -21,14 +21,18 @@ NOMINAL_INDEX = 1_000_000
 
 def one_agent(experiment: Experiment, family: EnvFamily) -> Any:
     """A learner of one agent that only acts, on the CPU."""
-    learner, settings = (
-        plugins.load("learners", experiment.learner.name),
-        experiment.learner.settings,
-    )
-    if hasattr(settings, "device"):
-        by_kernels = settings.compiled and settings.device == "cpu"  # what the profile says
-        settings = settings.model_copy(update={"device": "cpu", "compiled": by_kernels})
+    learner = plugins.load("learners", experiment.learner.name)
+    settings = _on_cpu(experiment.learner.settings)
     return learner(settings, family.spec, agent_ids=[0], seed=experiment.seed)
+
+
+def _on_cpu(settings: Any) -> Any:
+    if getattr(settings, "device", "cpu") == "cpu":
+        return settings
+    update: dict[str, Any] = {"device": "cpu"}
+    if hasattr(settings, "compiled"):
+        update["compiled"] = False  # what the execution profile says of other devices
+    return settings.model_copy(update=update)
 
 
 def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:

@@ -94,11 +94,8 @@ class LocalAgents:
     def save(self, directory: str) -> Shard:
         """Write everything these agents remember as one shard file, into a folder or a URI."""
         with storage.writing(storage.parse(directory)) as folder:
-            return write_shard(folder, self.states())
-
-    def states(self) -> dict[int, AgentState]:
-        """Everything these agents remember, by agent."""
-        return {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
+            states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
+            return write_shard(folder, states)
 
     def load(self, directory: str, files: Mapping[int, str]) -> None:
         """Take the agents' states back; `files` names the shard of each agent."""

@@ -83,7 +83,7 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     sizes = _sizes(experiment)
     learner = plugins.load("learners", experiment.learner.name)
     by_library = getattr(experiment.learner.settings, "compiled", True)
-    library: int = getattr(learner, "library_bytes", 0) if by_library else 0  # in every process
+    library: int = getattr(learner, "bytes_per_process", 0) if by_library else 0
     return MemoryEstimate(
         agents=sizes.peak * experiment.federation.num_agents,
         actors=actors * (ACTOR + library),

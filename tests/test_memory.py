@@ -27,7 +27,7 @@ TABLES = {"environment": {"name": "windy_cliff"}, "learner": {"name": "fedrq"}}
 def test_every_agent_adds_its_own_and_every_actor_a_process(small: Any) -> None:
     few, many = (memory.estimate(small(federation={"num_agents": k}), 2) for k in (10, 1000))
     assert many.agents == 100 * few.agents
-    process = memory.ACTOR + FedRDQN.library_bytes
+    process = memory.ACTOR + FedRDQN.bytes_per_process
     assert many.actors == few.actors == 2 * process
     assert memory.estimate(small(), 0).actors == memory.estimate(small(), 0).object_store == 0
 

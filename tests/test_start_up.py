@@ -19,7 +19,19 @@ from fedrl_ray.local_agents import LocalAgents
 from fedrl_ray.messages import RoundOrder
 from fedrl_ray.ray_pool import RayPool
 
-SLOW = {"dash", "mlflow", "optuna", "pandas", "plotly", "pyarrow", "ray", "scipy", "torch"}
+SLOW = {
+    "dash",
+    "llvmlite",
+    "mlflow",
+    "numba",
+    "optuna",
+    "pandas",
+    "plotly",
+    "pyarrow",
+    "ray",
+    "scipy",
+    "torch",
+}
 """Each takes from a tenth of a second to seconds."""
 NOT_IN_AN_ACTOR = ("pandas", "plotly", "ray.rllib", "ray.train", "ray.tune", "rich", "scipy.stats",
                    "tensorboardX", "typer")  # fmt: skip

@@ -122,7 +122,7 @@ class RLlib:
 
         check_settings(config, spec, sync_interval)
 
-    library_bytes: ClassVar[int] = 170 * 2**20
+    bytes_per_process: ClassVar[int] = 170 * 2**20
     """What RLlib adds to a process, measured."""
 
     @classmethod
