@@ -79,9 +79,7 @@ class CompiledStack(Stack):
         return made
 
     def _run(self, made: _Made, first_row: int) -> None:
-        _kernels().forward(
-            self.flat.numpy(), self.layers, first_row, made.padded, made.numbers, made.spare
-        )
+        _kernels().forward(self.flat.numpy(), self.layers, first_row, made.padded, made.numbers)
 
     def _buffers(self, of: str, first_row: int, rows: int, batch: int, padded: int) -> _Made:
         key = of, first_row, rows, batch, padded

@@ -26,8 +26,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numba
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 NARROW = 8
@@ -50,131 +55,190 @@ def compiled_sum(function: F) -> F:
     return compiled(function, reorder=True)
 
 
+# -- a tile of a matrix product --------------------------------------------------------------------
+# The compiler makes vectors of innermost loops, and takes every sum through memory again and again.
+# Said as instructions, the sums of a tile stay in registers from the first product to the last.
+
+_ROWS = 8
+_CPU = numba.config.CPU_NAME  # type: ignore[attr-defined]
+_HAS_WIDE_VECTORS = _CPU is None and get_host_cpu_features().get("avx512f", False)
+
+
+def _tile(vectors: int, vector_bytes: int) -> Any:
+    """tile(x, w, y, i, j, ahead, line): y += x w for 8 rows of y from i and some vectors of columns
+    from j. With every product a line of `ahead` is called into the core's cache, from `line` on."""
+
+    def tile(_: Any, x: Any, w: Any, y: Any, row: Any, column: Any, ahead: Any, line: Any) -> Any:
+        return types.void(x, w, y, types.intp, types.intp, ahead, types.intp), code
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in range(3))
+        ahead = _Ahead(context, builder, signature.args[5], *args[5:])
+        lanes = vector_bytes // y.item
+        rows = [builder.add(args[3], _int(i)) for i in range(_ROWS)]
+        columns = [builder.add(args[4], _int(lanes * v)) for v in range(vectors)]
+        spots = [y.vector(i, j, lanes) for i in rows for j in columns]
+        sums = [cgutils.alloca_once_value(builder, y.read(spot)) for spot in spots]
+        with cgutils.for_range(builder, x.shape[1]) as loop:
+            k = loop.index
+            ahead.call(k)
+            parts = [w.read(w.vector(k, j, lanes)) for j in columns]
+            scales = [x.everywhere(i, k, lanes) for i in rows]
+            products = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
+            for total, product in zip(sums, products, strict=True):
+                builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
+        for spot, total in zip(spots, sums, strict=True):
+            builder.store(builder.load(total), spot, align=y.item)
+        return context.get_dummy_value()
+
+    return intrinsic(tile)
+
+
+_FUSED = ("contract",)
+_LINE = 64
+_CALLED = 2**17
+"""Bytes of one layer that are called ahead: more would push out of a core's cache what is there."""
+
+
+def _int(number: int) -> Any:
+    return ir.Constant(ir.IntType(64), number)
+
+
+class _Matrix:
+    """A matrix of numbers, any strides, while code that reads it is written."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        self._builder, self._number = builder, context.get_data_type(kind.dtype)
+        self._bytes = builder.bitcast(array.data, ir.IntType(8).as_pointer())
+        self._strides = cgutils.unpack_tuple(builder, array.strides)
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        self.item: int = context.get_abi_sizeof(self._number)
+
+    def _at(self, row: Any, column: Any, kind: Any) -> Any:
+        b = self._builder
+        down, along = b.mul(row, self._strides[0]), b.mul(column, self._strides[1])
+        return b.bitcast(b.gep(self._bytes, [b.add(down, along)]), kind.as_pointer())
+
+    def vector(self, row: Any, column: Any, lanes: int) -> Any:
+        """Where some neighbours of a row lie."""
+        return self._at(row, column, ir.VectorType(self._number, lanes))
+
+    def read(self, spot: Any) -> Any:
+        return self._builder.load(spot, align=self.item)
+
+    def everywhere(self, row: Any, column: Any, lanes: int) -> Any:
+        """One number in all places of a vector."""
+        b, kind = self._builder, ir.VectorType(self._number, lanes)
+        number, none = b.load(self._at(row, column, self._number)), ir.Constant(kind, ir.Undefined)
+        first = b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
+        return b.shuffle_vector(
+            first, none, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        )
+
+
+class _Ahead:
+    """Lines of a vector that will be needed soon, while code that calls them is written."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, value: Any, line: Any) -> None:
+        array = context.make_array(kind)(context, builder, value)
+        first, end = builder.mul(line, _int(_LINE)), builder.mul(array.nitems, array.itemsize)
+        is_inside = builder.icmp_signed("<", first, end)  # else its first line, again and again
+        self._step = builder.select(is_inside, _int(_LINE), _int(0))
+        start = builder.select(is_inside, first, _int(0))
+        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        self._start = builder.gep(builder.bitcast(array.data, byte), [start])
+        kinds = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        self._call = cgutils.get_or_insert_function(builder.module, kinds, "llvm.prefetch.p0")
+        self._how = word(0), word(2), word(1)  # to read, into the second cache, data
+        self._builder = builder
+
+    def call(self, k: Any) -> None:
+        """The k-th line from the first."""
+        line = self._builder.gep(self._start, [self._builder.mul(k, self._step)])
+        self._builder.call(self._call, [line, *self._how])
+
+
+_tile_128 = _tile(2, 64)
+_tile_64 = _tile(1, 64)
+_tile_32 = _tile(1, 32)
+
+
+@compiled
+def add_product(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
+    """y += x w, and meanwhile `ahead`, which is needed soon, is called into the core's cache."""
+    depth, wide_out = w_IO.shape
+    line, size = 0, y_BO.itemsize
+    for i in range(0, len(x_BI), _ROWS):
+        j = 0
+        if _HAS_WIDE_VECTORS:
+            while j + 128 // size <= wide_out:
+                _tile_128(x_BI, w_IO, y_BO, i, j, ahead, line)
+                line, j = line + depth, j + 128 // size
+            if j + 64 // size <= wide_out:
+                _tile_64(x_BI, w_IO, y_BO, i, j, ahead, line)
+                line, j = line + depth, j + 64 // size
+        while j < wide_out:
+            _tile_32(x_BI, w_IO, y_BO, i, j, ahead, line)
+            line, j = line + depth, j + 32 // size
+
+
 # -- one layer of one network ----------------------------------------------------------------------
-# The compiler makes vectors of innermost loops and no more. What is written out below, 8 x 4 and
-# 4 x 4 products for each number loaded, is what makes them as fast as a library's.
-
-
-@compiled
-def _four(x: Any, k: int) -> Any:
-    return x[k], x[k + 1], x[k + 2], x[k + 3]
-
-
-@compiled
-def _plus(y: Any, a: Any, p: Any, q: Any, r: Any, s: Any) -> Any:
-    return y + a[0] * p + a[1] * q + a[2] * r + a[3] * s
-
-
-@compiled
-def add_product(x_BI: Any, w_IO: Any, y_BO: Any) -> None:
-    """y += x w."""
-    wide_in, wide_out = w_IO.shape
-    for i in range(0, len(x_BI), 8):
-        y0, y1, y2, y3 = y_BO[i], y_BO[i + 1], y_BO[i + 2], y_BO[i + 3]
-        y4, y5, y6, y7 = y_BO[i + 4], y_BO[i + 5], y_BO[i + 6], y_BO[i + 7]
-        for k in range(0, wide_in, 4):
-            a0, a1, a2 = _four(x_BI[i], k), _four(x_BI[i + 1], k), _four(x_BI[i + 2], k)
-            a3, a4, a5 = _four(x_BI[i + 3], k), _four(x_BI[i + 4], k), _four(x_BI[i + 5], k)
-            a6, a7 = _four(x_BI[i + 6], k), _four(x_BI[i + 7], k)
-            for j in range(wide_out):
-                p, q, r, s = w_IO[k, j], w_IO[k + 1, j], w_IO[k + 2, j], w_IO[k + 3, j]
-                y0[j] = _plus(y0[j], a0, p, q, r, s)
-                y1[j] = _plus(y1[j], a1, p, q, r, s)
-                y2[j] = _plus(y2[j], a2, p, q, r, s)
-                y3[j] = _plus(y3[j], a3, p, q, r, s)
-                y4[j] = _plus(y4[j], a4, p, q, r, s)
-                y5[j] = _plus(y5[j], a5, p, q, r, s)
-                y6[j] = _plus(y6[j], a6, p, q, r, s)
-                y7[j] = _plus(y7[j], a7, p, q, r, s)
-
-
-@compiled_sum
-def _add_dots(x_BI: Any, w_OI: Any, y_BO: Any) -> None:
-    """y += x w'."""
-    zero = x_BI.dtype.type(0)
-    for b in range(0, len(x_BI), 4):
-        x0, x1, x2, x3 = x_BI[b], x_BI[b + 1], x_BI[b + 2], x_BI[b + 3]
-        for o in range(0, len(w_OI), 4):
-            w0, w1, w2, w3 = w_OI[o], w_OI[o + 1], w_OI[o + 2], w_OI[o + 3]
-            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
-            c0 = c1 = c2 = c3 = d0 = d1 = d2 = d3 = zero
-            for k in range(x0.size):
-                p, q, r, s = w0[k], w1[k], w2[k], w3[k]
-                a0, a1, a2, a3 = a0 + x0[k] * p, a1 + x0[k] * q, a2 + x0[k] * r, a3 + x0[k] * s
-                b0, b1, b2, b3 = b0 + x1[k] * p, b1 + x1[k] * q, b2 + x1[k] * r, b3 + x1[k] * s
-                c0, c1, c2, c3 = c0 + x2[k] * p, c1 + x2[k] * q, c2 + x2[k] * r, c3 + x2[k] * s
-                d0, d1, d2, d3 = d0 + x3[k] * p, d1 + x3[k] * q, d2 + x3[k] * r, d3 + x3[k] * s
-            _add_four(y_BO[b], o, a0, a1, a2, a3)
-            _add_four(y_BO[b + 1], o, b0, b1, b2, b3)
-            _add_four(y_BO[b + 2], o, c0, c1, c2, c3)
-            _add_four(y_BO[b + 3], o, d0, d1, d2, d3)
-
-
-@compiled
-def _add_four(y: Any, k: int, p: Any, q: Any, r: Any, s: Any) -> None:
-    y[k] += p
-    y[k + 1] += q
-    y[k + 2] += r
-    y[k + 3] += s
 
 
 @compiled
 def _add_row(x_I: Any, w_IO: Any, y_O: Any) -> None:
     """y += x w, of one row."""
     for k in range(0, len(w_IO), 4):
-        a, w0, w1, w2, w3 = _four(x_I, k), w_IO[k], w_IO[k + 1], w_IO[k + 2], w_IO[k + 3]
+        p, q, r, s = x_I[k], x_I[k + 1], x_I[k + 2], x_I[k + 3]
+        w0, w1, w2, w3 = w_IO[k], w_IO[k + 1], w_IO[k + 2], w_IO[k + 3]
         for j in range(y_O.size):
-            y_O[j] = _plus(y_O[j], a, w0[j], w1[j], w2[j], w3[j])
+            y_O[j] = y_O[j] + p * w0[j] + q * w1[j] + r * w2[j] + s * w3[j]
 
 
 @compiled
 def _turned(x_BI: Any, spare: Any) -> Any:
     """x', in `spare`."""
     out_IB = spare[: x_BI.size].reshape(x_BI.shape[1], x_BI.shape[0])
-    for b in range(x_BI.shape[0]):
-        for i in range(x_BI.shape[1]):
-            out_IB[i, b] = x_BI[b, i]
+    _turn(x_BI, out_IB)
     return out_IB
 
 
-# Vectors run along I where O is too narrow for them, as in a last layer.
+@compiled
+def _turn(x_BI: Any, out_IB: Any) -> None:
+    for b in range(x_BI.shape[0]):
+        for i in range(x_BI.shape[1]):
+            out_IB[i, b] = x_BI[b, i]
 
 
 @compiled
-def _layer(x_BI: Any, w_IO: Any, y_BO: Any, spare: Any) -> None:
+def _layer(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
     """y += x w."""
     if len(x_BI) == 1:
         _add_row(x_BI[0], w_IO, y_BO[0])
-    elif w_IO.shape[1] > NARROW:
-        add_product(x_BI, w_IO, y_BO)
     else:
-        _add_dots(x_BI, _turned(w_IO, spare), y_BO)
+        add_product(x_BI, w_IO, y_BO, ahead)
 
 
 @compiled
-def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any) -> None:
+def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
     """slope w', the derivative by a layer's input from that by what it makes."""
-    out_BI[:] = 0
-    if w_IO.shape[1] > NARROW:
-        _add_dots(slope_BO, w_IO, out_BI)
-    else:
-        add_product(slope_BO, _turned(w_IO, spare), out_BI)
+    if w_IO.shape[1] <= NARROW:
+        out_BI[:] = 0
+        add_product(slope_BO, _turned(w_IO, spare), out_BI, ahead)
+        return
+    slope_OB, rest = _turned(slope_BO, spare), spare[slope_BO.size :]  # smaller than w
+    out_IB = rest[: out_BI.size].reshape(out_BI.shape[1], out_BI.shape[0])
+    out_IB[:] = 0
+    add_product(w_IO, slope_OB, out_IB, ahead)
+    _turn(out_IB, out_BI)
 
 
 @compiled
-def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, spare: Any) -> None:
+def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, ahead: Any) -> None:
     """x' slope."""
-    if slope_BO.shape[1] > NARROW:
-        into_IO[:] = 0
-        add_product(_turned(x_BI, spare), slope_BO, into_IO)
-        return
-    slope_OB, rest = _turned(slope_BO, spare), spare[slope_BO.size :]
-    into_OI = rest[: into_IO.size].reshape(into_IO.shape[1], into_IO.shape[0])
-    into_OI[:] = 0
-    add_product(slope_OB, x_BI, into_OI)
-    for i in range(into_IO.shape[0]):
-        for o in range(into_IO.shape[1]):
-            into_IO[i, o] = into_OI[o, i]
+    into_IO[:] = 0
+    add_product(x_BI.T, slope_BO, into_IO, ahead)
 
 
 @compiled
@@ -241,6 +305,13 @@ def _weight(flat: Any, layer: Any, row: int) -> Any:
 
 
 @compiled
+def _soon(flat: Any, layer: Any, row: int) -> Any:
+    """What to call ahead of a layer's weights, or of numbers that go with them."""
+    start, size = layer[0] + row * layer[1], layer[4] * layer[5]
+    return flat[start : start + min(size, _CALLED // flat.itemsize)]
+
+
+@compiled
 def _bias(flat: Any, layer: Any, row: int) -> Any:
     start = layer[2] + row * layer[3]
     return flat[start : start + layer[5]]
@@ -253,11 +324,11 @@ def _made(made: Any, start: int, batch: int, width: int) -> Any:
 
 
 @compiled
-def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any, spare: Any) -> None:
+def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) -> None:
     """Run the networks `first_row`, `first_row + 1`, ... of the flat buffer, one for each row of
     `made`, which holds its padded input [B, I] first and then what each layer makes of it.
 
-    batch: B, which may be 1 here. spare: see `spare_size`.
+    batch: B, which may be 1 here.
     """
     for row in range(len(made_RF)):
         made, start = made_RF[row], 0
@@ -267,7 +338,8 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any, sp
             start += batch * layer[4]
             y_BO = _made(made, start, batch, layer[5])
             y_BO[:] = _bias(flat, layer, first_row + row)
-            _layer(x_BI, _weight(flat, layer, first_row + row), y_BO, spare)
+            following = _soon(flat, layer, first_row + min(row + 1, len(made_RF) - 1))
+            _layer(x_BI, _weight(flat, layer, first_row + row), y_BO, following)
             if index < len(layers) - 1:
                 _relu(y_BO.reshape(-1))
 
@@ -286,7 +358,7 @@ def input_slopes(
 ) -> None:
     """Derivatives by the input of what `forward` ran, into `found`, from those by its output.
 
-    below: two rows of B times the widest layer.
+    below: two rows of B times the widest layer. spare: see `spare_size`.
     """
     for row in range(len(made_RF)):
         slope_BO, start = slopes_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
@@ -295,17 +367,18 @@ def input_slopes(
             weight_IO = _weight(flat, layer, first_row + row)
             start -= batch * layer[4]
             if index == 0:
-                _through(slope_BO, weight_IO, found_RBI[row], spare)
+                _through(slope_BO, weight_IO, found_RBI[row], spare, flat[:0])
             else:
                 x_BI = _made(made_RF[row], start, batch, layer[4])
-                slope_BO = _below(slope_BO, weight_IO, x_BI, below_2F[index % 2], spare)
+                below, nothing = below_2F[index % 2], flat[:0]
+                slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, nothing)
 
 
 @compiled
-def _below(slope_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any) -> Any:
+def _below(slope_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any, ahead: Any) -> Any:
     """The derivative by what went into the ReLU that made x."""
     below_BI = _made(below, 0, x_BI.shape[0], x_BI.shape[1])
-    _through(slope_BO, weight_IO, below_BI, spare)
+    _through(slope_BO, weight_IO, below_BI, spare, ahead)
     _where_positive(below_BI.reshape(-1), x_BI.reshape(-1))
     return below_BI
 
@@ -362,7 +435,7 @@ def descend(
     """One step of Adam for each network that `forward` ran: from the derivatives by its output its
     gradient, clipped to a norm of `max_norm`.
 
-    gradient, own_layers: a flat buffer of one network and its `layers`. below: as for
+    gradient, own_layers: a flat buffer of one network and its `layers`. below, spare: as for
     `input_slopes`. constants: a row per network, of step size over 1 - beta1^t, 1 - beta1, beta2,
     1 - beta2, sqrt(1 - beta2^t), epsilon.
     """
@@ -372,11 +445,13 @@ def descend(
             layer, own = layers[index], own_layers[index]
             start -= batch * layer[4]
             x_BI = _made(made_RF[row], start, batch, layer[4])
-            _weight_gradient(x_BI, slope_BO, _weight(gradient, own, 0), spare)
+            soon = _soon(exp_avg, layer, row)
+            _weight_gradient(x_BI, slope_BO, _weight(gradient, own, 0), soon)
             _sum_rows(slope_BO, _bias(gradient, own, 0))
             if index > 0:
                 weight_IO = _weight(flat, layer, row)
-                slope_BO = _below(slope_BO, weight_IO, x_BI, below_2F[index % 2], spare)
+                below, soon = below_2F[index % 2], _soon(exp_avg_sq, layer, row)
+                slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, soon)
         scale = _clipping(gradient, max_norm)
         _adam_step(
             flat, exp_avg, exp_avg_sq, layers, row, gradient, own_layers, scale, constants_R6[row]
@@ -385,7 +460,7 @@ def descend(
 
 def spare_size(batch: int, widths: Sequence[int]) -> int:
     """Numbers that passes need beside what they are given."""
-    return (batch + 2 * NARROW) * max(widths)
+    return (2 * batch + NARROW) * max(widths)
 
 
 @functools.cache
@@ -414,7 +489,7 @@ def _call_all(dtype: Any) -> None:
     made_RF, spare = np.zeros((1, 128), dtype), np.zeros(spare_size(8, [8]), dtype)
     slopes_RBO, found_RBI = np.zeros((2, 1, 8, 8), dtype)
     below_2F, constants_R6 = np.zeros((2, 64), dtype), np.ones((1, 6), dtype)
-    forward(flat, layers, 0, 8, made_RF, spare)
+    forward(flat, layers, 0, 8, made_RF)
     input_slopes(flat, layers, 0, 8, made_RF, slopes_RBO, below_2F, spare, found_RBI)
     descend(
         flat, exp_avg, exp_avg_sq, layers, 8, made_RF, slopes_RBO, below_2F, spare, gradient,

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "algorithms").rglob("*.py"))
-LIBRARIES = {"numba", "numpy", "pydantic", "scipy", "torch"}
+LIBRARIES = {"llvmlite", "numba", "numpy", "pydantic", "scipy", "torch"}
 ALLOWED = {"algorithms"} | LIBRARIES | set(sys.stdlib_module_names)
 NOT_IN_AN_ACTOR = ("plotly", "ray.rllib", "ray.tune", "rich", "tensorboardX", "typer")
 

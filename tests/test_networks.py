@@ -333,3 +333,26 @@ def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same(monkeypat
 
     monkeypatch.setattr(kernels, "njit", no_place)
     assert kernels.compiled(lambda x: x + 1)(2) == 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 24, 120), (64, 128, 304)], ids=str)
+def test_a_product_is_the_same_by_tiles_of_any_width(
+    shape: tuple[int, int, int], dtype: type[np.floating[Any]]
+) -> None:
+    rng, (batch, wide_in, wide_out) = np.random.default_rng(0), shape
+    x, w = rng.normal(size=(wide_in, batch)), rng.normal(size=(wide_in, wide_out))
+    x, w, y = x.astype(dtype).T, w.astype(dtype), rng.normal(size=(batch, wide_out)).astype(dtype)
+    expected, narrow = y + x.astype(float) @ w, y.copy()
+    kernels.add_product(x, w, y, w.reshape(-1))
+    narrow_tiles(x, w, narrow, w.reshape(-1)[:0])
+    np.testing.assert_allclose(y, expected, rtol=0, atol=64 * np.finfo(dtype).eps * wide_in)
+    assert np.array_equal(y, narrow)
+
+
+@numba.njit
+def narrow_tiles(x: Any, w: Any, y: Any, ahead: Any) -> None:
+    """`kernels.add_product` of a processor without wide vectors."""
+    for i in range(0, len(x), 8):
+        for j in range(0, w.shape[1], 32 // y.itemsize):
+            kernels._tile_32(x, w, y, i, j, ahead, 0)
