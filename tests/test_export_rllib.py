@@ -28,12 +28,16 @@ def runs(tmp_path_factory, local_ray):
 
     def run_of(name):
         if name not in found:
-            robust = {"learner": {"omega": 0.3}} if name.startswith("robust ") else {}
-            train(small(name.removeprefix("robust "), **robust), root / name)
+            train(experiment(name), root / name)
             found[name] = root / name
         return found[name]
 
     return run_of
+
+
+def experiment(name):
+    robust = {"learner": {"omega": 0.3}} if name.startswith("robust ") else {}
+    return small(name.removeprefix("robust "), **robust)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_an_export_acts_as_the_module_does(runs, tmp_path, name, to):
     assert ended.status == 0 and not ended.err, ended
     card = json.loads(ended.out)
     assert card["learner"]["algorithm"] == name.removeprefix("robust ")
-    assert card["federation"]["steps"] == 80
+    assert card["federation"]["steps"] == experiment(name).federation.steps
     (block,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
     size = 3 if name.endswith("SAC") else 4
     obs = np.random.default_rng(1).normal(size=(50, size)).astype(np.float32)
