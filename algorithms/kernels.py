@@ -64,16 +64,22 @@ _CPU = numba.config.CPU_NAME  # type: ignore[attr-defined]
 _HAS_WIDE_VECTORS = _CPU is None and get_host_cpu_features().get("avx512f", False)
 
 
+_FUSED = ("contract",)
+_LINE = 64
+_MOST_PREFETCHED = 2**17
+"""Bytes of one layer: more would push out of a core's cache what is there."""
+
+
 def _tile(vectors: int, vector_bytes: int) -> Any:
     """tile(x, w, y, i, j, ahead, line): y += x w for 8 rows of y from i and some vectors of columns
-    from j. With every product a line of `ahead` is called into the core's cache, from `line` on."""
+    from j. With every product a line of `ahead` is prefetched, from `line` on."""
 
     def tile(_: Any, x: Any, w: Any, y: Any, row: Any, column: Any, ahead: Any, line: Any) -> Any:
         return types.void(x, w, y, types.intp, types.intp, ahead, types.intp), code
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in range(3))
-        ahead = _Ahead(context, builder, signature.args[5], *args[5:])
+        ahead = _Prefetch(context, builder, signature.args[5], *args[5:])
         lanes = vector_bytes // y.item
         rows = [builder.add(args[3], _int(i)) for i in range(_ROWS)]
         columns = [builder.add(args[4], _int(lanes * v)) for v in range(vectors)]
@@ -81,9 +87,9 @@ def _tile(vectors: int, vector_bytes: int) -> Any:
         sums = [cgutils.alloca_once_value(builder, y.read(spot)) for spot in spots]
         with cgutils.for_range(builder, x.shape[1]) as loop:
             k = loop.index
-            ahead.call(k)
+            ahead.prefetch(k)
             parts = [w.read(w.vector(k, j, lanes)) for j in columns]
-            scales = [x.everywhere(i, k, lanes) for i in rows]
+            scales = [x.broadcast(i, k, lanes) for i in rows]
             products = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
             for total, product in zip(sums, products, strict=True):
                 builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
@@ -92,12 +98,6 @@ def _tile(vectors: int, vector_bytes: int) -> Any:
         return context.get_dummy_value()
 
     return intrinsic(tile)
-
-
-_FUSED = ("contract",)
-_LINE = 64
-_CALLED = 2**17
-"""Bytes of one layer that are called ahead: more would push out of a core's cache what is there."""
 
 
 def _int(number: int) -> Any:
@@ -127,7 +127,7 @@ class _Matrix:
     def read(self, spot: Any) -> Any:
         return self._builder.load(spot, align=self.item)
 
-    def everywhere(self, row: Any, column: Any, lanes: int) -> Any:
+    def broadcast(self, row: Any, column: Any, lanes: int) -> Any:
         """One number in all places of a vector."""
         b, kind = self._builder, ir.VectorType(self._number, lanes)
         number, none = b.load(self._at(row, column, self._number)), ir.Constant(kind, ir.Undefined)
@@ -137,8 +137,8 @@ class _Matrix:
         )
 
 
-class _Ahead:
-    """Lines of a vector that will be needed soon, while code that calls them is written."""
+class _Prefetch:
+    """Lines of a vector that will be needed soon, while code that prefetches them is written."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any, line: Any) -> None:
         array = context.make_array(kind)(context, builder, value)
@@ -153,7 +153,7 @@ class _Ahead:
         self._how = word(0), word(2), word(1)  # to read, into the second cache, data
         self._builder = builder
 
-    def call(self, k: Any) -> None:
+    def prefetch(self, k: Any) -> None:
         """The k-th line from the first."""
         line = self._builder.gep(self._start, [self._builder.mul(k, self._step)])
         self._builder.call(self._call, [line, *self._how])
@@ -166,7 +166,7 @@ _tile_32 = _tile(1, 32)
 
 @compiled
 def add_product(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
-    """y += x w, and meanwhile `ahead`, which is needed soon, is called into the core's cache."""
+    """y += x w, and meanwhile `ahead`, which is needed soon, is prefetched."""
     depth, wide_out = w_IO.shape
     line, size = 0, y_BO.itemsize
     for i in range(0, len(x_BI), _ROWS):
@@ -197,15 +197,15 @@ def _add_row(x_I: Any, w_IO: Any, y_O: Any) -> None:
 
 
 @compiled
-def _turned(x_BI: Any, spare: Any) -> Any:
+def _transposed(x_BI: Any, spare: Any) -> Any:
     """x', in `spare`."""
     out_IB = spare[: x_BI.size].reshape(x_BI.shape[1], x_BI.shape[0])
-    _turn(x_BI, out_IB)
+    _transpose(x_BI, out_IB)
     return out_IB
 
 
 @compiled
-def _turn(x_BI: Any, out_IB: Any) -> None:
+def _transpose(x_BI: Any, out_IB: Any) -> None:
     for b in range(x_BI.shape[0]):
         for i in range(x_BI.shape[1]):
             out_IB[i, b] = x_BI[b, i]
@@ -225,13 +225,13 @@ def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> N
     """slope w', the derivative by a layer's input from that by what it makes."""
     if w_IO.shape[1] <= NARROW:
         out_BI[:] = 0
-        add_product(slope_BO, _turned(w_IO, spare), out_BI, ahead)
+        add_product(slope_BO, _transposed(w_IO, spare), out_BI, ahead)
         return
-    slope_OB, rest = _turned(slope_BO, spare), spare[slope_BO.size :]  # smaller than w
+    slope_OB, rest = _transposed(slope_BO, spare), spare[slope_BO.size :]  # smaller than w
     out_IB = rest[: out_BI.size].reshape(out_BI.shape[1], out_BI.shape[0])
     out_IB[:] = 0
     add_product(w_IO, slope_OB, out_IB, ahead)
-    _turn(out_IB, out_BI)
+    _transpose(out_IB, out_BI)
 
 
 @compiled
@@ -306,9 +306,9 @@ def _weight(flat: Any, layer: Any, row: int) -> Any:
 
 @compiled
 def _soon(flat: Any, layer: Any, row: int) -> Any:
-    """What to call ahead of a layer's weights, or of numbers that go with them."""
+    """What to prefetch of a layer's weights, or of numbers that go with them."""
     start, size = layer[0] + row * layer[1], layer[4] * layer[5]
-    return flat[start : start + min(size, _CALLED // flat.itemsize)]
+    return flat[start : start + min(size, _MOST_PREFETCHED // flat.itemsize)]
 
 
 @compiled
