@@ -138,7 +138,7 @@ class CompiledAdam(StackedAdam):
                 1 - beta,
                 beta_sq,
                 1 - beta_sq,
-                np.sqrt(1 - beta_sq**step),
+                1 / np.sqrt(1 - beta_sq**step),
                 EPSILON,
             ]
             for rate, _ in zip(learning_rates, self._stack.networks, strict=True)

@@ -33,6 +33,7 @@ from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
 
 F = TypeVar("F", bound=Callable[..., Any])
 NARROW = 8
@@ -55,6 +56,11 @@ def compiled_sum(function: F) -> F:
     return compiled(function, reorder=True)
 
 
+def instructions(function: Callable[..., Any]) -> Any:
+    """What a kernel calls for which `function` writes the instructions."""
+    return intrinsic(function)
+
+
 # -- a tile of a matrix product --------------------------------------------------------------------
 # The compiler makes vectors of innermost loops, and takes every sum through memory again and again.
 # Said as instructions, the sums of a tile stay in registers from the first product to the last.
@@ -62,8 +68,6 @@ def compiled_sum(function: F) -> F:
 _ROWS = 8
 _CPU = numba.config.CPU_NAME  # type: ignore[attr-defined]
 _HAS_WIDE_VECTORS = _CPU is None and get_host_cpu_features().get("avx512f", False)
-
-
 _FUSED = ("contract",)
 _LINE = 64
 _MOST_PREFETCHED = 2**17
@@ -71,33 +75,41 @@ _MOST_PREFETCHED = 2**17
 
 
 def _tile(vectors: int, vector_bytes: int) -> Any:
-    """tile(x, w, y, i, j, ahead, line): y += x w for 8 rows of y from i and some vectors of columns
-    from j. With every product a line of `ahead` is prefetched, from `line` on."""
+    """tile(x, w, bias, y, i, j, ahead, line): y = x w + bias, or without it where it is None, for 8
+    rows of y from i and some vectors of columns from j. With every product a line of `ahead` is
+    prefetched, from `line` on."""
 
-    def tile(_: Any, x: Any, w: Any, y: Any, row: Any, column: Any, ahead: Any, line: Any) -> Any:
-        return types.void(x, w, y, types.intp, types.intp, ahead, types.intp), code
+    def tile(
+        _: Any, x: Any, w: Any, bias: Any, y: Any, row: Any, column: Any, ahead: Any, line: Any
+    ) -> Any:
+        return types.void(x, w, bias, y, types.intp, types.intp, ahead, types.intp), code
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in range(3))
-        ahead = _Prefetch(context, builder, signature.args[5], *args[5:])
+        x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in (0, 1, 3))
+        ahead = _Prefetch(context, builder, signature.args[6], *args[6:])
         lanes = vector_bytes // y.item
-        rows = [builder.add(args[3], _int(i)) for i in range(_ROWS)]
-        columns = [builder.add(args[4], _int(lanes * v)) for v in range(vectors)]
+        rows = [builder.add(args[4], _int(i)) for i in range(_ROWS)]
+        columns = [builder.add(args[5], _int(lanes * v)) for v in range(vectors)]
         spots = [y.vector(i, j, lanes) for i in rows for j in columns]
-        sums = [cgutils.alloca_once_value(builder, y.read(spot)) for spot in spots]
+        first = [ir.Constant(ir.VectorType(y.number, lanes), None)] * vectors
+        if signature.args[2] != types.none:
+            bias = _Matrix(context, builder, signature.args[2], args[2])
+            first = [bias.read(bias.vector(_int(0), j, lanes)) for j in columns]
+        sums = [cgutils.alloca_once_value(builder, value) for _ in rows for value in first]
+        starts = [x.row(i) for i in rows]
         with cgutils.for_range(builder, x.shape[1]) as loop:
             k = loop.index
             ahead.prefetch(k)
             parts = [w.read(w.vector(k, j, lanes)) for j in columns]
-            scales = [x.broadcast(i, k, lanes) for i in rows]
-            products = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
-            for total, product in zip(sums, products, strict=True):
-                builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
+            scales = [x.broadcast(start, k, lanes) for start in starts]
+            terms = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
+            for total, term in zip(sums, terms, strict=True):
+                builder.store(builder.fadd(builder.load(total), term, flags=_FUSED), total)
         for spot, total in zip(spots, sums, strict=True):
             builder.store(builder.load(total), spot, align=y.item)
         return context.get_dummy_value()
 
-    return intrinsic(tile)
+    return instructions(tile)
 
 
 def _int(number: int) -> Any:
@@ -108,12 +120,14 @@ class _Matrix:
     """A matrix of numbers, any strides, while code that reads it is written."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
-        array = context.make_array(kind)(context, builder, value)
-        self._builder, self._number = builder, context.get_data_type(kind.dtype)
+        array = make_array(kind)(context, builder, value)
+        self._builder, self.number = builder, context.get_data_type(kind.dtype)
         self._bytes = builder.bitcast(array.data, ir.IntType(8).as_pointer())
-        self._strides = cgutils.unpack_tuple(builder, array.strides)
+        self._strides = list(cgutils.unpack_tuple(builder, array.strides))
         self.shape = cgutils.unpack_tuple(builder, array.shape)
-        self.item: int = context.get_abi_sizeof(self._number)
+        self.item: int = context.get_abi_sizeof(self.number)
+        if kind.layout in "CF":
+            self._strides["FC".index(kind.layout)] = _int(self.item)
 
     def _at(self, row: Any, column: Any, kind: Any) -> Any:
         b = self._builder
@@ -122,15 +136,24 @@ class _Matrix:
 
     def vector(self, row: Any, column: Any, lanes: int) -> Any:
         """Where some neighbours of a row lie."""
-        return self._at(row, column, ir.VectorType(self._number, lanes))
+        return self._at(row, column, ir.VectorType(self.number, lanes))
 
     def read(self, spot: Any) -> Any:
         return self._builder.load(spot, align=self.item)
 
-    def broadcast(self, row: Any, column: Any, lanes: int) -> Any:
-        """One number in all places of a vector."""
-        b, kind = self._builder, ir.VectorType(self._number, lanes)
-        number, none = b.load(self._at(row, column, self._number)), ir.Constant(kind, ir.Undefined)
+    def row(self, row: Any) -> Any:
+        """Where a row begins, and nothing about where others do: else each row's address is made
+        from that of the row before, and a product waits for eight additions."""
+        start = self._at(row, _int(0), ir.IntType(8))
+        same = ir.InlineAsm(ir.FunctionType(start.type, [start.type]), "", "=r,0")
+        return self._builder.call(same, [start])
+
+    def broadcast(self, start: Any, column: Any, lanes: int) -> Any:
+        """One number, of the row that begins at `start`, in all places of a vector."""
+        b, kind = self._builder, ir.VectorType(self.number, lanes)
+        spot = b.gep(start, [b.mul(column, self._strides[1])])
+        number = b.load(b.bitcast(spot, self.number.as_pointer()))
+        none = ir.Constant(kind, ir.Undefined)
         first = b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
         return b.shuffle_vector(
             first, none, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
@@ -141,7 +164,7 @@ class _Prefetch:
     """Lines of a vector that will be needed soon, while code that prefetches them is written."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any, line: Any) -> None:
-        array = context.make_array(kind)(context, builder, value)
+        array = make_array(kind)(context, builder, value)
         first, end = builder.mul(line, _int(_LINE)), builder.mul(array.nitems, array.itemsize)
         is_inside = builder.icmp_signed("<", first, end)  # else its first line, again and again
         self._step = builder.select(is_inside, _int(_LINE), _int(0))
@@ -164,22 +187,50 @@ _tile_64 = _tile(1, 64)
 _tile_32 = _tile(1, 32)
 
 
+@instructions
+def _transpose_block(_: Any, x: Any, out: Any, row: Any, column: Any) -> Any:
+    """8 rows and columns of x from (row, column) into out from (column, row)."""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, out = (_Matrix(context, builder, signature.args[n], args[n]) for n in range(2))
+        down, along = ([builder.add(at, _int(k)) for k in range(_ROWS)] for at in args[2:])
+        block = [x.read(x.vector(i, args[3], _ROWS)) for i in down]
+        for far in (4, 2, 1):  # quarters off the diagonal change places, then theirs, ...
+            for k in (k for k in range(_ROWS) if not k & far):
+                block[k], block[k + far] = _swapped(builder, block[k], block[k + far], far)
+        for j, vector in zip(along, block, strict=True):
+            builder.store(vector, out.vector(j, args[2], _ROWS), align=out.item)
+        return context.get_dummy_value()
+
+    return types.void(x, out, types.intp, types.intp), code
+
+
+def _swapped(builder: Any, above: Any, below: Any, far: int) -> list[Any]:
+    """Two of 8 rows, `far` from each other: what lies right in the one changes places with what
+    lies left in the other."""
+    kind = ir.VectorType(ir.IntType(32), _ROWS)
+    upper = [_ROWS + k - far if k & far else k for k in range(_ROWS)]
+    lower = [_ROWS + k if k & far else k + far for k in range(_ROWS)]
+    return [builder.shuffle_vector(above, below, kind(places)) for places in (upper, lower)]
+
+
 @compiled
-def add_product(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
-    """y += x w, and meanwhile `ahead`, which is needed soon, is prefetched."""
+def product(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
+    """y = x w + bias, or x w where the bias is None; and meanwhile `ahead`, which is needed soon,
+    is prefetched."""
     depth, wide_out = w_IO.shape
     line, size = 0, y_BO.itemsize
     for i in range(0, len(x_BI), _ROWS):
         j = 0
         if _HAS_WIDE_VECTORS:
             while j + 128 // size <= wide_out:
-                _tile_128(x_BI, w_IO, y_BO, i, j, ahead, line)
+                _tile_128(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
                 line, j = line + depth, j + 128 // size
             if j + 64 // size <= wide_out:
-                _tile_64(x_BI, w_IO, y_BO, i, j, ahead, line)
+                _tile_64(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
                 line, j = line + depth, j + 64 // size
         while j < wide_out:
-            _tile_32(x_BI, w_IO, y_BO, i, j, ahead, line)
+            _tile_32(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
             line, j = line + depth, j + 32 // size
 
 
@@ -187,8 +238,10 @@ def add_product(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
 
 
 @compiled
-def _add_row(x_I: Any, w_IO: Any, y_O: Any) -> None:
-    """y += x w, of one row."""
+def _row_product(x_I: Any, w_IO: Any, bias_O: Any, y_O: Any) -> None:
+    """y = x w + bias, of one row."""
+    for j in range(y_O.size):
+        y_O[j] = bias_O[j]
     for k in range(0, len(w_IO), 4):
         p, q, r, s = x_I[k], x_I[k + 1], x_I[k + 2], x_I[k + 3]
         w0, w1, w2, w3 = w_IO[k], w_IO[k + 1], w_IO[k + 2], w_IO[k + 3]
@@ -199,68 +252,69 @@ def _add_row(x_I: Any, w_IO: Any, y_O: Any) -> None:
 @compiled
 def _transposed(x_BI: Any, spare: Any) -> Any:
     """x', in `spare`."""
-    out_IB = spare[: x_BI.size].reshape(x_BI.shape[1], x_BI.shape[0])
+    out_IB = _matrix(spare, 0, x_BI.shape[1], x_BI.shape[0])
     _transpose(x_BI, out_IB)
     return out_IB
 
 
 @compiled
 def _transpose(x_BI: Any, out_IB: Any) -> None:
-    for b in range(x_BI.shape[0]):
-        for i in range(x_BI.shape[1]):
-            out_IB[i, b] = x_BI[b, i]
+    for b in range(0, x_BI.shape[0], _ROWS):
+        for i in range(0, x_BI.shape[1], _ROWS):
+            _transpose_block(x_BI, out_IB, b, i)
 
 
 @compiled
-def _layer(x_BI: Any, w_IO: Any, y_BO: Any, ahead: Any) -> None:
-    """y += x w."""
+def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
+    """y = x w + bias."""
     if len(x_BI) == 1:
-        _add_row(x_BI[0], w_IO, y_BO[0])
+        _row_product(x_BI[0], w_IO, bias_1O[0], y_BO[0])
     else:
-        add_product(x_BI, w_IO, y_BO, ahead)
+        product(x_BI, w_IO, bias_1O, y_BO, ahead)
 
 
 @compiled
 def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
     """slope w', the derivative by a layer's input from that by what it makes."""
     if w_IO.shape[1] <= NARROW:
-        out_BI[:] = 0
-        add_product(slope_BO, _transposed(w_IO, spare), out_BI, ahead)
+        product(slope_BO, _transposed(w_IO, spare), None, out_BI, ahead)
         return
-    slope_OB, rest = _transposed(slope_BO, spare), spare[slope_BO.size :]  # smaller than w
-    out_IB = rest[: out_BI.size].reshape(out_BI.shape[1], out_BI.shape[0])
-    out_IB[:] = 0
-    add_product(w_IO, slope_OB, out_IB, ahead)
+    slope_OB = _transposed(slope_BO, spare)  # smaller than w
+    out_IB = _matrix(spare, slope_BO.size, out_BI.shape[1], out_BI.shape[0])
+    product(w_IO, slope_OB, None, out_IB, ahead)
     _transpose(out_IB, out_BI)
 
 
 @compiled
 def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, ahead: Any) -> None:
     """x' slope."""
-    into_IO[:] = 0
-    add_product(x_BI.T, slope_BO, into_IO, ahead)
+    product(x_BI.T, slope_BO, None, into_IO, ahead)
 
 
 @compiled
-def _relu(x: Any) -> None:
-    zero = x.dtype.type(0)
-    for k in range(x.size):
-        x[k] = x[k] if x[k] > zero or x[k] != x[k] else zero
+def _relu(x_BI: Any) -> None:
+    zero = x_BI.dtype.type(0)
+    for b in range(x_BI.shape[0]):
+        for i in range(x_BI.shape[1]):
+            x = x_BI[b, i]
+            x_BI[b, i] = x if x > zero or x != x else zero
 
 
 @compiled
-def _where_positive(slope: Any, x: Any) -> None:
+def _where_positive(slope_BI: Any, x_BI: Any) -> None:
     """The derivative through a ReLU that made x."""
-    zero = x.dtype.type(0)
-    for k in range(x.size):
-        slope[k] = slope[k] if x[k] > zero else zero
+    zero = x_BI.dtype.type(0)
+    for b in range(x_BI.shape[0]):
+        for i in range(x_BI.shape[1]):
+            slope_BI[b, i] = slope_BI[b, i] if x_BI[b, i] > zero else zero
 
 
 @compiled
 def _sum_rows(x_BO: Any, out_O: Any) -> None:
-    out_O[:] = 0
-    for b in range(x_BO.shape[0]):
-        for j in range(x_BO.shape[1]):
+    for j in range(out_O.size):
+        out_O[j] = x_BO[0, j]
+    for b in range(1, x_BO.shape[0]):
+        for j in range(out_O.size):
             out_O[j] += x_BO[b, j]
 
 
@@ -292,35 +346,56 @@ def _adam(
         g = gradient[k] * scale
         exp_avg[k] += fresh * (g - exp_avg[k])
         exp_avg_sq[k] = kept_sq * exp_avg_sq[k] + fresh_sq * g * g
-        parameter[k] -= step_size * exp_avg[k] / (math.sqrt(exp_avg_sq[k]) / correction_sq + eps)
+        parameter[k] -= step_size * exp_avg[k] / (math.sqrt(exp_avg_sq[k]) * correction_sq + eps)
 
 
 # -- whole networks --------------------------------------------------------------------------------
 
 
+@instructions
+def _matrix(_: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
+    """A matrix that begins at `flat[start]`: what a slice and a reshape give, which take longer
+    than some of the products."""
+    kind = types.Array(flat.dtype, 2, "C")
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = make_array(signature.args[0])(context, builder, args[0])
+        matrix = make_array(kind)(context, builder)
+        item = _int(context.get_abi_sizeof(context.get_data_type(flat.dtype)))
+        populate_array(
+            matrix,
+            data=builder.gep(source.data, [args[1]]),
+            shape=args[2:],
+            strides=[builder.mul(args[3], item), item],
+            itemsize=item,
+            meminfo=None,  # borrowed: no array is given up while a kernel runs
+        )
+        return matrix._getvalue()
+
+    return kind(flat, types.intp, types.intp, types.intp), code
+
+
 @compiled
 def _weight(flat: Any, layer: Any, row: int) -> Any:
+    return _matrix(flat, layer[0] + row * layer[1], layer[4], layer[5])
+
+
+@compiled
+def _weights(flat: Any, layer: Any, row: int) -> Any:
+    """A layer's weights, or numbers that go with them, one after the other."""
     start = layer[0] + row * layer[1]
-    return flat[start : start + layer[4] * layer[5]].reshape(layer[4], layer[5])
+    return flat[start : start + layer[4] * layer[5]]
 
 
 @compiled
 def _soon(flat: Any, layer: Any, row: int) -> Any:
-    """What to prefetch of a layer's weights, or of numbers that go with them."""
-    start, size = layer[0] + row * layer[1], layer[4] * layer[5]
-    return flat[start : start + min(size, _MOST_PREFETCHED // flat.itemsize)]
+    """What to prefetch of `_weights`."""
+    return _weights(flat, layer, row)[: _MOST_PREFETCHED // flat.itemsize]
 
 
 @compiled
 def _bias(flat: Any, layer: Any, row: int) -> Any:
-    start = layer[2] + row * layer[3]
-    return flat[start : start + layer[5]]
-
-
-@compiled
-def _made(made: Any, start: int, batch: int, width: int) -> Any:
-    """What a layer made, [B, width], in the row of `made` of its network."""
-    return made[start : start + batch * width].reshape(batch, width)
+    return _matrix(flat, layer[2] + row * layer[3], 1, layer[5])
 
 
 @compiled
@@ -334,14 +409,15 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) ->
         made, start = made_RF[row], 0
         for index in range(len(layers)):
             layer = layers[index]
-            x_BI = _made(made, start, batch, layer[4])
+            x_BI = _matrix(made, start, batch, layer[4])
             start += batch * layer[4]
-            y_BO = _made(made, start, batch, layer[5])
-            y_BO[:] = _bias(flat, layer, first_row + row)
+            y_BO = _matrix(made, start, batch, layer[5])
+            weight_IO = _weight(flat, layer, first_row + row)
+            bias_1O = _bias(flat, layer, first_row + row)
             following = _soon(flat, layer, first_row + min(row + 1, len(made_RF) - 1))
-            _layer(x_BI, _weight(flat, layer, first_row + row), y_BO, following)
+            _layer(x_BI, weight_IO, bias_1O, y_BO, following)
             if index < len(layers) - 1:
-                _relu(y_BO.reshape(-1))
+                _relu(y_BO)
 
 
 @compiled
@@ -369,7 +445,7 @@ def input_slopes(
             if index == 0:
                 _through(slope_BO, weight_IO, found_RBI[row], spare, flat[:0])
             else:
-                x_BI = _made(made_RF[row], start, batch, layer[4])
+                x_BI = _matrix(made_RF[row], start, batch, layer[4])
                 below, nothing = below_2F[index % 2], flat[:0]
                 slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, nothing)
 
@@ -377,9 +453,9 @@ def input_slopes(
 @compiled
 def _below(slope_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any, ahead: Any) -> Any:
     """The derivative by what went into the ReLU that made x."""
-    below_BI = _made(below, 0, x_BI.shape[0], x_BI.shape[1])
+    below_BI = _matrix(below, 0, x_BI.shape[0], x_BI.shape[1])
     _through(slope_BO, weight_IO, below_BI, spare, ahead)
-    _where_positive(below_BI.reshape(-1), x_BI.reshape(-1))
+    _where_positive(below_BI, x_BI)
     return below_BI
 
 
@@ -399,18 +475,18 @@ def _adam_step(
     for index in range(len(layers)):
         layer, own = layers[index], own_layers[index]
         _adam(
-            _weight(flat, layer, row).reshape(-1),
-            _weight(gradient, own, 0).reshape(-1),
-            _weight(exp_avg, layer, row).reshape(-1),
-            _weight(exp_avg_sq, layer, row).reshape(-1),
+            _weights(flat, layer, row),
+            _weights(gradient, own, 0),
+            _weights(exp_avg, layer, row),
+            _weights(exp_avg_sq, layer, row),
             scale,
             constants,
         )
         _adam(
-            _bias(flat, layer, row),
-            _bias(gradient, own, 0),
-            _bias(exp_avg, layer, row),
-            _bias(exp_avg_sq, layer, row),
+            _bias(flat, layer, row)[0],
+            _bias(gradient, own, 0)[0],
+            _bias(exp_avg, layer, row)[0],
+            _bias(exp_avg_sq, layer, row)[0],
             scale,
             constants,
         )
@@ -437,17 +513,17 @@ def descend(
 
     gradient, own_layers: a flat buffer of one network and its `layers`. below, spare: as for
     `input_slopes`. constants: a row per network, of step size over 1 - beta1^t, 1 - beta1, beta2,
-    1 - beta2, sqrt(1 - beta2^t), epsilon.
+    1 - beta2, 1 / sqrt(1 - beta2^t), epsilon.
     """
     for row in range(len(made_RF)):
         slope_BO, start = slopes_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
         for index in range(len(layers) - 1, -1, -1):
             layer, own = layers[index], own_layers[index]
             start -= batch * layer[4]
-            x_BI = _made(made_RF[row], start, batch, layer[4])
+            x_BI = _matrix(made_RF[row], start, batch, layer[4])
             soon = _soon(exp_avg, layer, row)
             _weight_gradient(x_BI, slope_BO, _weight(gradient, own, 0), soon)
-            _sum_rows(slope_BO, _bias(gradient, own, 0))
+            _sum_rows(slope_BO, _bias(gradient, own, 0)[0])
             if index > 0:
                 weight_IO = _weight(flat, layer, row)
                 below, soon = below_2F[index % 2], _soon(exp_avg_sq, layer, row)

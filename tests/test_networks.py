@@ -341,18 +341,35 @@ def test_a_product_is_the_same_by_tiles_of_any_width(
     shape: tuple[int, int, int], dtype: type[np.floating[Any]]
 ) -> None:
     rng, (batch, wide_in, wide_out) = np.random.default_rng(0), shape
-    x, w = rng.normal(size=(wide_in, batch)), rng.normal(size=(wide_in, wide_out))
-    x, w, y = x.astype(dtype).T, w.astype(dtype), rng.normal(size=(batch, wide_out)).astype(dtype)
-    expected, narrow = y + x.astype(float) @ w, y.copy()
-    kernels.add_product(x, w, y, w.reshape(-1))
-    narrow_tiles(x, w, narrow, w.reshape(-1)[:0])
-    np.testing.assert_allclose(y, expected, rtol=0, atol=64 * np.finfo(dtype).eps * wide_in)
+    x, w, bias = (
+        rng.normal(size=(wide_in, batch)),
+        rng.normal(size=shape[1:]),
+        rng.normal(size=(1, wide_out)),
+    )
+    x, w, bias = x.astype(dtype).T, w.astype(dtype), bias.astype(dtype)
+    y, narrow, plain = np.full((3, batch, wide_out), np.nan, dtype)
+    kernels.product(x, w, bias, y, w.reshape(-1))
+    kernels.product(x, w, None, plain, w.reshape(-1))
+    narrow_tiles(x, w, bias, narrow, w.reshape(-1)[:0])
+    for found, expected in ((y, x.astype(float) @ w + bias), (plain, x.astype(float) @ w)):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=64 * np.finfo(dtype).eps * wide_in)
     assert np.array_equal(y, narrow)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (16, 128), (128, 16), (24, 304)], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_blocks_of_a_matrix_are_transposed(
+    shape: tuple[int, int], dtype: type[np.floating[Any]]
+) -> None:
+    x = np.random.default_rng(0).normal(size=shape).astype(dtype)
+    found = np.full(shape[::-1], np.nan, dtype)
+    kernels._transpose(x, found)
+    assert np.array_equal(found, x.T)
+
+
 @numba.njit
-def narrow_tiles(x: Any, w: Any, y: Any, ahead: Any) -> None:
-    """`kernels.add_product` of a processor without wide vectors."""
+def narrow_tiles(x: Any, w: Any, bias: Any, y: Any, ahead: Any) -> None:
+    """`kernels.product` of a processor without wide vectors."""
     for i in range(0, len(x), 8):
         for j in range(0, w.shape[1], 32 // y.itemsize):
-            kernels._tile_32(x, w, y, i, j, ahead, 0)
+            kernels._tile_32(x, w, bias, y, i, j, ahead, 0)
