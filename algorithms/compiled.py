@@ -1,4 +1,5 @@
-"""Stacked networks on CPU by compiled kernels, one network of one agent after the other.
+"""Stacked networks on CPU by compiled kernels, one network of one agent after the other. What goes
+in and comes out are arrays of NumPy.
 
 The same arithmetic as `eager`, summed in another order; `kernels` says why it is faster.
 """
@@ -6,17 +7,13 @@ The same arithmetic as `eager`, summed in another order; `kernels` says why it i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .networks import Slot, Stack, StackedMLP, layout, pad
-from .on_use import torch
 from .optimiser import BETAS, EPSILON, StackedAdam, denormals_as_zero
 from .types import Array
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _MOST_KEPT, _LARGEST_KEPT = 8, 1024
 """Buffers that a stack keeps, and rows of the largest minibatch of one."""
@@ -33,20 +30,20 @@ class CompiledStack(Stack):
         self._made: _Made | None = None
         self._kept: dict[tuple[object, ...], _Made] = {}
 
-    def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs_NBI: Array) -> tuple[Array, ...]:
         batch = inputs_NBI[0].shape[1]
         made = self._made = self._buffers("all", 0, self.num_rows, batch, pad(batch))
         for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
-            made.input[net.rows, :, : net.widths[0]] = x_NBI.numpy()
+            made.input[net.rows, :, : net.widths[0]] = x_NBI
         self._run(made, 0)
-        return tuple(_tensor(made.output[net.rows, :, : net.widths[-1]]) for net in self.networks)
+        return tuple(made.output[net.rows, :, : net.widths[-1]].copy() for net in self.networks)
 
-    def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+    def evaluate(self, network: StackedMLP, x_NBI: Array) -> Array:
         batch = x_NBI.shape[1]  # to act takes one row for each agent
         made = self._evaluated(network, x_NBI, 1 if batch == 1 else pad(batch))
-        return _tensor(made.output[..., : network.widths[-1]])
+        return made.output[..., : network.widths[-1]].copy()
 
-    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, network: StackedMLP, x_NBI: Array) -> tuple[Array, Array]:
         made = self._evaluated(network, x_NBI, pad(x_NBI.shape[1]))
         made.slope[..., 0] = 1.0
         made.slope[..., 1:] = 0.0
@@ -62,8 +59,7 @@ class CompiledStack(Stack):
             made.spare,
             found,
         )
-        slope = _tensor(found[:, : x_NBI.shape[1], : network.widths[0]])
-        return _tensor(made.output[..., 0]), slope
+        return made.output[..., 0].copy(), found[:, : x_NBI.shape[1], : network.widths[0]]
 
     @property
     def made(self) -> _Made:
@@ -71,10 +67,10 @@ class CompiledStack(Stack):
         assert self._made is not None
         return self._made
 
-    def _evaluated(self, network: StackedMLP, x_NBI: Tensor, padded: int) -> _Made:
+    def _evaluated(self, network: StackedMLP, x_NBI: Array, padded: int) -> _Made:
         first_row = network.rows.start
         made = self._buffers("one", first_row, self.num_agents, x_NBI.shape[1], padded)
-        made.input[..., : network.widths[0]] = x_NBI.numpy()
+        made.input[..., : network.widths[0]] = x_NBI
         self._run(made, first_row)
         return made
 
@@ -105,14 +101,14 @@ class CompiledAdam(StackedAdam):
 
     def descend(
         self,
-        *slopes_NBO: Tensor,
+        *slopes_NBO: Array,
         max_norm: float | None,
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
         stack, made = self._compiled, self._compiled.made
         for net, slope_NBO in zip(stack.networks, slopes_NBO, strict=True):
-            made.slope[net.rows, :, : net.widths[-1]] = slope_NBO.numpy()
+            made.slope[net.rows, :, : net.widths[-1]] = slope_NBO
         with denormals_as_zero():
             _kernels().descend(
                 stack.flat.numpy(),
@@ -167,11 +163,6 @@ class _Made:
         self.slope = self.whole_slope[:, :batch]
         self.below = np.zeros((2, b * max(widths)), dtype)
         self.spare = np.zeros(_kernels().spare_size(b, widths), dtype)
-
-
-def _tensor(numbers: Array) -> Tensor:
-    """A copy: the next pass writes over what it came from."""
-    return torch.from_numpy(numbers.copy())
 
 
 def _table(slots: Sequence[Slot]) -> Array:

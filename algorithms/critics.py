@@ -11,16 +11,14 @@ theta', as y does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .arrays import Numbers, namespace
 from .offpolicy import NetworkPlan, OffPolicyLearner
 from .offpolicy_config import OffPolicyConfig, has_degree_network, omega_of
-from .on_use import torch
 from .robust import expectile_regression, next_value, robust_target, td_regression
 from .types import Spec, Transition
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _Q, _DEGREE = 0, 1  # numbers of the networks in the initial draw
 
@@ -33,7 +31,7 @@ class RobustCriticLearner(OffPolicyLearner):
     ) -> None:
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
         omega_N1 = [[omega_of(config.omega, agent)] for agent in self.agent_ids]
-        self.omega_N1 = torch.tensor(omega_N1, device=config.device)
+        self.omega_N1 = self.home.asarray(np.array(omega_N1))
         self.robust = has_degree_network(config)
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 
@@ -46,8 +44,8 @@ class RobustCriticLearner(OffPolicyLearner):
         self.build_stack("critics", plans, last_bound=last_bound)
 
     def evaluate_critics(
-        self, q_input_NBI: Tensor, obs_NBS: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+        self, q_input_NBI: Numbers, obs_NBS: Numbers
+    ) -> tuple[Numbers, Numbers | None]:
         """Q of all actions or of the one in its input, [N, B, A], and D(s), [N, B], in one pass
         that keeps what their joint step needs."""
         if not self.robust:
@@ -59,10 +57,10 @@ class RobustCriticLearner(OffPolicyLearner):
         self,
         batch: Transition,
         *,
-        q_NB: Tensor,
-        v_worst_NB: Tensor | None,
-        bootstrap_NB: Tensor,
-    ) -> tuple[Tensor, ...]:
+        q_NB: Numbers,
+        v_worst_NB: Numbers | None,
+        bootstrap_NB: Numbers,
+    ) -> tuple[Numbers, ...]:
         """Derivatives of both losses, by Q(s, a; theta) and by D(s; psi): [N, B, 1] each, from
         v(s'), y and D(s) of the parameters before the step. theta and psi then step together.
 
@@ -81,6 +79,6 @@ class RobustCriticLearner(OffPolicyLearner):
         if v_worst_NB is None:
             return (td.slope[..., None],)
         degree = expectile_regression(v_worst_NB, v_next_NB, expectile=self.config.expectile)
-        gap_N = v_worst_NB.mean(-1) - v_next_NB.amin(-1)
+        gap_N = v_worst_NB.mean(-1) - namespace(v_next_NB).amin(v_next_NB, -1)
         self.metrics.add(degree_loss=degree.loss, degree_gap=gap_N)
         return td.slope[..., None], degree.slope[..., None]

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from .on_use import torch
+from .arrays import Home, Numbers, to_numpy
 from .types import Array
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class MeanPerAgent:
-    """Accumulates [N] tensors by name, on their device. Reading gives the means and starts
-    again."""
+    """Accumulates [N] values by name, where they live. Reading gives the means and starts again."""
 
-    def __init__(self, num_agents: int, device: str = "cpu") -> None:
-        self._num_agents, self._device = num_agents, device
-        self._sums: dict[str, Tensor] = {}
+    def __init__(self, num_agents: int, home: Home) -> None:
+        self._num_agents, self._home = num_agents, home
+        self._sums: dict[str, Numbers] = {}
         self._counts: dict[str, int] = {}
 
     def expect(self, *names: str) -> None:
         """Name metrics before their first value: they read NaN until then."""
         for name in names:
-            self._sums[name] = torch.zeros(
-                self._num_agents, dtype=torch.float64, device=self._device
-            )
-            self._counts[name] = 0
+            self._sums[name], self._counts[name] = self._home.sums(self._num_agents), 0
 
-    def add(self, **values_N: Tensor) -> None:
+    def add(self, **values_N: Numbers) -> None:
         """One value per agent of each metric, [N]."""
         for name, value in values_N.items():
             if name not in self._sums:
@@ -43,8 +34,6 @@ class MeanPerAgent:
         means: dict[str, Array] = {}
         for name, total in self._sums.items():
             count = self._counts[name]
-            means[name] = (
-                total.cpu().numpy() / count if count else np.full(self._num_agents, np.nan)
-            )
-            self._sums[name], self._counts[name] = torch.zeros_like(total), 0
+            means[name] = to_numpy(total) / count if count else np.full(self._num_agents, np.nan)
+        self.expect(*means)
         return means

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from .arrays import Numbers
 from .draws import Role, philox
 from .on_use import torch
 from .types import Array, Params
@@ -72,16 +73,16 @@ class Stack(ABC):
         self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
 
     @abstractmethod
-    def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, *inputs_NBI: Numbers) -> tuple[Numbers, ...]:
         """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass. What each
         layer made is kept for a step of the optimiser."""
 
     @abstractmethod
-    def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+    def evaluate(self, network: StackedMLP, x_NBI: Numbers) -> Numbers:
         """One network: [N, B, in] -> [N, B, out]."""
 
     @abstractmethod
-    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, network: StackedMLP, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
         """The first output of one network, [N, B], and its derivative by x, [N, B, in]."""
 
     def view(self, flat: Tensor, slot: Slot) -> Tensor:
@@ -98,11 +99,11 @@ class StackedMLP:
         self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
         self._own = self.parts(stack.flat)
 
-    def __call__(self, x_NBI: Tensor) -> Tensor:
+    def __call__(self, x_NBI: Numbers) -> Numbers:
         """[N, B, in] -> [N, B, out]."""
         return self.stack.evaluate(self, x_NBI)
 
-    def slope(self, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+    def slope(self, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
         """The first output, [N, B], and its derivative by x, [N, B, in]."""
         return self.stack.slope(self, x_NBI)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 
 from . import passes, prefixes
+from .arrays import Numbers, to_numpy
 from .draws import Role, StepDraws
 from .metrics import MeanPerAgent
 from .networks import Stack, StackedMLP, initial_weights
@@ -52,7 +53,8 @@ class OffPolicyLearner(ABC):
         self.clock = 0
         self._last_reset = 0
         self._steps_done = 0  # Adam's, before the update under way; set by `step`
-        self.metrics = MeanPerAgent(self.num_agents, config.device)
+        self.home = passes.home(config)
+        self.metrics = MeanPerAgent(self.num_agents, self.home)
         self.networks: dict[str, StackedMLP] = {}
         self.stacks: dict[str, Stack] = {}
         self._trained: dict[str, list[str]] = {}  # networks of each stack
@@ -64,7 +66,7 @@ class OffPolicyLearner(ABC):
         )
 
     @abstractmethod
-    def explore(self, obs_NS: Tensor) -> Array:
+    def explore(self, obs_NS: Numbers) -> Array:
         """Actions of the behaviour policy: [N] int64 or [N, A] float32."""
 
     @abstractmethod
@@ -102,7 +104,7 @@ class OffPolicyLearner(ABC):
     @inference_mode
     def step(self, env: StackedEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
-        action = self.explore(self.as_tensor(env.obs))
+        action = self.explore(self.home.asarray(env.obs))
         self.replay.add(env.step(action))
         self.episodes_ended(env.finished)
         done, due = self.updates_done(self.clock), self.updates_done(self.clock + 1)
@@ -129,11 +131,11 @@ class OffPolicyLearner(ABC):
                 self.config.replay_capacity,
                 obs_size=self.spec.obs_size,
                 action_size=max(1, len(self.spec.action_low)),
-                device=self.config.device,
+                home=self.home,
             )
         return self._replay
 
-    def descend(self, stack: str, *slopes_NBO: Tensor) -> None:
+    def descend(self, stack: str, *slopes_NBO: Numbers) -> None:
         """Backward through the networks of a stack, clip per agent and network, one step of Adam.
 
         slopes_NBO: the derivative of each agent's own loss by the outputs of its networks.
@@ -163,13 +165,9 @@ class OffPolicyLearner(ABC):
         """Means per agent since the last call, each [N]."""
         return self.metrics.drain()
 
-    def as_tensor(self, obs: Array) -> Tensor:
-        """Observations where the networks are, in torch's default type, which is their own."""
-        return torch.from_numpy(obs).to(self.config.device, torch.get_default_dtype())
-
     def shared(self) -> Params:
         """What is averaged, every network by name: each [N, ...]."""
-        return prefixes.join({name: _numpy(net.views()) for name, net in self.networks.items()})
+        return prefixes.join({name: _copies(net.views()) for name, net in self.networks.items()})
 
     def load_shared(self, shared: Params) -> None:
         """Take the broadcast (no agent axis) into all N agents; start afresh where configured."""
@@ -189,7 +187,7 @@ class OffPolicyLearner(ABC):
 
     def agent_state(self, row: int) -> AgentState:
         """Everything of one agent: networks, optimisers and replay."""
-        parts = {name: _numpy(net.views(), row) for name, net in self.networks.items()}
+        parts = {name: _copies(net.views(), row) for name, net in self.networks.items()}
         parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimisers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
@@ -204,5 +202,5 @@ class OffPolicyLearner(ABC):
         self.replay.load_agent_state(row, prefixes.select(state, "replay"))
 
 
-def _numpy(views: dict[str, Tensor], row: int | None = None) -> dict[str, Array]:
-    return {k: (v if row is None else v[row]).cpu().numpy().copy() for k, v in views.items()}
+def _copies(views: dict[str, Tensor], row: int | None = None) -> dict[str, Array]:
+    return {k: to_numpy(v if row is None else v[row]).copy() for k, v in views.items()}

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from .arrays import Numbers
 from .networks import Stack
 from .on_use import torch
 from .types import AgentState
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -33,7 +34,7 @@ class StackedAdam(ABC):
     @abstractmethod
     def descend(
         self,
-        *slopes_NBO: Tensor,
+        *slopes_NBO: Numbers,
         max_norm: float | None,
         learning_rates: Sequence[float],
         steps_done: int,

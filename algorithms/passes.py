@@ -5,11 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .arrays import Home
 from .compiled import CompiledAdam, CompiledStack
 from .eager import EagerAdam, EagerStack
 from .networks import Stack
 from .offpolicy_config import OffPolicyConfig, runs_compiled
 from .optimiser import StackedAdam
+
+
+def home(config: OffPolicyConfig) -> Home:
+    """Where what goes in and comes out lives."""
+    return Home(None if runs_compiled(config) else config.device)
 
 
 def trained(

@@ -7,15 +7,12 @@ one write and sampling is one gather. Positions are per agent: an agent that mis
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import itertools
 
 import numpy as np
 
-from .on_use import torch
+from .arrays import Home, to_numpy
 from .types import AgentState, Array, Transition
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Replay:
@@ -28,12 +25,14 @@ class Replay:
         *,
         obs_size: int,
         action_size: int,
-        device: str = "cpu",
+        home: Home,
     ) -> None:
-        self.capacity, self._device = capacity, device
-        self._splits = [obs_size, action_size, 1, obs_size, 1]
-        self._rows = torch.zeros(num_agents, capacity, sum(self._splits), device=device)
-        self._all_rows = self._rows.view(num_agents * capacity, -1)
+        self.capacity, self._home = capacity, home
+        ends = list(itertools.accumulate([obs_size, action_size, 1, obs_size, 1], initial=0))
+        self._parts = [slice(*ends) for ends in itertools.pairwise(ends)]
+        self._rows = home.zeros(num_agents, capacity, ends[-1])
+        self._all_rows = self._rows.reshape(num_agents * capacity, -1)
+        self._new_NW = np.zeros((num_agents, ends[-1]), np.float32)
         self._agents_N = np.arange(num_agents)
         self._added_N = np.zeros(num_agents, dtype=np.int64)
 
@@ -43,12 +42,10 @@ class Replay:
 
     def add(self, t: Transition) -> None:
         """Store one transition per agent, over the oldest when full."""
-        n = len(self._agents_N)
-        row = np.concatenate(
-            [np.reshape(x, (n, -1)) for x in t], axis=1, dtype=np.float32, casting="unsafe"
-        )
+        for part, values in zip(self._parts, t, strict=True):
+            self._new_NW[:, part] = values.reshape(len(values), -1)
         place_N = self._agents_N * self.capacity + self._added_N % self.capacity
-        self._all_rows.index_copy_(0, self._there(place_N), self._there(row).to(self._rows.dtype))
+        self._home.put(self._all_rows, place_N, self._new_NW)
         self._added_N += 1
 
     def sample(self, uniform_NB: Array) -> Transition:
@@ -56,34 +53,25 @@ class Replay:
         size_N1 = np.minimum(self._added_N, self.capacity)[:, None]
         index_NB = (uniform_NB * size_N1).astype(np.int64)
         index_NB += self._agents_N[:, None] * self.capacity
-        rows_NBW = self._all_rows.index_select(0, self._there(index_NB.reshape(-1)))
-        rows_NBW = rows_NBW.view(*index_NB.shape, -1)
-        obs, action, reward, next_obs, terminated = torch.split(rows_NBW, self._splits, dim=-1)
-        return Transition(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1))
-
-    def _there(self, array: Array) -> Tensor:
-        return torch.from_numpy(array).to(self._device)
+        rows_NBW = self._home.rows(self._all_rows, index_NB)
+        obs, action, reward, next_obs, terminated = (rows_NBW[..., part] for part in self._parts)
+        return Transition(obs, action, reward[..., 0], next_obs, terminated[..., 0])
 
     def agent_state(self, row: int) -> AgentState:
         """Only the part that is filled."""
         size = min(int(self._added_N[row]), self.capacity)
         return {
-            "rows": self._rows[row, :size].cpu().numpy().copy(),
+            "rows": to_numpy(self._rows[row, :size]).copy(),
             "added": np.array(self._added_N[row]),
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
         """Take back what `agent_state` gave, into a buffer of the same capacity."""
         stored = state["rows"]
-        self._rows[row, : len(stored)] = torch.from_numpy(np.array(stored))
+        self._rows[row, : len(stored)] = self._home.asarray(np.array(stored))
         self._added_N[row] = int(state["added"])
 
     @staticmethod
     def bytes_per_agent(capacity: int, *, obs_size: int, action_size: int) -> int:
         """Memory of one agent's buffer."""
         return 4 * capacity * (2 * obs_size + action_size + 2)
-
-
-def action_rows(action_NB1: Tensor) -> Tensor:
-    """Stored discrete actions back to indices: [N, B, 1] float32 -> [N, B, 1] int64."""
-    return action_NB1.to(torch.int64)

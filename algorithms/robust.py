@@ -1,14 +1,13 @@
 """The paper's equations (arXiv 2507.14487), one pure function each.
 
-Shapes: [N, B] unless said otherwise. Functions work on torch tensors and on numpy arrays alike
-where they only use arithmetic.
+Shapes: [N, B] unless said otherwise. Numbers are tensors of torch or arrays of NumPy.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .on_use import torch
+from .arrays import Numbers, namespace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 class Regression(NamedTuple):
     """A loss per agent, [N], and its derivative by each prediction, [N, B]."""
 
-    loss: Tensor
-    slope: Tensor
+    loss: Numbers
+    slope: Numbers
 
 
-def next_value(value_NB: Tensor, terminated_NB: Tensor) -> Tensor:
+def next_value(value_NB: Numbers, terminated_NB: Numbers) -> Numbers:
     """v(s') of a transition: the bootstrap value, and 0 at a terminal s'.
 
     The paper is silent about terminal states. Our choice: a terminal state is an absorbing
@@ -33,27 +32,27 @@ def next_value(value_NB: Tensor, terminated_NB: Tensor) -> Tensor:
 
 
 def robust_target(
-    reward_NB: Tensor,
-    v_next_NB: Tensor,
-    v_worst_NB: Tensor | None,
+    reward_NB: Numbers,
+    v_next_NB: Numbers,
+    v_worst_NB: Numbers | None,
     *,
     discount: float,
-    omega_N1: Tensor,
-) -> Tensor:
-    """y = r + gamma [ (1 - omega) v(s') + omega D(s; psi) ], detached.
+    omega_N1: Numbers,
+) -> Numbers:
+    """y = r + gamma [ (1 - omega) v(s') + omega D(s; psi) ].
 
     `v_worst_NB` is the degree network at s, not at s'. It is not masked at terminal transitions.
     None means that omega is 0 for every agent: the target of QAvg, DQNAvg and DDPGAvg.
     omega_N1 broadcasts over the minibatch: [N, 1].
     """
     if v_worst_NB is None:
-        return (reward_NB + discount * v_next_NB).detach()
+        return reward_NB + discount * v_next_NB
     mixed_NB = (1.0 - omega_N1) * v_next_NB + omega_N1 * v_worst_NB
-    return (reward_NB + discount * mixed_NB).detach()
+    return reward_NB + discount * mixed_NB
 
 
 def expectile_loss(prediction: Tensor, target: Tensor, *, expectile: float) -> Tensor:
-    """l_tau(u) = |tau - 1{u < 0}| u^2 with u = target - prediction, elementwise.
+    """l_tau(u) = |tau - 1{u < 0}| u^2 with u = target - prediction, elementwise, for autograd.
 
     With tau = 0.01 a prediction above its target weighs 0.99 and one below it 0.01, so the
     minimiser is the lower expectile of the targets: a soft minimum.
@@ -64,16 +63,17 @@ def expectile_loss(prediction: Tensor, target: Tensor, *, expectile: float) -> T
 
 
 def expectile_regression(
-    prediction_NB: Tensor, target_NB: Tensor, *, expectile: float
+    prediction_NB: Numbers, target_NB: Numbers, *, expectile: float
 ) -> Regression:
     """Mean of `expectile_loss` over the minibatch, and d loss / d prediction = -2 w u / B."""
     u_NB = target_NB - prediction_NB
-    weighted_NB = torch.where(u_NB < 0, 1.0 - expectile, expectile) * u_NB
+    below, above = (1.0 - expectile) * u_NB, expectile * u_NB
+    weighted_NB = namespace(u_NB).where(u_NB < 0, below, above)
     return Regression((weighted_NB * u_NB).mean(-1), weighted_NB * (-2.0 / u_NB.shape[-1]))
 
 
-def td_regression(q_NB: Tensor, target_NB: Tensor) -> Regression:
+def td_regression(q_NB: Numbers, target_NB: Numbers) -> Regression:
     """Mean over the minibatch of (y - Q(s, a; theta))^2, and d loss / d Q = -2 (y - Q) / B: each
     agent's own, so that agents stay independent."""
     u_NB = target_NB - q_NB
-    return Regression(u_NB.square().mean(-1), u_NB * (-2.0 / u_NB.shape[-1]))
+    return Regression((u_NB * u_NB).mean(-1), u_NB * (-2.0 / u_NB.shape[-1]))

@@ -20,7 +20,7 @@ Notation of the paper (arXiv 2507.14487) against the configuration keys:
     theta, theta', psi, phi, phi'     Q, target Q, degree network D, policy, target policy
 
 What crosses the border of a process is numpy, so that it is shared without a copy and read
-without torch; inside a learner everything is torch.
+without torch; inside a learner of networks `arrays.Home` tells what numbers are.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def test_actions_stay_within_their_bounds() -> None:
     env = point_masses((0, 1))
     learner = laws.build(FedRDDPG, config(noise_scale=20.0), env, (0, 1))
     run(learner, env, 40)
-    action = learner.replay.sample(np.linspace(0, 0.999, 80).reshape(2, 40)).action.numpy()
+    action = learner.replay.sample(np.linspace(0, 0.999, 80).reshape(2, 40)).action
     assert action.min((0, 1)).tolist() == [-2.0, 0.0] and action.max((0, 1)).tolist() == [2.0, 0.5]
 
 

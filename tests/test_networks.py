@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms import kernels, passes
+from algorithms.arrays import Numbers
 from algorithms.networks import Stack, StackedMLP, initial_weights
 from algorithms.offpolicy_config import OffPolicyConfig
 from algorithms.optimiser import StackedAdam
@@ -54,16 +55,20 @@ def fixed(kind: OffPolicyConfig, num_agents: int, widths: tuple[int, ...]) -> St
     return passes.fixed(kind, num_agents, widths).networks[0]
 
 
+def tensor(numbers: Numbers) -> Tensor:
+    return torch.as_tensor(numbers).clone()
+
+
 class Problem(NamedTuple):
     """Parameters of 50 networks, and data to fit: x [N, B, in], y [N, B, out]."""
 
     widths: tuple[int, ...]
     params: Params
-    x: Tensor
-    y: Tensor
+    x: Numbers
+    y: Numbers
 
     @classmethod
-    def random(cls, widths: tuple[int, ...], batch: int) -> Problem:
+    def random(cls, kind: OffPolicyConfig, widths: tuple[int, ...], batch: int) -> Problem:
         rng = np.random.default_rng(0)
         shapes = {k: v.shape for k, v in fixed(EAGER, 1, widths).views().items()}
         params = {
@@ -71,7 +76,8 @@ class Problem(NamedTuple):
             for name, shape in shapes.items()
         }
         x, y = (rng.normal(size=(NUM_AGENTS, batch, w)) for w in (widths[0], widths[-1]))
-        return cls(widths, params, torch.tensor(x).float(), torch.tensor(y).float())
+        home = passes.home(kind)
+        return cls(widths, params, home.asarray(x), home.asarray(y))
 
     def first(self, count: int) -> Problem:
         """The first networks of it."""
@@ -81,26 +87,26 @@ class Problem(NamedTuple):
     def fit(self, kind: OffPolicyConfig, rows: list[int]) -> list[Tensor]:
         """Two clipped Adam steps on these agents: outputs, slopes, parameters and moments."""
         stack, adam = passes.trained(kind, len(rows), [self.widths])
-        net, seen = stack.networks[0], []
+        net, seen = stack.networks[0], list[Numbers]()
         net.load({name: x[rows] for name, x in self.params.items()})
         for step in range(2):
             xs, ys = [self.x[rows]], [self.y[rows]]
-            seen += [x.clone() for x in descend(stack, adam, xs, ys, max_norm=0.05, step=step)]
+            seen += descend(stack, adam, xs, ys, max_norm=0.05, step=step)
             seen += [net(self.x[rows]), *net.slope(self.x[rows])]
         moments = [view for m in adam.moments.values() for view in net.views(m).values()]
-        return [*seen, *net.views().values(), *moments]
+        return [tensor(x) for x in (*seen, *net.views().values(), *moments)]
 
 
 def descend(
     stack: Stack,
     adam: StackedAdam,
-    xs: list[Tensor],
-    ys: list[Tensor],
+    xs: list[Numbers],
+    ys: list[Numbers],
     *,
     max_norm: float | None = None,
     rates: tuple[float, ...] = (1e-3,),
     step: int = 0,
-) -> tuple[Tensor, ...]:
+) -> tuple[Numbers, ...]:
     """A step on the squared errors summed over everything; the outputs before it."""
     outs = stack.forward(*xs)
     slopes = (2 * (out - y) for out, y in zip(outs, ys, strict=True))
@@ -109,7 +115,7 @@ def descend(
 
 
 def check_groupings(kind: OffPolicyConfig, widths: tuple[int, ...], batch: int) -> None:
-    problem = Problem.random(widths, batch)
+    problem = Problem.random(kind, widths, batch)
     together = problem.fit(kind, list(range(NUM_AGENTS)))
     for rows in GROUPS:
         for mine, theirs in zip(problem.fit(kind, rows), together, strict=True):
@@ -160,7 +166,7 @@ def linears(widths: tuple[int, ...], params: Params, row: int) -> nn.Sequential:
 def test_a_stacked_step_is_that_of_plain_torch(
     kind: OffPolicyConfig, widths: tuple[int, ...], max_norm: float | None
 ) -> None:
-    problem = Problem.random(widths, 7)
+    problem = Problem.random(kind, widths, 7)
     stack, stacked_adam = passes.trained(kind, NUM_AGENTS, [widths])
     net = stack.networks[0]
     net.load(problem.params)
@@ -168,7 +174,7 @@ def test_a_stacked_step_is_that_of_plain_torch(
     for row in (0, 31):
         plain = linears(widths, problem.params, row)
         adam = torch.optim.Adam(plain.parameters(), lr=1e-2)
-        (plain(problem.x[row]) - problem.y[row]).square().sum().backward()
+        (plain(tensor(problem.x[row])) - tensor(problem.y[row])).square().sum().backward()
         if max_norm is not None:
             nn.utils.clip_grad_norm_(plain.parameters(), max_norm)
         adam.step()
@@ -180,7 +186,7 @@ def test_a_stacked_step_is_that_of_plain_torch(
 
 @both
 def test_padding_stays_zero(kind: OffPolicyConfig) -> None:
-    problem = Problem.random((5, 12, 9, 3), 7)
+    problem = Problem.random(kind, (5, 12, 9, 3), 7)
     stack, adam = passes.trained(kind, NUM_AGENTS, [problem.widths])
     net = stack.networks[0]
     net.load(problem.params)
@@ -220,7 +226,7 @@ def test_initial_weights_fill_their_bounds() -> None:
 
 @both
 def test_the_moments_of_one_agent_travel(kind: OffPolicyConfig) -> None:
-    problem = Problem.random((5, 12, 3), 7)
+    problem = Problem.random(kind, (5, 12, 3), 7)
     pairs = [passes.trained(kind, NUM_AGENTS, [(5, 12, 3)]) for _ in range(2)]
     stacks, adams = zip(*pairs, strict=True)
     stacks[0].networks[0].load(problem.params)
@@ -234,16 +240,16 @@ def test_the_moments_of_one_agent_travel(kind: OffPolicyConfig) -> None:
 
 @both
 def test_the_slope_of_a_network_is_that_of_plain_torch(kind: OffPolicyConfig) -> None:
-    problem = Problem.random((5, 12, 9, 1), 7)
+    problem = Problem.random(kind, (5, 12, 9, 1), 7)
     net = fixed(kind, NUM_AGENTS, problem.widths)
     net.load(problem.params)
     value_NB, slope_NBI = net.slope(problem.x)
     for row in (0, 31):
-        x = problem.x[row].clone().requires_grad_()
+        x = tensor(problem.x[row]).requires_grad_()
         plain = linears(problem.widths, problem.params, row)(x)[:, 0]
         (slope,) = torch.autograd.grad(plain.sum(), x)
-        torch.testing.assert_close(value_NB[row], plain.detach(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(slope_NBI[row], slope, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tensor(value_NB[row]), plain.detach(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tensor(slope_NBI[row]), slope, rtol=1e-4, atol=1e-5)
 
 
 UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
@@ -264,7 +270,7 @@ def fit(stack: Stack, adam: StackedAdam, problems: list[Problem], rates: tuple[f
 def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(
     kind: OffPolicyConfig, rates: tuple[float, ...]
 ) -> None:
-    problems = [Problem.random(widths, 16) for widths in UNEQUAL]
+    problems = [Problem.random(kind, widths, 16) for widths in UNEQUAL]
     together, adam = passes.trained(kind, NUM_AGENTS, UNEQUAL)
     fit(together, adam, problems, rates)
     for net, problem, rate in zip(together.networks, problems, rates, strict=True):
@@ -290,7 +296,7 @@ def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) 
 
 @both
 def test_to_evaluate_between_forward_and_descend_changes_nothing(kind: OffPolicyConfig) -> None:
-    problem = Problem.random((5, 12, 9), 16)
+    problem = Problem.random(kind, (5, 12, 9), 16)
     learnt = []
     for disturb in (False, True):
         stack, adam = passes.trained(kind, NUM_AGENTS, [problem.widths])
@@ -307,18 +313,18 @@ def test_to_evaluate_between_forward_and_descend_changes_nothing(kind: OffPolicy
 @both
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_outputs_are_those_of_plain_torch(kind: OffPolicyConfig, batch: int) -> None:
-    problem = Problem.random((5, 12, 19), batch)
+    problem = Problem.random(kind, (5, 12, 19), batch)
     net = fixed(kind, NUM_AGENTS, problem.widths)
     net.load(problem.params)
-    plain = linears(problem.widths, problem.params, 31)(problem.x[31])
-    torch.testing.assert_close(net(problem.x)[31], plain.detach(), rtol=1e-4, atol=1e-5)
+    plain = linears(problem.widths, problem.params, 31)(tensor(problem.x[31]))
+    torch.testing.assert_close(tensor(net(problem.x)[31]), plain.detach(), rtol=1e-4, atol=1e-5)
 
 
 def test_a_round_compiles_nothing_that_building_did_not() -> None:
     stack, adam = passes.trained(COMPILED, 3, UNEQUAL)
     entries = (kernels.forward, kernels.input_slopes, kernels.descend)
     built = [list(entry.signatures) for entry in entries]
-    problems = [Problem.random(widths, 5) for widths in UNEQUAL]
+    problems = [Problem.random(COMPILED, widths, 5) for widths in UNEQUAL]
     fit(stack, adam, [p.first(3) for p in problems], (1e-2, 1e-3))
     stack.networks[0].slope(problems[0].x[:3])
     stack.networks[1](problems[1].x[:3, :1])

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from algorithms.replay import Replay, action_rows
+from algorithms.arrays import Home, to_numpy
+from algorithms.replay import Replay
 from algorithms.types import Transition
+
+ARRAYS = Home(None)
 
 
 def transition(n: int, number: int) -> Transition:
@@ -16,8 +20,8 @@ def transition(n: int, number: int) -> Transition:
     return Transition(obs_N2, np.full(n, number % 3), tag_N, obs_N2 + 0.5, np.arange(n) % 2)
 
 
-def filled(n: int, capacity: int, count: int) -> Replay:
-    replay = Replay(n, capacity, obs_size=2, action_size=1)
+def filled(n: int, capacity: int, count: int, home: Home = ARRAYS) -> Replay:
+    replay = Replay(n, capacity, obs_size=2, action_size=1, home=home)
     for number in range(count):
         replay.add(transition(n, number))
     return replay
@@ -37,7 +41,7 @@ def test_a_sample_has_the_fields_that_were_stored() -> None:
         np.testing.assert_array_equal(batch.next_obs[:, row], stored.next_obs)
         np.testing.assert_array_equal(batch.reward[:, row], stored.reward)
         np.testing.assert_array_equal(batch.terminated[:, row], stored.terminated)
-        np.testing.assert_array_equal(action_rows(batch.action)[:, row, 0], stored.action)
+        np.testing.assert_array_equal(batch.action[:, row, 0], stored.action)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 7, 12])
@@ -89,3 +93,14 @@ def test_bytes_per_agent_is_what_the_rows_take() -> None:
         Replay.bytes_per_agent(50, obs_size=2, action_size=1)
         == replay.agent_state(0)["rows"].nbytes
     )
+
+
+def test_tensors_hold_what_arrays_hold() -> None:
+    arrays, tensors = (filled(2, 6, 9, Home(device)) for device in (None, "cpu"))
+    uniform = np.random.default_rng(0).random((2, 50))
+    for mine, theirs in zip(arrays.sample(uniform), tensors.sample(uniform), strict=True):
+        assert isinstance(mine, np.ndarray) and isinstance(theirs, torch.Tensor)
+        np.testing.assert_array_equal(mine, to_numpy(theirs))
+    restored = filled(2, 6, 0, Home("cpu"))
+    restored.load_agent_state(0, arrays.agent_state(1))
+    np.testing.assert_array_equal(restored.agent_state(0)["rows"], arrays.agent_state(1)["rows"])

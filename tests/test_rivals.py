@@ -58,12 +58,14 @@ def test_flower_client_updates_as_fedrdqn_does() -> None:
         rows[:, 4], rows[:, 10] = rng.integers(2, size=BATCH), rng.random(BATCH) < 0.2
         agent.replay.copy_(torch.from_numpy(rows))
         agent.update()
-        obs, action, reward, next_obs, terminated = agent.replay[None].split([4, 1, 1, 4, 1], -1)
+        ends = np.cumsum([4, 1, 1, 4])
+        obs, action, reward, next_obs, terminated = np.split(rows[None], ends, axis=-1)
         learner._steps_done = step
         learner.update(Transition(obs, action, reward[..., 0], next_obs, terminated[..., 0]))
-    probe = torch.from_numpy(rng.normal(size=(1, 8, 4)).astype(np.float32))
+    probe = rng.normal(size=(1, 8, 4)).astype(np.float32)
     for name, network in agent.networks.items():
-        torch.testing.assert_close(network(probe), learner.networks[name](probe))
+        ours = torch.from_numpy(learner.networks[name](probe))
+        torch.testing.assert_close(network(torch.from_numpy(probe)), ours)
 
 
 def test_flower_client_goes_on_from_what_it_kept() -> None:

@@ -84,9 +84,9 @@ def give(module: Any, ours: FedRDQN) -> None:
 def transition(batch: dict[str, torch.Tensor]) -> Transition:
     """The minibatch as FedRDQN has it: N = 1."""
     names = {"obs": "obs", "action": "actions", "reward": "rewards", "next_obs": "new_obs"}
-    fields = {ours: batch[theirs][None] for ours, theirs in names.items()}
-    fields["action"] = fields["action"][..., None].float()
-    return Transition(**fields, terminated=batch["terminateds"].float()[None])
+    fields = {ours: batch[theirs][None].numpy() for ours, theirs in names.items()}
+    fields["action"] = fields["action"][..., None]
+    return Transition(**fields, terminated=batch["terminateds"].float()[None].numpy())
 
 
 def gradient(ours: FedRDQN, number: int, name: str) -> torch.Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -110,16 +112,6 @@ def test_the_target_falls_as_omega_grows(value: float, drop: float, a: float, b:
     assert y_high.item() <= y_low.item() + 1e-12
 
 
-def test_the_target_is_detached_from_both_networks() -> None:
-    v_next, v_worst = tensor(1.0).requires_grad_(), tensor(1.0).requires_grad_()
-    omega_N1 = tensor(0.5)
-    y = robust_target(tensor(0.0), v_next, v_worst, discount=0.9, omega_N1=omega_N1)
-    assert not y.requires_grad
-    assert not robust_target(
-        tensor(0.0), v_next, None, discount=0.9, omega_N1=omega_N1
-    ).requires_grad
-
-
 def test_td_loss_is_a_mean_over_the_minibatch_and_keeps_agents_apart() -> None:
     q_NB = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
     y_NB = torch.tensor([[2.0, 4.0], [0.0, 3.0]])
@@ -141,3 +133,24 @@ def test_the_slopes_are_those_of_the_losses(level: float) -> None:
         (slope,) = torch.autograd.grad(loss_NB.mean(-1).sum(), prediction, retain_graph=True)
         torch.testing.assert_close(found.loss, loss_NB.mean(-1))
         torch.testing.assert_close(found.slope, slope)
+
+
+def test_arrays_of_numpy_give_the_numbers_that_tensors_give() -> None:
+    rng = np.random.default_rng(0)
+    value, worst, reward = rng.normal(size=(3, 4, 16)).astype(np.float32)
+    omega_N1, terminated = rng.random((4, 1), np.float32), np.float32(rng.random((4, 16)) < 0.3)
+
+    def everything(convert: Any) -> list[Any]:
+        v_next = next_value(convert(value), convert(terminated))
+        y = robust_target(
+            convert(reward), v_next, convert(worst), discount=0.9, omega_N1=convert(omega_N1)
+        )
+        losses = (
+            td_regression(convert(worst), y),
+            expectile_regression(convert(worst), v_next, expectile=0.01),
+        )
+        return [v_next, y, *(number for loss in losses for number in loss)]
+
+    for array, tensor in zip(everything(np.asarray), everything(torch.from_numpy), strict=True):
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, tensor.numpy(), rtol=1e-6)

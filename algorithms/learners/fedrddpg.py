@@ -19,18 +19,16 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
+from ..arrays import Numbers, namespace, to_numpy
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
 from ..offpolicy import NetworkPlan
 from ..offpolicy_config import BatchSize, Capacity, OffPolicyConfig, Width
-from ..on_use import torch
 from ..schedules import LearningRate, Schedule, value_at
 from ..types import AgentState, Array, Spec, Transition
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..policies import ContinuousPolicy
 
 _POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
@@ -82,32 +80,33 @@ class FedRDDPG(RobustCriticLearner):
         policy = NetworkPlan("policy", _POLICY, [spec.obs_size, *hidden, actions], has_target=True)
         self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
         bounds = spec.action_low, spec.action_high
-        low_A, high_A = (torch.tensor(bound, device=config.device) for bound in bounds)
+        low_A, high_A = (self.home.asarray(np.array(bound)) for bound in bounds)
         self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
         self._noise = ActionNoise(
             self.num_agents, actions, theta=config.noise_theta, sigma=config.noise_sigma
         )
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=actions)
 
-    def q(self, network: str, obs_NBS: Tensor, action_NBA: Tensor) -> Tensor:
+    def q(self, network: str, obs_NBS: Numbers, action_NBA: Numbers) -> Numbers:
         """Q(s, a) of a critic: [N, B]."""
-        return self.networks[network](torch.cat([obs_NBS, action_NBA], dim=-1))[..., 0]
+        return self.networks[network](_joined(obs_NBS, action_NBA))[..., 0]
 
-    def pi(self, network: str, obs_NBS: Tensor) -> Tensor:
+    def pi(self, network: str, obs_NBS: Numbers) -> Numbers:
         """pi(s) of a policy, within the action bounds: [N, B, A]."""
-        return self._centre_A + self._half_range_A * torch.tanh(self.networks[network](obs_NBS))
+        raw_NBA = self.networks[network](obs_NBS)
+        return self._centre_A + self._half_range_A * namespace(raw_NBA).tanh(raw_NBA)
 
-    def explore(self, obs_NS: Tensor) -> Array:
+    def explore(self, obs_NS: Numbers) -> Array:
         """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
-        action_NA = self.pi("policy", obs_NS[:, None])[:, 0].cpu().numpy()
-        action_NA = action_NA + self._half_range_A.cpu().numpy() * scaled_NA
+        action_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
+        action_NA = action_NA + to_numpy(self._half_range_A) * scaled_NA
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M, A] float32."""
-        return self.pi("policy", self.as_tensor(obs)).cpu().numpy().astype(np.float32)
+        return to_numpy(self.pi("policy", self.home.asarray(obs))).astype(np.float32)
 
     def greedy_policy(self) -> ContinuousPolicy:
         """What `act` does, of the first agent, to be exported."""
@@ -124,9 +123,7 @@ class FedRDDPG(RobustCriticLearner):
         targets."""
         next_action_NBA = self.pi("policy_target", batch.next_obs)
         bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
-        q_NB1, v_worst_NB = self.evaluate_critics(
-            torch.cat([batch.obs, batch.action], dim=-1), batch.obs
-        )
+        q_NB1, v_worst_NB = self.evaluate_critics(_joined(batch.obs, batch.action), batch.obs)
         slopes = self.critic_slopes(
             batch, q_NB=q_NB1[..., 0], v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB
         )
@@ -135,16 +132,16 @@ class FedRDDPG(RobustCriticLearner):
         self.update_target("q", "q_target")
         self.update_target("policy", "policy_target")
 
-    def _step_actor(self, obs_NBS: Tensor) -> None:
+    def _step_actor(self, obs_NBS: Numbers) -> None:
         """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch: the deterministic
         policy gradient, dQ/da dpi/dphi (Silver et al. 2014)."""
         (raw_NBA,) = self.stacks["actor"].forward(obs_NBS)
-        tanh_NBA = torch.tanh(raw_NBA)
+        tanh_NBA = namespace(raw_NBA).tanh(raw_NBA)
         action_NBA = self._centre_A + self._half_range_A * tanh_NBA
-        q_NB, slope_NBI = self.networks["q"].slope(torch.cat([obs_NBS, action_NBA], dim=-1))
+        q_NB, slope_NBI = self.networks["q"].slope(_joined(obs_NBS, action_NBA))
         self.metrics.add(actor_loss=-q_NB.mean(-1))
         slope_NBA = slope_NBI[..., obs_NBS.shape[-1] :] * (-1.0 / q_NB.shape[-1])
-        self.descend("actor", slope_NBA * self._half_range_A * (1.0 - tanh_NBA.square()))
+        self.descend("actor", slope_NBA * self._half_range_A * (1.0 - tanh_NBA * tanh_NBA))
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """The policy has its own learning rate."""
@@ -160,3 +157,8 @@ class FedRDDPG(RobustCriticLearner):
         """What `agent_state` gave, its noise included."""
         super().load_agent_state(row, state)
         self._noise.x_NA[row] = state["noise"]
+
+
+def _joined(obs_NBS: Numbers, action_NBA: Numbers) -> Numbers:
+    """State and action, as Q takes them."""
+    return namespace(obs_NBS).concatenate([obs_NBS, action_NBA], -1)

@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from ..arrays import Numbers, namespace, to_numpy
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws
 from ..offpolicy_config import OffPolicyConfig
-from ..on_use import torch
-from ..replay import action_rows
 from ..schedules import Probability, Schedule, value_at
 from ..types import Array, Spec, Transition
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..policies import DiscretePolicy
 
 
@@ -46,19 +43,20 @@ class FedRDQN(RobustCriticLearner):
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
         self.build_critics([spec.obs_size, *config.hidden_sizes, spec.num_actions])
+        self._actions_A = self.home.asarray(np.arange(spec.num_actions))
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
 
-    def explore(self, obs_NS: Tensor) -> Array:
+    def explore(self, obs_NS: Numbers) -> Array:
         """Epsilon-greedy: [N] int64."""
         uniform_N2 = self._explore_draws.at(self.clock)
-        greedy_N = self.networks["q"](obs_NS[:, None]).argmax(-1)[:, 0].cpu().numpy()
+        greedy_N = to_numpy(self.networks["q"](obs_NS[:, None]).argmax(-1)[:, 0])
         random_N = (uniform_N2[:, 1] * self.spec.num_actions).astype(np.int64)
         explores_N = uniform_N2[:, 0] < value_at(self.config.epsilon, self.clock)
         return np.where(explores_N, random_N, greedy_N)
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M, S] -> [N, M] int64."""
-        return self.networks["q"](self.as_tensor(obs)).argmax(-1).cpu().numpy()
+        return to_numpy(self.networks["q"](self.home.asarray(obs)).argmax(-1))
 
     def greedy_policy(self) -> DiscretePolicy:
         """What `act` does, of the first agent, to be exported."""
@@ -68,15 +66,16 @@ class FedRDQN(RobustCriticLearner):
 
     def update(self, batch: Transition) -> None:
         """v(s') = max_a' Q(s', a'; theta'); theta and psi step together; theta' follows."""
-        bootstrap_NB = self.networks["q_target"](batch.next_obs).amax(-1)
+        xp = namespace(batch.reward)
+        bootstrap_NB = xp.amax(self.networks["q_target"](batch.next_obs), -1)
         q_NBA, v_worst_NB = self.evaluate_critics(batch.obs, batch.obs)
-        taken_NB1 = action_rows(batch.action)
+        is_taken_NBA = batch.action == self._actions_A
         slope_NB1, *degree_slope = self.critic_slopes(
             batch,
-            q_NB=q_NBA.gather(-1, taken_NB1)[..., 0],
+            q_NB=xp.where(is_taken_NBA, q_NBA, 0.0).sum(-1),
             v_worst_NB=v_worst_NB,
             bootstrap_NB=bootstrap_NB,
         )
-        slope_NBA = torch.zeros_like(q_NBA).scatter_(-1, taken_NB1, slope_NB1)
+        slope_NBA = xp.where(is_taken_NBA, slope_NB1, 0.0)
         self.descend("critics", slope_NBA, *degree_slope)
         self.update_target("q", "q_target")

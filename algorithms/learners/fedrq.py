@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from ..arrays import Home
 from ..draws import Role, StepDraws
 from ..metrics import MeanPerAgent
 from ..offpolicy_config import Omega, omega_of
-from ..on_use import torch
 from ..schedules import Probability, Schedule, value_at
 from ..settings import Settings
 from ..step_sizes import Constant, Decaying, Power
@@ -95,7 +95,7 @@ class FedRQ:
         self.q_NSA = np.full((n, states, actions), config.initial_value)
         self.visits_NSA = np.zeros((n, states, actions), dtype=np.int64)
         self.neighbours_NSX = np.zeros((n, states, states + 1), dtype=bool)
-        self.metrics = MeanPerAgent(n)
+        self.metrics = MeanPerAgent(n, Home(None))
         self._rows = np.arange(n)
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
         self._kernels: tuple[StackedEnv, KnownKernels] | None = None
@@ -137,7 +137,7 @@ class FedRQ:
         step_N = self._step_size(self.visits_NSA[rows, s, a])
         self.q_NSA[rows, s, a] += step_N * td_N
         self.visits_NSA[rows, s, a] += 1
-        self._log(td_loss=td_N**2, step_size=step_N)
+        self.metrics.add(td_loss=td_N**2, step_size=step_N)
 
     def sweep(self, kernels: KnownKernels) -> None:
         """One synchronous update of every (s,a); a terminal state's target is 0."""
@@ -153,7 +153,8 @@ class FedRQ:
         step_NSA = self._step_size(self.visits_NSA)
         self.q_NSA += step_NSA * td_NSA
         self.visits_NSA += 1
-        self._log(td_loss=np.square(td_NSA).mean((1, 2)), step_size=step_NSA.mean((1, 2)))
+        td_loss_N = np.square(td_NSA).mean((1, 2))
+        self.metrics.add(td_loss=td_loss_N, step_size=step_NSA.mean((1, 2)))
 
     def act(self, obs: Array) -> Array:
         """Greedy: [N, M] int64 -> [N, M] int64."""
@@ -195,9 +196,6 @@ class FedRQ:
 
     def _step_size(self, visits: Array) -> Array:
         return self.config.step_size.at(visits, self.clock, discount=self.config.discount)
-
-    def _log(self, **values_N: Array) -> None:
-        self.metrics.add(**{name: torch.from_numpy(value) for name, value in values_N.items()})
 
     def _kernels_of(self, env: StackedEnv) -> KnownKernels:
         if self._kernels is None or self._kernels[0] is not env:

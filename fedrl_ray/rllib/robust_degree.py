@@ -69,7 +69,7 @@ def robust_terms(
     target_B = robust_target(
         batch[Columns.REWARDS],
         v_next_B,
-        v_worst_B,
+        v_worst_B.detach(),
         discount=config.gamma,
         omega_N1=v_next_B.new_tensor(omega),
     )
