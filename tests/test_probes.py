@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import probes
 import pytest
-import torch
 from federations import run
 
 from algorithms.learners.fedrddpg import FedRDDPG
@@ -42,17 +41,17 @@ def value_of_start(learner: Any, env: Any) -> Array:
     """max_a Q(0, a) or Q(0, pi(0)), per agent."""
     obs = start(env)
     if isinstance(learner, FedRDQN):
-        return learner.networks["q"](obs).detach().numpy()[:, 0].max(-1)
-    return learner.q("q", obs, learner.pi("policy", obs)).detach().numpy()[:, 0]
+        return np.asarray(learner.networks["q"](obs)[:, 0].max(-1))
+    return np.asarray(learner.q("q", obs, learner.pi("policy", obs))[:, 0])
 
 
 def degree_of_start(learner: Any, env: Any) -> Array:
-    return learner.networks["degree"](start(env)).detach().numpy()[:, 0, 0]
+    return np.asarray(learner.networks["degree"](start(env))[:, 0, 0])
 
 
-def start(env: Any) -> torch.Tensor:
+def start(env: Any) -> Array:
     """State 0 for every agent: [N, 1, S]."""
-    return torch.eye(env.spec.obs_size)[:1].expand(len(env.seeds), 1, -1)
+    return np.tile(np.eye(env.spec.obs_size, dtype=np.float32)[0], (len(env.seeds), 1, 1))
 
 
 @pytest.mark.parametrize("algorithm", [DQN, DDPG], ids=["fedrdqn", "fedrddpg"])
@@ -84,13 +83,13 @@ def test_probe_degree_two_neighbours(algorithm: Any) -> None:
 def test_robust_fork_flips_the_greedy_action_between_the_computed_levels() -> None:
     env = probes.probe_robust_fork(4)
     learner = trained(*DQN[:2], env, omega=(0.0, 0.45, 0.65, 1.0))
-    assert learner.act(start(env).numpy()).ravel().tolist() == [1, 1, 0, 0]
+    assert learner.act(start(env)).ravel().tolist() == [1, 1, 0, 0]
 
 
 def test_robust_slope_flips_the_policy_between_the_computed_levels() -> None:
     env = probes.probe_robust_slope(3)
     learner = trained(*DDPG[:2], env, omega=(0.0, 0.3, 0.8), noise_sigma=1.0)
-    action = learner.act(start(env).numpy()).ravel()
+    action = learner.act(start(env)).ravel()
     assert (action > 0.8).tolist() == [True, True, False]
     assert (action < -0.8).tolist() == [False, False, True]
 
@@ -99,6 +98,6 @@ def test_policy_finds_the_best_action_of_one_step() -> None:
     env = probes.probe_best_action([2.0, 0.0])
     changes = {"noise_sigma": 0.7, "hidden_sizes": (64,), "learning_rate": 5e-3}
     learner = trained(*DDPG[:2], env, omega=0.0, **changes)
-    action = learner.act(start(env).numpy()).ravel()
+    action = learner.act(start(env)).ravel()
     np.testing.assert_allclose(action, [2.0, 0.0], atol=0.25)
     np.testing.assert_allclose(value_of_start(learner, env), 0.0, atol=0.1)
