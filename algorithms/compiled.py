@@ -24,7 +24,9 @@ class CompiledStack(Stack):
 
     def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(num_agents, shapes)
-        self._dtype = self.flat.numpy().dtype
+        self.numbers = self.flat.numpy()
+        """The flat buffer as an array: the same memory."""
+        self._dtype = self.numbers.dtype
         _kernels().load(self._dtype)
         self.layers = _table(self.slots)
         self._made: _Made | None = None
@@ -49,7 +51,7 @@ class CompiledStack(Stack):
         made.slope[..., 1:] = 0.0
         found = np.empty_like(made.whole_input)
         _kernels().input_slopes(
-            self.flat.numpy(),
+            self.numbers,
             self.layers,
             network.rows.start,
             made.padded,
@@ -60,6 +62,20 @@ class CompiledStack(Stack):
             found,
         )
         return made.output[..., 0].copy(), found[:, : x_NBI.shape[1], : network.widths[0]]
+
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        other = source.stack
+        assert isinstance(other, CompiledStack)
+        _kernels().follow(
+            self.numbers,
+            self.layers,
+            network.rows.start,
+            other.numbers,
+            other.layers,
+            source.rows.start,
+            self.num_agents,
+            self._dtype.type(rate),
+        )
 
     @property
     def made(self) -> _Made:
@@ -75,7 +91,7 @@ class CompiledStack(Stack):
         return made
 
     def _run(self, made: _Made, first_row: int) -> None:
-        _kernels().forward(self.flat.numpy(), self.layers, first_row, made.padded, made.numbers)
+        _kernels().forward(self.numbers, self.layers, first_row, made.padded, made.numbers)
 
     def _buffers(self, of: str, first_row: int, rows: int, batch: int, padded: int) -> _Made:
         key = of, first_row, rows, batch, padded
@@ -96,7 +112,7 @@ class CompiledAdam(StackedAdam):
         super().__init__(stack)
         self._compiled = stack
         slots, size = layout(1, stack.widths)
-        self._gradient = np.zeros(size, dtype=stack.flat.numpy().dtype)
+        self._gradient = np.zeros(size, dtype=stack.numbers.dtype)
         self._own_layers = _table(slots)
 
     def descend(
@@ -111,7 +127,7 @@ class CompiledAdam(StackedAdam):
             made.slope[net.rows, :, : net.widths[-1]] = slope_NBO
         with denormals_as_zero():
             _kernels().descend(
-                stack.flat.numpy(),
+                stack.numbers,
                 *(moment.numpy() for moment in self.moments.values()),
                 stack.layers,
                 made.padded,
@@ -126,7 +142,7 @@ class CompiledAdam(StackedAdam):
             )
 
     def _constants(self, learning_rates: Sequence[float], steps_done: int) -> Array:
-        """As `kernels.descend` takes them, a row for each network of each agent."""
+        """As `kernels.descend` takes them, a row for each network."""
         (beta, beta_sq), step = BETAS, steps_done + 1
         rows = [
             [
@@ -139,7 +155,7 @@ class CompiledAdam(StackedAdam):
             ]
             for rate, _ in zip(learning_rates, self._stack.networks, strict=True)
         ]
-        return np.repeat(np.array(rows, self._gradient.dtype), self._stack.num_agents, axis=0)
+        return np.array(rows, self._gradient.dtype)
 
 
 class _Made:

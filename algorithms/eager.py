@@ -57,6 +57,9 @@ class EagerStack(Stack):
         slope = _run_back(self._layers_of(network), activations, ones)
         return activations[-1][..., 0], slope[..., : network.widths[0]]
 
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        torch._foreach_lerp_(network.own, source.own, rate)
+
     def backward(self, *slopes_NBO: Tensor) -> None:
         """Derivatives by all parameters, over those of the pass before, from the derivatives by
         what `forward` gave last: [N, B, out] each."""

@@ -506,15 +506,16 @@ def descend(
     gradient: Any,
     own_layers: Any,
     max_norm: float,
-    constants_R6: Any,
+    constants_P6: Any,
 ) -> None:
     """One step of Adam for each network that `forward` ran: from the derivatives by its output its
     gradient, clipped to a norm of `max_norm`.
 
     gradient, own_layers: a flat buffer of one network and its `layers`. below, spare: as for
-    `input_slopes`. constants: a row per network, of step size over 1 - beta1^t, 1 - beta1, beta2,
-    1 - beta2, 1 / sqrt(1 - beta2^t), epsilon.
+    `input_slopes`. constants: a row for each of an agent's networks, of step size over
+    1 - beta1^t, 1 - beta1, beta2, 1 - beta2, 1 / sqrt(1 - beta2^t), epsilon.
     """
+    num_agents = len(made_RF) // len(constants_P6)
     for row in range(len(made_RF)):
         slope_BO, start = slopes_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
         for index in range(len(layers) - 1, -1, -1):
@@ -529,9 +530,34 @@ def descend(
                 below, soon = below_2F[index % 2], _soon(exp_avg_sq, layer, row)
                 slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, soon)
         scale = _clipping(gradient, max_norm)
-        _adam_step(
-            flat, exp_avg, exp_avg_sq, layers, row, gradient, own_layers, scale, constants_R6[row]
-        )
+        constants = constants_P6[row // num_agents]
+        _adam_step(flat, exp_avg, exp_avg_sq, layers, row, gradient, own_layers, scale, constants)
+
+
+@compiled
+def follow(
+    flat: Any,
+    layers: Any,
+    first_row: int,
+    source: Any,
+    source_layers: Any,
+    source_row: int,
+    num_agents: int,
+    rate: Any,
+) -> None:
+    """Networks `first_row`, ... of a flat buffer go `rate` of the way towards those of another."""
+    for agent in range(num_agents):
+        row, other = first_row + agent, source_row + agent
+        for index in range(len(layers)):
+            mine, its = layers[index], source_layers[index]
+            _approach(_weights(flat, mine, row), _weights(source, its, other), rate)
+            _approach(_bias(flat, mine, row)[0], _bias(source, its, other)[0], rate)
+
+
+@compiled
+def _approach(x: Any, y: Any, rate: Any) -> None:
+    for k in range(x.size):
+        x[k] += rate * (y[k] - x[k])
 
 
 def spare_size(batch: int, widths: Sequence[int]) -> int:
@@ -564,10 +590,11 @@ def _call_all(dtype: Any) -> None:
     flat, exp_avg, exp_avg_sq, gradient = np.zeros((4, 128), dtype)
     made_RF, spare = np.zeros((1, 128), dtype), np.zeros(spare_size(8, [8]), dtype)
     slopes_RBO, found_RBI = np.zeros((2, 1, 8, 8), dtype)
-    below_2F, constants_R6 = np.zeros((2, 64), dtype), np.ones((1, 6), dtype)
+    below_2F, constants_P6 = np.zeros((2, 64), dtype), np.ones((1, 6), dtype)
     forward(flat, layers, 0, 8, made_RF)
     input_slopes(flat, layers, 0, 8, made_RF, slopes_RBO, below_2F, spare, found_RBI)
     descend(
         flat, exp_avg, exp_avg_sq, layers, 8, made_RF, slopes_RBO, below_2F, spare, gradient,
-        layers, 1.0, constants_R6,
+        layers, 1.0, constants_P6,
     )  # fmt: skip
+    follow(flat, layers, 0, exp_avg, layers, 0, 1, flat.dtype.type(1.0))

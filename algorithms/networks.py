@@ -85,6 +85,10 @@ class Stack(ABC):
     def slope(self, network: StackedMLP, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
         """The first output of one network, [N, B], and its derivative by x, [N, B, in]."""
 
+    @abstractmethod
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        """One network goes `rate` of the way towards another of the same shape."""
+
     def view(self, flat: Tensor, slot: Slot) -> Tensor:
         """A parameter of all rows: [P * N, rows, columns] of a buffer of this layout."""
         shape = (self.num_rows, *slot.shape)
@@ -97,7 +101,8 @@ class StackedMLP:
     def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
         self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
         self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
-        self._own = self.parts(stack.flat)
+        self.own = self.parts(stack.flat)
+        """Where it lies in its stack's buffer."""
 
     def __call__(self, x_NBI: Numbers) -> Numbers:
         """[N, B, in] -> [N, B, out]."""
@@ -117,12 +122,12 @@ class StackedMLP:
 
     def copy(self, source: StackedMLP) -> None:
         """Take the parameters of a network of the same shape."""
-        for mine, theirs in zip(self._own, source._own, strict=True):
+        for mine, theirs in zip(self.own, source.own, strict=True):
             mine.copy_(theirs)
 
     def lerp(self, source: StackedMLP, rate: float) -> None:
         """Go `rate` of the way towards a network of the same shape."""
-        torch._foreach_lerp_(self._own, source._own, rate)
+        self.stack.lerp(self, source, rate)
 
     def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
         """Named views without the padding, each [N, ...], of this network's buffer or of any

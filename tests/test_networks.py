@@ -322,12 +322,13 @@ def test_outputs_are_those_of_plain_torch(kind: OffPolicyConfig, batch: int) -> 
 
 def test_a_round_compiles_nothing_that_building_did_not() -> None:
     stack, adam = passes.trained(COMPILED, 3, UNEQUAL)
-    entries = (kernels.forward, kernels.input_slopes, kernels.descend)
+    entries = (kernels.forward, kernels.input_slopes, kernels.descend, kernels.follow)
     built = [list(entry.signatures) for entry in entries]
     problems = [Problem.random(COMPILED, widths, 5) for widths in UNEQUAL]
     fit(stack, adam, [p.first(3) for p in problems], (1e-2, 1e-3))
     stack.networks[0].slope(problems[0].x[:3])
     stack.networks[1](problems[1].x[:3, :1])
+    fixed(COMPILED, 3, UNEQUAL[0]).lerp(stack.networks[0], 0.1)
     assert all(built) and built == [list(entry.signatures) for entry in entries]
 
 
