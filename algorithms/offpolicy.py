@@ -65,17 +65,6 @@ class OffPolicyLearner(ABC):
             seed, Role.REPLAY, agent_ids, width=self._updates_at_most * config.batch_size
         )
 
-    @classmethod
-    def bytes_per_step(cls, config: OffPolicyConfig, spec: Spec) -> int | None:
-        """Memory of one agent that a local step goes through: its networks, and gradients and
-        moments of those that are trained. None on a GPU, where a cache is not the matter."""
-        if config.device != "cpu":
-            return None
-        one = cls(config, spec, agent_ids=[0], seed=0)
-        trained = sum(stack.flat.nbytes for stack in one.stacks.values())
-        targets = [net for name, net in one.networks.items() if name.endswith("_target")]
-        return 4 * trained + sum(net.stack.flat.nbytes for net in targets)
-
     @abstractmethod
     def explore(self, obs_NS: Numbers) -> Array:
         """Actions of the behaviour policy: [N] int64 or [N, A] float32."""

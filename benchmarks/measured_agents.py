@@ -12,7 +12,6 @@ from typing import Any
 import psutil
 
 from fedrl_ray.local_agents import LocalAgents
-from fedrl_ray.lock_step import Blocks
 from fedrl_ray.messages import RoundOrder, RoundReply
 
 PHASES = ("acting", "environment", "replay", "update")
@@ -42,14 +41,12 @@ class MeasuredAgents(LocalAgents):
 
     def watch(self) -> None:
         """From now on time is taken phase by phase."""
-        blocks = self._agents.blocks if isinstance(self._agents, Blocks) else [self._agents]
-        for block in blocks:
-            learner = block.learner
-            self._time(learner, "explore", "acting")
-            self._time(block.env, "step", "environment")
-            self._time(learner.replay, "add", "replay")
-            self._time(learner.replay, "sample", "replay")
-            self._time(learner, "update", "update")
+        learner, env = self._learner, self._env
+        self._time(learner, "explore", "acting")
+        self._time(env, "step", "environment")
+        self._time(learner.replay, "add", "replay")
+        self._time(learner.replay, "sample", "replay")
+        self._time(learner, "update", "update")
 
     def phases(self) -> dict[str, float]:
         """Seconds by phase since `watch`."""

@@ -1,4 +1,4 @@
-"""N >= 1 local agents: learners and their environments, one round at a time.
+"""N >= 1 local agents in lock-step: a learner and its environments, one round at a time.
 
 What runs inside an actor. It knows nothing of Ray.
 """
@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.types import Array, Params
+from algorithms import prefixes
+from algorithms.types import AgentState, Array, Params
 
 from . import checkpoints, experiments, plugins, storage
 from .agent_shards import read_states, write_shard
@@ -20,7 +21,6 @@ from .blame import blame
 from .config_checks import build_family
 from .errors import RunError, UserError
 from .evaluation import LearntPolicy, Rollouts
-from .lock_step import Agents, LockStep, in_blocks
 from .messages import RoundOrder, RoundReply, Shard
 from .profile import device_of, require_device, single_thread
 from .stacks.episodes import EpisodeSeeds
@@ -40,48 +40,43 @@ class LocalAgents:
         self._dynamics = self._family.draw(
             e.environment.settings.perturb, seed=e.seed, agent_ids=self.agent_ids
         )
-        self._agents = self._build()
+        self._learner, self._env = self._build()
 
-    def _build(self) -> Agents:
-        learner = plugins.load("learners", self._experiment.learner.name)
-        touched = None
-        if hasattr(learner, "bytes_per_step"):
-            touched = learner.bytes_per_step(self._experiment.learner.settings, self._family.spec)
-        return in_blocks(self._in_lock_step, self.agent_ids, touched)
-
-    def _in_lock_step(self, agent_ids: Sequence[int]) -> LockStep:
-        """A learner of some of the agents, and their environments."""
-        e, spec = self._experiment, self._family.spec
+    def _build(self) -> tuple[Any, Any]:
+        """A learner of these agents, and their environments."""
+        e = self._experiment
         learner = plugins.load("learners", e.learner.name)
-        dynamics = {name: values[self._rows(agent_ids)] for name, values in self._dynamics.items()}
-        seeds = EpisodeSeeds.of_agents(e.seed, agent_ids)
-        return LockStep(
-            learner(e.learner.settings, spec, agent_ids=agent_ids, seed=e.seed),
-            self._family.make(dynamics, seeds, retire=False),
+        seeds = EpisodeSeeds.of_agents(e.seed, self.agent_ids)
+        return (
+            learner(e.learner.settings, self._family.spec, agent_ids=self.agent_ids, seed=e.seed),
+            self._family.make(self._dynamics, seeds, retire=False),
         )
-
-    def _rows(self, agent_ids: Sequence[int]) -> list[int]:
-        return [self.agent_ids.index(agent) for agent in agent_ids]
 
     def run_round(self, order: RoundOrder) -> RoundReply:
         """E local steps from the broadcast parameters. Raises RunError if they diverge."""
         started = time.perf_counter()
-        steps = self._experiment.round_steps
-        self._agents.learn(order.shared, clock=order.round * steps, steps=steps)
-        shared = self._agents.shared()
+        self._learn(order)
+        shared = self._learner.shared()
         self._require_finite(shared)
-        return_sum, episodes = self._agents.drain_episodes()
+        return_sum, episodes = self._env.drain_episodes()
         return RoundReply(
             round=order.round,
             attempt=order.attempt,
             agent_ids=self.agent_ids,
             partial=self._aggregator.partial(shared),
-            metrics=self._agents.drain_metrics()
+            metrics=self._learner.drain_metrics()
             | {"update_norm": update_norm(shared, order.shared)},
             return_sum=return_sum,
             episodes=episodes,
             seconds=time.perf_counter() - started,
         )
+
+    def _learn(self, order: RoundOrder) -> None:
+        steps = self._experiment.round_steps
+        self._learner.clock = order.round * steps
+        self._learner.load_shared(order.shared)
+        for _ in range(steps):
+            self._learner.step(self._env)
 
     def evaluate(self, shared: Params) -> Array:
         """Score the global policy on each agent's own environment: [N, episodes]."""
@@ -99,9 +94,7 @@ class LocalAgents:
     def save(self, directory: str) -> Shard:
         """Write everything these agents remember as one shard file, into a folder or a URI."""
         with storage.writing(storage.parse(directory)) as folder:
-            states = {
-                agent: self._agents.agent_state(row) for row, agent in enumerate(self.agent_ids)
-            }
+            states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
             return write_shard(folder, states)
 
     def load(self, directory: str, files: Mapping[int, str]) -> None:
@@ -111,18 +104,30 @@ class LocalAgents:
             states = read_states(folder, own)
         for row, agent in enumerate(self.agent_ids):
             try:
-                self._agents.load_agent_state(row, states[agent])
+                self._load_agent(row, states[agent])
             except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
                 reason = f"{type(error).__name__}: {error}"
                 raise UserError(
                     f"{directory}: the state of agent {agent} does not fit this run: {reason}"
                 ) from error
-        self._agents.drain_metrics()
-        self._agents.drain_episodes()
+        self._learner.drain_metrics()
+        self._env.drain_episodes()
+
+    def _load_agent(self, row: int, state: AgentState) -> None:
+        self._learner.load_agent_state(row, prefixes.select(state, "learner"))
+        self._env.load_agent_state(row, prefixes.select(state, "environment"))
 
     def close(self) -> None:
         """Close the environments."""
-        self._agents.close()
+        self._env.close()
+
+    def _state(self, row: int) -> AgentState:
+        return prefixes.join(
+            {
+                "learner": self._learner.agent_state(row),
+                "environment": self._env.agent_state(row),
+            }
+        )
 
     def _require_finite(self, shared: Params) -> None:
         finite_N = np.array([np.isfinite(x).reshape(len(x), -1).all(1) for x in shared.values()])

@@ -43,7 +43,7 @@ def test_a_replay_of_the_paper_is_seventeen_megabytes_and_a_checkpoint_copies_it
 def test_a_checkpoint_is_no_larger_than_said(small: Any, tmp_path: Path) -> None:
     experiment = small()
     agents = LocalAgents(experiment.to_dict(), range(5))
-    shared = {name: array[0] for name, array in agents._agents.shared().items()}
+    shared = {name: array[0] for name, array in agents._learner.shared().items()}
     for number in range(4):
         agents.run_round(RoundOrder(round=number, attempt=0, shared=shared))
     written = agents.save(str(tmp_path)).bytes
