@@ -169,12 +169,15 @@ def speed(case: Case, pool: RayPool, reports: list[RoundReport]) -> dict[str, An
 
 
 def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
-    """The same exchange without us. An actor answers with four bytes for each one it is sent: a
-    pair of float64 sums for a float32 parameter."""
+    """The same exchange without us, and one of empty messages. An actor answers with four bytes for
+    each one it is sent: a pair of float64 sums for a float32 parameter."""
     sent = exchanged // figures["actors"] // 5
     busy = min(0.5, figures["round_s"] * (1 - figures["communicating"]))
-    seconds = exchange_seconds(figures["actors"], sent=sent, answered=4 * sent, busy=busy)
-    return {"ray_alone_ms": 1000 * seconds}
+    sizes = {"ray_alone_ms": sent, "ray_empty_ms": 0}
+    return {
+        name: 1000 * exchange_seconds(figures["actors"], sent=size, answered=4 * size, busy=busy)
+        for name, size in sizes.items()
+    }
 
 
 def memory(case: Case, pool: RayPool) -> dict[str, Any]:

@@ -11,7 +11,9 @@ Run = dict[str, Any]
 HEAD = (
     "| K | E | agents per actor | actors | agent-steps/s | seconds per round | "
     "us per agent-step and process | floor, us | efficiency, % | communication, % | "
-    "the same, ms | Ray alone, ms | waiting, % | start-up, s |\n" + "|---" * 14 + "|\n"
+    "the same, ms | Ray alone, ms | Ray without bytes, ms | waiting, % | start-up, s |\n"
+    + "|---" * 15
+    + "|\n"
 )
 PHASES_HEAD = (
     "| K | acting, % | environment, % | replay, % | update, % | other, % |\n" + "|---" * 6 + "|\n"
@@ -56,6 +58,7 @@ def speed_line(case: Sequence[Run]) -> str:
         spread(case, lambda r: 100 * r["communicating"], "{:.1f}"),
         spread(case, lambda r: r["communicating_ms"], "{:.1f}"),
         spread(case, lambda r: r["ray_alone_ms"], "{:.1f}"),
+        spread(case, lambda r: r["ray_empty_ms"], "{:.1f}"),
         spread(case, lambda r: 100 * r["waiting"], "{:.1f}"),
         spread(case, lambda r: r["start_up_s"], "{:.1f}"),
     ]
