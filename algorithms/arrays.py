@@ -45,8 +45,9 @@ class Home:
         return torch.from_numpy(array).to(self._device, torch.get_default_dtype())
 
     def zeros(self, *shape: int) -> Numbers:
+        """Whose memory is taken now, and not when it is first written to."""
         if self._device is None:
-            return np.zeros(shape, _float_type())
+            return np.full(shape, 0, _float_type())
         return torch.zeros(shape, device=self._device)
 
     def sums(self, size: int) -> Numbers:

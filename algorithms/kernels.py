@@ -1,4 +1,4 @@
-"""Passes, gradients and Adam of stacked networks, compiled for the processor they run on.
+"""Passes, gradients, Adam and targets of stacked networks, compiled for the processor they run on.
 
 torch goes over all agents once per operation, which costs a call each time and takes parameters,
 gradients and moments through memory again and again. Here one network of one agent is finished
@@ -10,10 +10,10 @@ No bit depends on how many agents there are: the code for one knows nothing of t
 All of it is in one file, because what is kept on disk is compiled anew when the file changes that
 a function stands in, not when one does that it calls.
 
-Shapes: B rows of a minibatch, I inputs and O outputs of a layer, all multiples of 8; R networks of
-all agents, L layers. `layers`, [L, 6] int64: where the weights and the biases of a layer begin in
-the flat buffer of all networks, each with the floats from one network's to the next network's, and
-the layer's I and O.
+Shapes: B rows of a minibatch, I inputs and O outputs of a layer, all multiples of 8; P networks of
+an agent, R of all agents, L layers, F numbers that a pass makes. `layers`, [L, 6] int64: where the
+weights and the biases of a layer begin in the flat buffer of all networks, each with the floats
+from one network's to the next network's, and the layer's I and O.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def compiled_sum(function: F) -> F:
 
 
 def instructions(function: Callable[..., Any]) -> Any:
-    """What a kernel calls for which `function` writes the instructions."""
+    """Numba's `intrinsic`, typed: kernels call it, and `function` writes its instructions."""
     return intrinsic(function)
 
 
@@ -117,7 +117,7 @@ def _int(number: int) -> Any:
 
 
 class _Matrix:
-    """A matrix of numbers, any strides, while code that reads it is written."""
+    """A matrix of numbers, while code that reads it is written."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
         array = make_array(kind)(context, builder, value)
@@ -126,6 +126,7 @@ class _Matrix:
         self._strides = list(cgutils.unpack_tuple(builder, array.strides))
         self.shape = cgutils.unpack_tuple(builder, array.shape)
         self.item: int = context.get_abi_sizeof(self.number)
+        self._layout = kind.layout
         if kind.layout in "CF":
             self._strides["FC".index(kind.layout)] = _int(self.item)
 
@@ -136,6 +137,8 @@ class _Matrix:
 
     def vector(self, row: Any, column: Any, lanes: int) -> Any:
         """Where some neighbours of a row lie."""
+        if self._layout != "C":
+            raise TypeError("neighbours of a row lie together in arrays of layout C alone")
         return self._at(row, column, ir.VectorType(self.number, lanes))
 
     def read(self, spot: Any) -> Any:
@@ -356,6 +359,8 @@ def _adam(
 def _matrix(_: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
     """A matrix that begins at `flat[start]`: what a slice and a reshape give, which take longer
     than some of the products."""
+    if flat.layout != "C":
+        raise TypeError("a matrix is made of numbers that lie together")
     kind = types.Array(flat.dtype, 2, "C")
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -556,8 +561,14 @@ def follow(
 
 @compiled
 def _approach(x: Any, y: Any, rate: Any) -> None:
-    for k in range(x.size):
-        x[k] += rate * (y[k] - x[k])
+    """From the nearer end, so that rate 1 arrives."""
+    rest = x.dtype.type(1) - rate
+    if rate < rest:
+        for k in range(x.size):
+            x[k] += rate * (y[k] - x[k])
+    else:
+        for k in range(x.size):
+            x[k] = y[k] - rest * (y[k] - x[k])
 
 
 def spare_size(batch: int, widths: Sequence[int]) -> int:

@@ -112,9 +112,10 @@ class OffPolicyLearner(ABC):
             uniform = self._replay_draws.at(self.clock).reshape(
                 self.num_agents, self._updates_at_most, -1
             )
-            for index in range(due - done):
-                self._steps_done = done + index
-                self.update(self.replay.sample(uniform[:, index]))
+            with np.errstate(over="ignore", invalid="ignore"):  # a round's end says so, in one line
+                for index in range(due - done):
+                    self._steps_done = done + index
+                    self.update(self.replay.sample(uniform[:, index]))
         self.clock += 1
 
     def updates_done(self, clock: int) -> int:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from .arrays import Numbers
 from .networks import Stack
 from .on_use import torch
 from .types import AgentState
-
-if TYPE_CHECKING:
-    pass
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 BETAS, EPSILON = (0.9, 0.999), 1e-8

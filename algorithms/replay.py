@@ -43,7 +43,7 @@ class Replay:
     def add(self, t: Transition) -> None:
         """Store one transition per agent, over the oldest when full."""
         for part, values in zip(self._parts, t, strict=True):
-            self._new_NW[:, part] = values.reshape(len(values), -1)
+            self._new_NW[:, part] = values.reshape(len(self._new_NW), part.stop - part.start)
         place_N = self._agents_N * self.capacity + self._added_N % self.capacity
         self._home.put(self._all_rows, place_N, self._new_NW)
         self._added_N += 1

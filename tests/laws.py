@@ -56,6 +56,9 @@ def packing_changes_no_bit(learner_class: Any, config: Any, environments: Enviro
             for row, agent in enumerate(group):
                 assert same_bits(row_of(learner.shared(), row), row_of(together.shared(), agent))
                 assert same_bits(learner.agent_state(row), together.agent_state(agent))
+        told = together.drain_metrics()
+        for learner, group in zip(learners[1:], ids[1:], strict=True):
+            assert same_bits(learner.drain_metrics(), {k: x[list(group)] for k, x in told.items()})
         mean = {name: x.mean(0) for name, x in together.shared().items()}
         for learner in learners:
             learner.load_shared(mean)

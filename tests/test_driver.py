@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,8 @@ def test_an_exception_in_user_code_is_not_retried(small, tmp_path):
 
 def test_parameters_that_diverge_end_the_run_with_the_agent(small, tmp_path):
     experiment = small(learner={"learning_rate": 1e30})
-    with pytest.raises(RunError, match="parameters of agent 0 are no longer finite"):
+    with warnings.catch_warnings(), pytest.raises(RunError, match="agent 0 are no longer finite"):
+        warnings.simplefilter("error")  # that one line says it all
         train(experiment, tmp_path / "run")
 
 

@@ -47,15 +47,20 @@ def config(**changes: Any) -> FedRDDPG.Config:
     ],
     ids=str,
 )
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "eager"])
 def test_stacked_agents_step_to_the_numbers_of_the_oracle(
-    float64: None, changes: dict[str, Any]
+    float64: None, changes: dict[str, Any], compiled: bool
 ) -> None:
-    laws.follows_its_oracle(FedRDDPG, FedRDDPGOracle, config(**changes), point_masses, steps=200)
+    chosen = config(**changes, compiled=compiled)
+    laws.follows_its_oracle(FedRDDPG, FedRDDPGOracle, chosen, point_masses, steps=200)
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "eager"])
 @pytest.mark.parametrize("omega", [0.0, 0.3])
-def test_packing_changes_no_bit(omega: float) -> None:
-    chosen = config(omega=omega, hidden_sizes=(64, 48), batch_size=16, max_grad_norm=1.0)
+def test_packing_changes_no_bit(omega: float, compiled: bool) -> None:
+    chosen = config(
+        omega=omega, compiled=compiled, hidden_sizes=(64, 48), batch_size=16, max_grad_norm=1.0
+    )
     laws.packing_changes_no_bit(FedRDDPG, chosen, point_masses)
 
 

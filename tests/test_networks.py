@@ -286,12 +286,28 @@ def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) 
     for net, widths in zip(together.networks, UNEQUAL, strict=True):
         net.load(initial_weights(widths, seed=0, network=0))
     target = fixed(kind, 3, UNEQUAL[1])
-    target.lerp(together.networks[1], 0.25)
-    for name, view in together.networks[1].views().items():
-        torch.testing.assert_close(target.views()[name], 0.25 * view)
+    start = initial_weights(UNEQUAL[1], seed=1, network=0)
+    for rate in (0.005, 0.25, 0.5, 0.9, 1.0):
+        target.load(start)
+        target.lerp(together.networks[1], rate)
+        for name, view in together.networks[1].views().items():
+            began = torch.tensor(start[name]).expand_as(view)
+            torch.testing.assert_close(target.views()[name], torch.lerp(began, view, rate))
+    assert all(torch.equal(x, target.views()[k]) for k, x in together.networks[1].views().items())
     target.copy(together.networks[1])
     for name, view in together.networks[1].views().items():
         assert torch.equal(target.views()[name], view)
+
+
+@both
+def test_a_network_of_a_shared_stack_follows_one_of_its_own(kind: OffPolicyConfig) -> None:
+    together, _ = passes.trained(kind, 3, UNEQUAL)
+    source = fixed(kind, 3, UNEQUAL[1])
+    source.load(initial_weights(UNEQUAL[1], seed=0, network=0))
+    together.networks[1].lerp(source, 1.0)
+    for name, view in source.views().items():
+        assert torch.equal(together.networks[1].views()[name], view)
+    assert not any(view.any() for view in together.networks[0].views().values())
 
 
 @both

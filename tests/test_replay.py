@@ -104,3 +104,11 @@ def test_tensors_hold_what_arrays_hold() -> None:
     restored = filled(2, 6, 0, Home("cpu"))
     restored.load_agent_state(0, arrays.agent_state(1))
     np.testing.assert_array_equal(restored.agent_state(0)["rows"], arrays.agent_state(1)["rows"])
+
+
+@pytest.mark.parametrize("field", ["obs", "action", "reward"])
+def test_a_transition_of_another_width_is_refused(field: str) -> None:
+    replay, good = filled(3, 10, 1), transition(3, 0)
+    for wrong in (np.zeros((3, 3)), np.zeros((1, 1))):
+        with pytest.raises(ValueError, match="reshape"):
+            replay.add(good._replace(**{field: wrong}))

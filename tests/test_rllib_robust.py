@@ -26,6 +26,7 @@ from sac_oracle import SACOracle
 from algorithms.learners.fedrdqn import FedRDQN
 from algorithms.types import Spec, Transition
 from fedrl_ray.rllib.robust import robust
+from fedrl_ray.rllib.robust_degree import robust_terms
 from fedrl_ray.rllib.robust_dqn import bootstrap_value
 from fedrl_ray.rllib.robust_sac import soft_value
 
@@ -184,6 +185,17 @@ def test_the_soft_value_over_discrete_actions_is_their_mean() -> None:
 def test_the_soft_value_of_a_drawn_action_counts_its_own_entropy() -> None:
     outputs = {"q_target_next": torch.tensor([3.0]), "logp_next_resampled": torch.tensor([-2.0])}
     assert soft_value(outputs, alpha=torch.tensor([0.5])).tolist() == [4.0]
+
+
+def test_the_target_is_detached_from_both_networks() -> None:
+    ones = torch.ones(4)
+    batch = {"rewards": ones, "terminateds": ones < 0, "weights": ones}
+    bootstrap_B, v_worst_B = torch.ones(4, requires_grad=True), torch.ones(4, requires_grad=True)
+    config = robust(dqn(), omega=0.5, expectile=0.01)
+    terms = robust_terms(batch, bootstrap_B=bootstrap_B, v_worst_B=v_worst_B, config=config)
+    assert not terms.batch["rewards"].requires_grad and terms.degree_loss.requires_grad
+    terms.degree_loss.backward()
+    assert bootstrap_B.grad is None and v_worst_B.grad is not None
 
 
 @pytest.mark.parametrize("name", CONFIGS)

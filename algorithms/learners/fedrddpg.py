@@ -82,6 +82,7 @@ class FedRDDPG(RobustCriticLearner):
         bounds = spec.action_low, spec.action_high
         low_A, high_A = (self.home.asarray(np.array(bound)) for bound in bounds)
         self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
+        self._half_range_on_cpu_A = to_numpy(self._half_range_A)
         self._noise = ActionNoise(
             self.num_agents, actions, theta=config.noise_theta, sigma=config.noise_sigma
         )
@@ -101,7 +102,7 @@ class FedRDDPG(RobustCriticLearner):
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
         action_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
-        action_NA = action_NA + to_numpy(self._half_range_A) * scaled_NA
+        action_NA = action_NA + self._half_range_on_cpu_A * scaled_NA
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
