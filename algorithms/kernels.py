@@ -580,9 +580,17 @@ def spare_size(batch: int, widths: Sequence[int]) -> int:
 def load(dtype: Any) -> None:
     """Compile for parameters of a type, or load what is on disk: by a call on the smallest network.
     Done when agents are built, so that no round, which has a timeout, has to wait for it. Of the
-    processes of a machine one compiles, the others wait for what it leaves on disk."""
-    with _alone(forward.stats.cache_path):  # type: ignore[attr-defined]
-        _call_all(dtype)
+    processes of a machine one compiles, the others wait for what it leaves on disk.
+
+    Raises OSError, with the folder, where what is compiled cannot be kept in it.
+    """
+    folder = forward.stats.cache_path  # type: ignore[attr-defined]
+    try:
+        with _alone(folder):
+            _call_all(dtype)
+    except OSError as error:
+        why = f"cannot keep compiled kernels: {error.strerror} (NUMBA_CACHE_DIR: another folder)"
+        raise OSError(error.errno, why, folder) from error
 
 
 @contextlib.contextmanager

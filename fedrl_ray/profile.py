@@ -13,6 +13,8 @@ from .errors import UserError
 if TYPE_CHECKING:
     from .messages import Place
 
+COMPILER_SETTINGS = ("NUMBA_CPU_FEATURES", "NUMBA_OPT")
+"""Of the environment; each changes what is compiled."""
 PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
@@ -35,7 +37,8 @@ def compiled_for(experiment: Mapping[str, Any]) -> dict[str, Any]:
     import llvmlite.binding
 
     processor = os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()
-    return {"compiled": processor} | versions("numba", "llvmlite")
+    settings = {name: os.environ[name] for name in COMPILER_SETTINGS if name in os.environ}
+    return {"compiled": processor} | settings | versions("numba", "llvmlite")
 
 
 def execution_profile(experiment: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from fedrl_ray.errors import RunError, UserError
 from fedrl_ray.messages import HostFailure, RoundReply
 from fedrl_ray.packing import groups
 from fedrl_ray.pool import InProcessPool
+from fedrl_ray.profile import execution_profile
 from fedrl_ray.run import Run
 from fedrl_ray.run_directory import METRICS, read_rows
 
@@ -259,6 +260,15 @@ def test_a_checkpoint_of_another_experiment_is_refused(small, finished, tmp_path
 def test_resume_under_other_keys_is_refused(small, finished):
     with pytest.raises(UserError, match=r"keys that differ: learner\.omega"):
         resume(small, finished, learner={"omega": 0.2})
+
+
+def test_the_profile_tells_what_changes_compiled_kernels(small, monkeypatch):
+    compiled, eager = (small(learner={"compiled": c}).to_dict() for c in (True, False))
+    before = execution_profile(compiled)
+    monkeypatch.setenv("NUMBA_OPT", "2")
+    assert execution_profile(compiled) == before | {"NUMBA_OPT": "2"}
+    assert execution_profile(eager)["compiled"] is False
+    assert "NUMBA_OPT" not in execution_profile(eager)
 
 
 def test_resume_under_another_profile_is_refused_unless_forced(small, finished, monkeypatch):

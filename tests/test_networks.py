@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any, NamedTuple
 
 import numba
@@ -356,6 +357,15 @@ def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same(monkeypat
 
     monkeypatch.setattr(kernels, "njit", no_place)
     assert kernels.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(dtype: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kernels, "_call_all", full)
+    with pytest.raises(OSError, match=r"keep compiled kernels: No space .*NUMBA_CACHE_DIR.*: '/"):
+        kernels.load.__wrapped__(np.float32)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
