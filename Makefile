@@ -26,7 +26,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/soak.py --output docs/results
 	$(BIN)/python benchmarks/rivals.py --output docs/results
 
-# Every figure of docs/results.md and the README's picture. About two hours; what is finished is
+# Every figure of docs/results.md and the README's picture. Less than two hours; what is finished is
 # kept in runs/learning.
 results: $(VENV)/.installed-bench
 	$(BIN)/python benchmarks/tabular_figure.py --output docs/results
