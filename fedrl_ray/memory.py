@@ -11,12 +11,11 @@ from typing import NamedTuple
 import psutil
 
 from algorithms.replay import Replay
-from algorithms.types import Params
 
 from . import plugins
 from .config import Experiment
 from .config_checks import build_family
-from .stacks.family import EnvFamily
+from .evaluation import initial_shared
 
 ACTOR = 240 * 2**20
 """A process with torch that holds no agent yet, bytes; what is shared with its like counts once."""
@@ -82,7 +81,8 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     """
     sizes = _sizes(experiment)
     learner = plugins.load("learners", experiment.learner.name)
-    by_library = getattr(experiment.learner.settings, "compiled", True)
+    settings = experiment.learner.settings
+    by_library = getattr(settings, "compiled", True) and getattr(settings, "device", "cpu") == "cpu"
     library: int = getattr(learner, "bytes_per_process", 0) if by_library else 0
     return MemoryEstimate(
         agents=sizes.peak * experiment.federation.num_agents,
@@ -122,7 +122,7 @@ def _sizes(experiment: Experiment) -> _Sizes:
     if hasattr(learner, "replay_bytes"):
         settings, steps = experiment.learner.settings, experiment.federation.steps
         replay, stored = learner.replay_bytes(settings, family.spec, steps)
-    shared = {name: array.nbytes for name, array in _shared_by_one(experiment, family).items()}
+    shared = {name: x.nbytes for name, x in initial_shared(experiment, family).items()}
     return _Sizes(
         networks=sum(shared.values()),
         trained=sum(n for name, n in shared.items() if "_target/" not in name),
@@ -131,11 +131,3 @@ def _sizes(experiment: Experiment) -> _Sizes:
         environment=family.bytes_per_environment(),
         test_grid=rows * family.bytes_per_environment() if e.where == "driver" else 0,
     )
-
-
-def _shared_by_one(experiment: Experiment, family: EnvFamily) -> Params:
-    """What one agent shares."""
-    cls = plugins.load("learners", experiment.learner.name)
-    one = cls(experiment.learner.settings, family.spec, agent_ids=[0], seed=experiment.seed)
-    shared: Params = one.shared()
-    return shared

@@ -12,6 +12,7 @@ import torch
 from algorithms.learners.fedrddpg import FedRDDPG
 from algorithms.learners.fedrdqn import FedRDQN
 from algorithms.types import Spec, Transition
+from fedrl_ray import memory
 from fedrl_ray.config_checks import build_family
 from fedrl_ray.errors import UserError
 from fedrl_ray.evaluation import LearntPolicy, initial_shared
@@ -74,6 +75,7 @@ def test_the_driver_needs_no_gpu(small):
     on_cpu, on_cuda = (initial_shared(e, family) for e in (small(), experiment))
     assert all((on_cpu[name] == on_cuda[name]).all() for name in on_cpu)
     assert LearntPolicy(experiment, family).learner.config.device == "cpu"
+    assert 0 < memory.estimate(experiment, 1).total < memory.estimate(small(), 1).total
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from ..arrays import Numbers, namespace, to_numpy
+from ..arrays import Home, Numbers, namespace, to_numpy
 from ..critics import RobustCriticLearner
 from ..draws import Role, StepDraws, gaussian
 from ..noise import ActionNoise
@@ -80,9 +80,10 @@ class FedRDDPG(RobustCriticLearner):
         policy = NetworkPlan("policy", _POLICY, [spec.obs_size, *hidden, actions], has_target=True)
         self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
         bounds = spec.action_low, spec.action_high
-        low_A, high_A = (self.home.asarray(np.array(bound)) for bound in bounds)
-        self._centre_A, self._half_range_A = (high_A + low_A) / 2, (high_A - low_A) / 2
-        self._half_range_on_cpu_A = to_numpy(self._half_range_A)
+        low_A, high_A = (Home(None).asarray(np.array(bound)) for bound in bounds)
+        self._noise_unit_A = (high_A - low_A) / 2
+        self._centre_A = self.home.asarray((high_A + low_A) / 2)
+        self._half_range_A = self.home.asarray(self._noise_unit_A)
         self._noise = ActionNoise(
             self.num_agents, actions, theta=config.noise_theta, sigma=config.noise_sigma
         )
@@ -102,7 +103,7 @@ class FedRDDPG(RobustCriticLearner):
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
         action_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
-        action_NA = action_NA + self._half_range_on_cpu_A * scaled_NA
+        action_NA = action_NA + self._noise_unit_A * scaled_NA
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
