@@ -81,7 +81,7 @@ class FedRDDPG(RobustCriticLearner):
         self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
         bounds = spec.action_low, spec.action_high
         low_A, high_A = (Home(None).asarray(np.array(bound)) for bound in bounds)
-        self._noise_unit_A = (high_A - low_A) / 2
+        self._noise_unit_A: Array = (high_A - low_A) / 2
         self._centre_A = self.home.asarray((high_A + low_A) / 2)
         self._half_range_A = self.home.asarray(self._noise_unit_A)
         self._noise = ActionNoise(
@@ -102,8 +102,8 @@ class FedRDDPG(RobustCriticLearner):
         """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
-        action_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
-        action_NA = action_NA + self._noise_unit_A * scaled_NA
+        policy_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
+        action_NA: Array = policy_NA + self._noise_unit_A * scaled_NA
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
