@@ -11,6 +11,7 @@ from typing import NamedTuple
 import psutil
 
 from algorithms.replay import Replay
+from algorithms.types import Params
 
 from . import plugins
 from .config import Experiment
@@ -49,13 +50,14 @@ class MemoryEstimate(NamedTuple):
 
 
 class _Sizes(NamedTuple):
-    """Bytes of one agent: all its networks, those that are trained, which targets are not, its
-    replay buffer and what a whole run puts into it, its environment; and of the driver's test
-    environments together. A buffer's memory is taken at once: it comes in blocks that are larger
-    than many transitions."""
+    """Bytes of one agent: all its networks, those that are trained, which targets are not, what
+    layers make of a minibatch, its replay buffer and what a whole run puts into it, its
+    environment; and of the driver's test environments together. A buffer's memory is taken at once:
+    it comes in blocks that are larger than many transitions."""
 
     networks: int
     trained: int
+    activations: int
     replay: int
     stored: int
     environment: int
@@ -70,7 +72,7 @@ class _Sizes(NamedTuple):
     def peak(self) -> int:
         """What it holds, gradients and moments among it, what an update and a round's end work on,
         and a checkpoint's copy of the state."""
-        held = self.replay + self.networks + 3 * self.trained + self.environment
+        held = self.replay + self.networks + 3 * self.trained + self.activations + self.environment
         return held + 4 * self.networks + self.state
 
 
@@ -113,21 +115,29 @@ def available() -> int:
 def _sizes(experiment: Experiment) -> _Sizes:
     family, e = build_family(experiment), experiment.evaluation
     rows = e.grid if family.spec.kind == "tabular" else e.grid * e.episodes  # kernels are shared
-    capacity = getattr(experiment.learner.settings, "replay_capacity", 0)
+    settings = experiment.learner.settings
+    capacity = getattr(settings, "replay_capacity", 0)
     transition = Replay.bytes_per_agent(
         1, obs_size=family.spec.obs_size, action_size=max(1, len(family.spec.action_low))
     )
     replay, stored = transition * capacity, transition * min(capacity, experiment.federation.steps)
     learner = plugins.load("learners", experiment.learner.name)
     if hasattr(learner, "replay_bytes"):
-        settings, steps = experiment.learner.settings, experiment.federation.steps
-        replay, stored = learner.replay_bytes(settings, family.spec, steps)
-    shared = {name: x.nbytes for name, x in initial_shared(experiment, family).items()}
+        replay, stored = learner.replay_bytes(settings, family.spec, experiment.federation.steps)
+    parameters = initial_shared(experiment, family)
+    shared = {name: x.nbytes for name, x in parameters.items()}
     return _Sizes(
         networks=sum(shared.values()),
         trained=sum(n for name, n in shared.items() if "_target/" not in name),
+        activations=_activations(parameters, getattr(settings, "batch_size", 0)),
         replay=replay,
         stored=stored,
         environment=family.bytes_per_environment(),
         test_grid=rows * family.bytes_per_environment() if e.where == "driver" else 0,
     )
+
+
+def _activations(parameters: Params, batch: int) -> int:
+    """What goes into every layer of all networks of an agent and comes out, of a minibatch."""
+    weights = [x for name, x in parameters.items() if name.endswith(".weight")]
+    return 4 * batch * sum(sum(weight.shape) for weight in weights)

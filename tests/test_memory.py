@@ -40,6 +40,18 @@ def test_a_replay_of_the_paper_is_seventeen_megabytes_and_a_checkpoint_copies_it
     assert long == pytest.approx(2 * 16.8e6 + 24.7e6, rel=0.05)
 
 
+def test_a_larger_minibatch_takes_what_layers_make_of_it() -> None:
+    keys = {"name": "fedrdqn", "hidden_sizes": [128, 128]}
+    sizes = []
+    for batch in (16, 10_016):
+        learner = keys | {"batch_size": batch}
+        federation = {"num_agents": 1, "steps": 1000}
+        cartpole = {"federation": federation, "environment": {"name": "cartpole"}}
+        sizes.append(memory.estimate(from_dict(cartpole | {"learner": learner}), 1).agents)
+    one_row = 3 * (4 + 4 * 128) + 2 + 2 + 1  # Q, its target and D: into each layer, and out
+    assert sizes[1] - sizes[0] == 4 * 10_000 * one_row
+
+
 def test_a_checkpoint_is_no_larger_than_said(small: Any, tmp_path: Path) -> None:
     experiment = small()
     agents = LocalAgents(experiment.to_dict(), range(5))
