@@ -146,7 +146,7 @@ def measure(case: Case) -> dict[str, Any]:
 
 
 def ask(pool: RayPool, method: str) -> list[Any]:
-    return ray.get([actor.call.remote(method) for actor in pool.actors()])  # type: ignore[no-any-return]
+    return pool.call(range(len(pool.groups)), method)
 
 
 def speed(case: Case, pool: RayPool, reports: list[RoundReport]) -> dict[str, Any]:

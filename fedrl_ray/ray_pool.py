@@ -1,84 +1,29 @@
-"""Local agents as Ray actors. The actors are shells around `LocalAgents`."""
+"""Local agents as Ray actors: which there are, what they are asked, what came of it."""
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from algorithms.types import Array, Params
 
 from . import cluster
-from .local_agents import LocalAgents, host_agents
+from .agent_host import AgentHost, Build
+from .local_agents import host_agents
 from .messages import HostFailure, Place, RoundOrder, RoundReply, Shard
-from .pool import Hosts, exception_failure, place_here
+from .pool import Hosts
+from .ray_host import Question, RayHost, new_outbox
 from .resources import Bundle, options, words
 
 NODE_ID_LABEL = "ray.io/node-id"
 """A label that Ray gives every node."""
-Build = Callable[[Mapping[str, Any], Sequence[int]], LocalAgents]
-"""From an experiment (plain data) and agent ids."""
 RELEASE_SECONDS = 3.0
 """How long Ray may take to notice that the CPUs of an actor just killed are free."""
-
-
-class AgentHost:
-    """One actor. `build` makes its agents: `host_agents`, or in tests of faults a subclass of
-    `LocalAgents`.
-
-    Exceptions come back as values, a HostFailure each, so that they keep their own words.
-    """
-
-    def __init__(
-        self,
-        build: Build,
-        experiment: Mapping[str, Any],
-        ids: Sequence[int],
-    ) -> None:
-        self._to_build = (build, experiment, tuple(ids))
-        self._agents: LocalAgents | None = None
-
-    def call(self, method: str, *args: Any) -> Any:
-        """Call a method of the agents."""
-        try:
-            return getattr(self._built(), method)(*args)
-        except Exception as error:
-            return exception_failure(0, self._to_build[2], error)
-
-    def started(self) -> Place:
-        """Where it runs: answered once the process is up and its agents are built, which no call's
-        timeout is to count."""
-        with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
-            self._built()
-        node = ray.get_runtime_context().get_node_id()
-        return place_here(node, self._to_build[1])
-
-    def _built(self) -> LocalAgents:
-        if self._agents is None:
-            build, experiment, ids = self._to_build
-            self._agents = build(experiment, ids)
-        return self._agents
-
-    def close(self) -> None:
-        """Close what the agents opened, before the process is ended."""
-        if self._agents is not None:
-            self._agents.close()
-
-    def reset(self, experiment: Mapping[str, Any]) -> None:
-        """Forget the agents; those of another experiment are built on the next call."""
-        self.close()
-        build, _, ids = self._to_build
-        self._to_build, self._agents = (build, experiment, ids), None
-
-    def run_round(self, round_number: int, attempt: int, shared: Params) -> Any:
-        """A round; `shared` arrives from the object store, put there once for all actors."""
-        order = RoundOrder(round=round_number, attempt=attempt, shared=shared)
-        return self.call("run_round", order)
 
 
 class RayPool:
@@ -106,70 +51,67 @@ class RayPool:
         self._experiment, self._build = experiment, build
         self._requests, self._keep_cpu = list(requests), keep_cpu
         self._timeout, self._start_timeout = timeout, start_timeout
-        self._starting: dict[int, Any] = {}
-        self._places: list[Place | None] = [None] * len(self.groups)
-        self._actors: list[Any] = [None] * len(self.groups)
+        self._outbox = new_outbox()
+        self._hosts: list[Any] = [None] * len(self.groups)  # RayHost; None before the first start
         self._start_all()
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         if wait:
-            self._await_started([h for h, place in enumerate(self._places) if place is None])
-        return self._places
+            self._await_started(range(len(self._hosts)))
+        return [host.place for host in self._hosts]
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
-        shared = ray.put(order.shared)
-        actors = [self._actors[host] for host in hosts]
-        return self._results(
-            [a.run_round.remote(order.round, order.attempt, shared) for a in actors], hosts
-        )
+        return self._ask(hosts, "call", "run_round", order)
 
     def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
-        return self._call(hosts, "evaluate", ray.put(shared))
+        return self.call(hosts, "evaluate", shared)
 
     def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
-        return self._call(hosts, "save", directory)
+        return self.call(hosts, "save", directory)
 
     def load(self, directory: str, files: Mapping[int, str], hosts: Hosts) -> list[HostFailure]:
-        results = self._call(hosts, "load", directory, dict(files))
+        results = self.call(hosts, "load", directory, dict(files))
         return [r for r in results if isinstance(r, HostFailure)]
 
     def rebuild(self, hosts: Hosts) -> None:
         for host in hosts:
-            ray.kill(self._actors[host])
-        places = [place for host in hosts if (place := self._places[host])]
+            self._hosts[host].kill()
+        places = [place for host in hosts if (place := self._hosts[host].place)]
         silent = cluster.silent({place.node for place in places if place.node})
         for host in hosts:
             request = self._affordable(self._requests[host], silent)
-            self._actors[host] = self._start(host, request, silent)
+            self._hosts[host] = self._start(host, request, silent)
 
     def is_up(self, host: int) -> bool:
-        call = self._starting.get(host)
+        call = self._hosts[host].starting
         return call is None or bool(ray.wait([call], timeout=0)[0])
 
     def await_up(self, hosts: Hosts) -> None:
-        calls = [self._starting[host] for host in hosts if host in self._starting]
-        if len(calls) == len(hosts):
+        calls = [self._hosts[host].starting for host in hosts]
+        if None not in calls:
             ray.wait(calls, num_returns=1, timeout=self._start_timeout)
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
-        resets = [actor.reset.remote(experiment) for actor in self._actors]
-        done, _ = ray.wait(resets, num_returns=len(resets), timeout=self._timeout)
-        for host, reset in enumerate(resets):
-            try:
-                ray.get(reset, timeout=0 if reset not in done else None)
-            except RayError:  # dead, hung, or its environment does not close: a fresh process
+        for host, result in enumerate(self.call(range(len(self._hosts)), "reset", experiment)):
+            if result is not None:  # dead, hung, or its environment does not close
                 self.rebuild([host])
 
     def close(self) -> None:
-        ray.wait([a.close.remote() for a in self._actors], num_returns=len(self._actors), timeout=5)
-        for actor in self._actors:
-            ray.kill(actor)
-        self._actors = []
+        for host in self._hosts:
+            host.hang_up()
+        closing = [host.actor.close.remote() for host in self._hosts]
+        ray.wait(closing, num_returns=len(closing), timeout=5)
+        for host in self._hosts:
+            host.kill()
+        self._hosts = []
+        if self._outbox is not None:
+            self._outbox.close()
+            self._outbox = None
 
-    def actors(self) -> list[Any]:
-        """The actor handles, one per host."""
-        return list(self._actors)
+    def call(self, hosts: Hosts, method: str, *args: Any) -> list[Any]:
+        """Call a method of the agents; a HostFailure where a host gives no answer."""
+        return list(self._ask(hosts, "call", method, *args))
 
     def _start_all(self) -> None:
         """Those that only some nodes can host come first, before others take the CPUs there."""
@@ -177,7 +119,7 @@ class RayPool:
         picky = [host for host in hosts if self._requests[host].keys() - {"CPU"}]
         for some in (picky, [host for host in hosts if host not in picky]):
             for host in some:
-                self._actors[host] = self._start(host, self._requests[host])
+                self._hosts[host] = self._start(host, self._requests[host])
             if len(picky) < len(hosts):
                 self._await_started(picky)
 
@@ -193,8 +135,7 @@ class RayPool:
             **options(request),
         )
         actor = actor_class.remote(self._build, self._experiment, self.groups[host])
-        self._starting[host] = actor.started.remote()
-        return actor
+        return RayHost(actor, self._outbox)
 
     def _affordable(self, request: Bundle, silent: Collection[str]) -> Bundle:
         """What an actor asks for that replaces another, where some nodes are silent. Its CPUs may
@@ -210,53 +151,51 @@ class RayPool:
 
     def _await_started(self, hosts: Hosts) -> list[int]:
         """Importing torch on a busy machine takes seconds, which no call's timeout counts. The
-        hosts that are not up in time; one that died on the way is found out by its next call."""
-        calls = {self._starting[host]: host for host in hosts if host in self._starting}
+        hosts that are not up in time."""
+        calls = {h.starting: i for i in hosts if (h := self._hosts[i]).starting is not None}
         if not calls:
             return []
         ready, late = ray.wait(list(calls), num_returns=len(calls), timeout=self._start_timeout)
         for call in ready:
-            with contextlib.suppress(RayError):
-                self._places[calls[call]] = ray.get(call)
-            del self._starting[calls[call]]
+            self._hosts[calls[call]].meet()
         return [calls[call] for call in late]
 
-    def _call(self, hosts: Hosts, method: str, *args: Any) -> list[Any]:
-        calls = [self._actors[host].call.remote(method, *args) for host in hosts]
-        return list(self._results(calls, hosts))
-
-    def _results(self, calls: list[Any], hosts: Hosts) -> Iterator[Any]:
-        """Results in the order of the hosts, whatever the order of the answers. They wait in the
-        object store, and are let go of one by one: `calls` is emptied."""
+    def _ask(self, hosts: Hosts, verb: str, *args: Any) -> Iterator[Any]:
+        """Answers in the order of the hosts, whatever order they come in. Each waits where it is
+        until it is let go of here."""
         absent = self._await_started(hosts)
         end = time.monotonic() + self._timeout
-        calls.reverse()
+        for host in self._hosts:
+            host.settle(max(0.0, end - time.monotonic()))
+        question = Question(self._outbox, verb, *args)
         for host in hosts:
-            call = calls.pop()
-            left = max(0.0, end - time.monotonic())
-            if host not in absent and ray.wait([call], timeout=left)[0]:
-                yield self._result(host, call)
-            else:
-                yield self._late(host, host in absent)
+            if host not in absent:
+                self._hosts[host].ask(question)
+        return (
+            self._failure(host, "timeout", self._absence(host))
+            if host in absent
+            else self._answer(host, end)
+            for host in hosts
+        )
 
-    def _result(self, host: int, call: Any) -> Any:
+    def _answer(self, host: int, end: float) -> Any:
+        """end: until when it is waited for, on the clock of `time.monotonic`."""
         try:
-            value = ray.get(call)
+            value = self._hosts[host].answer(max(0.0, end - time.monotonic()))
         except RayTaskError as error:
             return self._failure(host, "exception", f"\n{error}")
-        except (RayActorError, RayError) as error:
+        except RayError as error:
             return self._failure(host, "died", " ".join(str(error).split())[:300])
+        except TimeoutError:
+            reason = f"federation.round_timeout is {self._timeout:g} s"
+            return self._failure(host, "timeout", reason)
         return replace(value, host=host) if isinstance(value, HostFailure) else value
 
-    def _late(self, host: int, absent: bool) -> HostFailure:
-        if not absent:
-            reason = f"federation.round_timeout is {self._timeout:g} s"
-        else:
-            reason = (
-                f"it asks for {words(self._requests[host])} and is not up yet "
-                f"(federation.start_timeout is {self._start_timeout:g} s)"
-            )
-        return self._failure(host, "timeout", reason)
+    def _absence(self, host: int) -> str:
+        return (
+            f"it asks for {words(self._requests[host])} and is not up yet "
+            f"(federation.start_timeout is {self._start_timeout:g} s)"
+        )
 
     def _failure(self, host: int, kind: Any, reason: str) -> HostFailure:
         return HostFailure(host=host, agent_ids=self.groups[host], kind=kind, reason=reason)

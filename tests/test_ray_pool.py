@@ -76,8 +76,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
 
 
 def process_ids(driver: Driver) -> list[int]:
-    calls = [actor.call.remote("process_id") for actor in driver.pool.actors()]  # type: ignore[attr-defined]
-    return ray.get(calls)
+    return driver.pool.call(range(len(driver.groups)), "process_id")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
 
 from fedrl_ray.driver import Driver
 from fedrl_ray.local_agents import LocalAgents
@@ -107,7 +106,7 @@ def test_an_actor_that_has_learnt_holds_torch_and_nothing_of_the_command_line(
     )  # fmt: skip
     try:
         (reply,) = pool.run_round(order, [0])
-        modules = ray.get(pool.actors()[0].call.remote("modules"))
+        modules = pool.call([0], "modules")[0]
     finally:
         pool.close()
     assert reply.agent_ids == (0, 1)
