@@ -74,42 +74,60 @@ _MOST_PREFETCHED = 2**17
 """Bytes of one layer: more would push out of a core's cache what is there."""
 
 
-def _tile(vectors: int, vector_bytes: int) -> Any:
-    """tile(x, w, bias, y, i, j, ahead, line): y = x w + bias, or without it where it is None, for 8
-    rows of y from i and some vectors of columns from j. With every product a line of `ahead` is
-    prefetched, from `line` on."""
+def _strip(num_rows: int, vectors: int, vector_bytes: int) -> Any:
+    """strip(x, w, bias, y, j, ahead, line): y = x w + bias, or x w where the bias is None, for some
+    vectors of columns from j, and all rows of y by tiles of so many. With every product of a tile
+    a line of `ahead` is prefetched, from `line` on."""
 
-    def tile(
-        _: Any, x: Any, w: Any, bias: Any, y: Any, row: Any, column: Any, ahead: Any, line: Any
-    ) -> Any:
-        return types.void(x, w, bias, y, types.intp, types.intp, ahead, types.intp), code
+    def strip(_: Any, x: Any, w: Any, bias: Any, y: Any, column: Any, ahead: Any, line: Any) -> Any:
+        return types.void(x, w, bias, y, types.intp, ahead, types.intp), code
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in (0, 1, 3))
-        ahead = _Prefetch(context, builder, signature.args[6], *args[6:])
         lanes = vector_bytes // y.item
-        rows = [builder.add(args[4], _int(i)) for i in range(_ROWS)]
-        columns = [builder.add(args[5], _int(lanes * v)) for v in range(vectors)]
-        spots = [y.vector(i, j, lanes) for i in rows for j in columns]
+        columns = [builder.add(args[4], _int(lanes * v)) for v in range(vectors)]
         first = [ir.Constant(ir.VectorType(y.number, lanes), None)] * vectors
         if signature.args[2] != types.none:
             bias = _Matrix(context, builder, signature.args[2], args[2])
             first = [bias.read(bias.vector(_int(0), j, lanes)) for j in columns]
-        sums = [cgutils.alloca_once_value(builder, value) for _ in rows for value in first]
-        starts = [x.row(i) for i in rows]
-        with cgutils.for_range(builder, x.shape[1]) as loop:
-            k = loop.index
-            ahead.prefetch(k)
-            parts = [w.read(w.vector(k, j, lanes)) for j in columns]
-            scales = [x.broadcast(start, k, lanes) for start in starts]
-            terms = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
-            for total, term in zip(sums, terms, strict=True):
-                builder.store(builder.fadd(builder.load(total), term, flags=_FUSED), total)
-        for spot, total in zip(spots, sums, strict=True):
-            builder.store(builder.load(total), spot, align=y.item)
+        sums = [cgutils.alloca_once(builder, total.type) for total in first * num_rows]
+        tiles = cgutils.for_range_slice(builder, _int(0), x.shape[0], _int(num_rows))
+        with tiles as (row, tiles_before):
+            line = builder.add(args[6], builder.mul(tiles_before, x.shape[1]))
+            ahead = _Prefetch(context, builder, signature.args[5], args[5], line)
+            rows = [builder.add(row, _int(i)) for i in range(num_rows)]
+            _tile(builder, x, w, rows, columns, lanes, first, sums, ahead)
+            spots = (y.vector(i, j, lanes) for i in rows for j in columns)
+            for spot, total in zip(spots, sums, strict=True):
+                builder.store(builder.load(total), spot, align=y.item)
         return context.get_dummy_value()
 
-    return instructions(tile)
+    return instructions(strip)
+
+
+def _tile(
+    builder: Any,
+    x: _Matrix,
+    w: _Matrix,
+    rows: list[Any],
+    columns: list[Any],
+    lanes: int,
+    first: list[Any],
+    sums: list[Any],
+    ahead: _Prefetch,
+) -> None:
+    """The sums of a tile: of products and `first`, which is one for each vector of columns."""
+    for total, value in zip(sums, first * len(rows), strict=True):
+        builder.store(value, total)
+    starts = [x.row(i) for i in rows]
+    with cgutils.for_range(builder, x.shape[1]) as loop:
+        k = loop.index
+        ahead.prefetch(k)
+        parts = [w.read(w.vector(k, j, lanes)) for j in columns]
+        scales = [x.broadcast(start, k, lanes) for start in starts]
+        terms = (builder.fmul(a, b, flags=_FUSED) for a in scales for b in parts)
+        for total, term in zip(sums, terms, strict=True):
+            builder.store(builder.fadd(builder.load(total), term, flags=_FUSED), total)
 
 
 def _int(number: int) -> Any:
@@ -185,9 +203,10 @@ class _Prefetch:
         self._builder.call(self._call, [line, *self._how])
 
 
-_tile_128 = _tile(2, 64)
-_tile_64 = _tile(1, 64)
-_tile_32 = _tile(1, 32)
+# By how many sums fit into registers, 32 of 64 bytes or 16 of 32, beside what they are made from.
+_strip_128, _strip_64 = _strip(8, 2, 64), _strip(8, 1, 64)
+_strip_96_of_32, _strip_64_of_32 = _strip(4, 3, 32), _strip(4, 2, 32)
+_strip_32 = _strip(8, 1, 32)
 
 
 @instructions
@@ -221,20 +240,26 @@ def _swapped(builder: Any, above: Any, below: Any, far: int) -> list[Any]:
 def product(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
     """y = x w + bias, or x w where the bias is None; and meanwhile `ahead`, which is needed soon,
     is prefetched."""
-    depth, wide_out = w_IO.shape
-    line, size = 0, y_BO.itemsize
-    for i in range(0, len(x_BI), _ROWS):
-        j = 0
-        if _HAS_WIDE_VECTORS:
-            while j + 128 // size <= wide_out:
-                _tile_128(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
-                line, j = line + depth, j + 128 // size
-            if j + 64 // size <= wide_out:
-                _tile_64(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
-                line, j = line + depth, j + 64 // size
-        while j < wide_out:
-            _tile_32(x_BI, w_IO, bias_1O, y_BO, i, j, ahead, line)
-            line, j = line + depth, j + 32 // size
+    size, tiles = y_BO.itemsize, len(x_BI) // _ROWS
+    j, line = 0, 0
+    while j < w_IO.shape[1]:
+        left = (w_IO.shape[1] - j) * size
+        if _HAS_WIDE_VECTORS and left >= 128:
+            _strip_128(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            width, lines = 128, tiles
+        elif _HAS_WIDE_VECTORS and left >= 64:
+            _strip_64(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            width, lines = 64, tiles
+        elif left >= 96 and left != 128:
+            _strip_96_of_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            width, lines = 96, 2 * tiles
+        elif left >= 64:
+            _strip_64_of_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            width, lines = 64, 2 * tiles
+        else:
+            _strip_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            width, lines = 32, tiles
+        j, line = j + width // size, line + lines * w_IO.shape[0]
 
 
 # -- one layer of one network ----------------------------------------------------------------------

@@ -368,9 +368,19 @@ def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         kernels.load.__wrapped__(np.float32)
 
 
+STRIPS = {
+    "strip_32": (kernels._strip_32, 32),
+    "strip_64": (kernels._strip_64, 64),
+    "strip_64_of_32": (kernels._strip_64_of_32, 64),
+    "strip_96_of_32": (kernels._strip_96_of_32, 96),
+    "strip_128": (kernels._strip_128, 128),
+}
+"""Intrinsics by their names, and the bytes of a row of y that they make."""
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 24, 120), (64, 128, 304)], ids=str)
-def test_a_product_is_the_same_by_tiles_of_any_width(
+@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 24, 120), (8, 16, 192), (64, 128, 304)], ids=str)
+def test_a_product_is_the_same_by_tiles_of_any_shape(
     shape: tuple[int, int, int], dtype: type[np.floating[Any]]
 ) -> None:
     rng, (batch, wide_in, wide_out) = np.random.default_rng(0), shape
@@ -380,13 +390,16 @@ def test_a_product_is_the_same_by_tiles_of_any_width(
         rng.normal(size=(1, wide_out)),
     )
     x, w, bias = x.astype(dtype).T, w.astype(dtype), bias.astype(dtype)
-    y, narrow, plain = np.full((3, batch, wide_out), np.nan, dtype)
+    y, plain = np.full((2, batch, wide_out), np.nan, dtype)
     kernels.product(x, w, bias, y, w.reshape(-1))
     kernels.product(x, w, None, plain, w.reshape(-1))
-    narrow_tiles(x, w, bias, narrow, w.reshape(-1)[:0])
     for found, expected in ((y, x.astype(float) @ w + bias), (plain, x.astype(float) @ w)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=64 * np.finfo(dtype).eps * wide_in)
-    assert np.array_equal(y, narrow)
+    for name, (strip, width) in STRIPS.items():
+        if wide_out * y.itemsize % width == 0:
+            again = np.full_like(y, np.nan)
+            by_strips(strip, width)(x, w, bias, again, w.reshape(-1)[:0])
+            assert np.array_equal(y, again), name
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (16, 128), (128, 16), (24, 304)], ids=str)
@@ -400,9 +413,12 @@ def test_blocks_of_a_matrix_are_transposed(
     assert np.array_equal(found, x.T)
 
 
-@numba.njit
-def narrow_tiles(x: Any, w: Any, bias: Any, y: Any, ahead: Any) -> None:
-    """`kernels.product` of a processor without wide vectors."""
-    for i in range(0, len(x), 8):
-        for j in range(0, w.shape[1], 32 // y.itemsize):
-            kernels._tile_32(x, w, bias, y, i, j, ahead, 0)
+def by_strips(strip: Any, width: int) -> Any:
+    """`kernels.product` by strips of one kind, so many bytes wide."""
+
+    @numba.njit  # type: ignore[untyped-decorator]
+    def product(x: Any, w: Any, bias: Any, y: Any, ahead: Any) -> None:
+        for j in range(0, w.shape[1], width // y.itemsize):
+            strip(x, w, bias, y, j, ahead, 0)
+
+    return product
