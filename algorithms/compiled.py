@@ -114,6 +114,7 @@ class CompiledAdam(StackedAdam):
         slots, size = layout(1, stack.widths)
         self._gradient = np.zeros(size, dtype=stack.numbers.dtype)
         self._own_layers = _table(slots)
+        self._arrays = [moment.numpy() for moment in self.moments.values()]  # the same memory
 
     def descend(
         self,
@@ -128,7 +129,7 @@ class CompiledAdam(StackedAdam):
         with denormals_as_zero():
             _kernels().descend(
                 stack.numbers,
-                *(moment.numpy() for moment in self.moments.values()),
+                *self._arrays,
                 stack.layers,
                 made.padded,
                 made.numbers,

@@ -79,6 +79,7 @@ class RobustCriticLearner(OffPolicyLearner):
         if v_worst_NB is None:
             return (td.slope[..., None],)
         degree = expectile_regression(v_worst_NB, v_next_NB, expectile=self.config.expectile)
-        gap_N = v_worst_NB.mean(-1) - namespace(v_next_NB).amin(v_next_NB, -1)
+        lowest_N = namespace(v_next_NB).amin(v_next_NB, -1)
+        gap_N = v_worst_NB.sum(-1) / v_worst_NB.shape[-1] - lowest_N
         self.metrics.add(degree_loss=degree.loss, degree_gap=gap_N)
         return td.slope[..., None], degree.slope[..., None]

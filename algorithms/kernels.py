@@ -37,6 +37,8 @@ from numba.np.arrayobj import make_array, populate_array
 
 F = TypeVar("F", bound=Callable[..., Any])
 NARROW = 8
+_ANYTHING = -math.inf
+"""Least of a product that no ReLU follows."""
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
@@ -75,31 +77,36 @@ _MOST_PREFETCHED = 2**17
 
 
 def _strip(num_rows: int, vectors: int, vector_bytes: int) -> Any:
-    """strip(x, w, bias, y, j, ahead, line): y = x w + bias, or x w where the bias is None, for some
-    vectors of columns from j, and all rows of y by tiles of so many. With every product of a tile
-    a line of `ahead` is prefetched, from `line` on."""
+    """strip(x, w, bias, least, y, j, ahead, line): `product` for some vectors of columns from j and
+    all rows of y, by tiles of so many rows. With every product of a tile a line of `ahead` is
+    prefetched, from `line` on."""
 
-    def strip(_: Any, x: Any, w: Any, bias: Any, y: Any, column: Any, ahead: Any, line: Any) -> Any:
-        return types.void(x, w, bias, y, types.intp, ahead, types.intp), code
+    def strip(
+        _: Any, x: Any, w: Any, bias: Any, least: Any, y: Any, column: Any, ahead: Any, line: Any
+    ) -> Any:
+        return types.void(x, w, bias, y.dtype, y, types.intp, ahead, types.intp), code
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in (0, 1, 3))
+        x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in (0, 1, 4))
         lanes = vector_bytes // y.item
-        columns = [builder.add(args[4], _int(lanes * v)) for v in range(vectors)]
+        columns = [builder.add(args[5], _int(lanes * v)) for v in range(vectors)]
         first = [ir.Constant(ir.VectorType(y.number, lanes), None)] * vectors
         if signature.args[2] != types.none:
             bias = _Matrix(context, builder, signature.args[2], args[2])
             first = [bias.read(bias.vector(_int(0), j, lanes)) for j in columns]
+        least = _in_all_places(builder, args[3], lanes)
         sums = [cgutils.alloca_once(builder, total.type) for total in first * num_rows]
         tiles = cgutils.for_range_slice(builder, _int(0), x.shape[0], _int(num_rows))
         with tiles as (row, tiles_before):
-            line = builder.add(args[6], builder.mul(tiles_before, x.shape[1]))
-            ahead = _Prefetch(context, builder, signature.args[5], args[5], line)
+            line = builder.add(args[7], builder.mul(tiles_before, x.shape[1]))
+            ahead = _Prefetch(context, builder, signature.args[6], args[6], line)
             rows = [builder.add(row, _int(i)) for i in range(num_rows)]
             _tile(builder, x, w, rows, columns, lanes, first, sums, ahead)
             spots = (y.vector(i, j, lanes) for i in rows for j in columns)
             for spot, total in zip(spots, sums, strict=True):
-                builder.store(builder.load(total), spot, align=y.item)
+                value = builder.load(total)
+                is_less = builder.fcmp_ordered("<=", value, least)  # not where it is no number
+                builder.store(builder.select(is_less, least, value), spot, align=y.item)
         return context.get_dummy_value()
 
     return instructions(strip)
@@ -171,14 +178,17 @@ class _Matrix:
 
     def broadcast(self, start: Any, column: Any, lanes: int) -> Any:
         """One number, of the row that begins at `start`, in all places of a vector."""
-        b, kind = self._builder, ir.VectorType(self.number, lanes)
+        b = self._builder
         spot = b.gep(start, [b.mul(column, self._strides[1])])
-        number = b.load(b.bitcast(spot, self.number.as_pointer()))
-        none = ir.Constant(kind, ir.Undefined)
-        first = b.insert_element(none, number, ir.Constant(ir.IntType(32), 0))
-        return b.shuffle_vector(
-            first, none, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-        )
+        return _in_all_places(b, b.load(b.bitcast(spot, self.number.as_pointer())), lanes)
+
+
+def _in_all_places(builder: Any, number: Any, lanes: int) -> Any:
+    """A vector of one number again and again."""
+    word = ir.IntType(32)
+    none = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    first = builder.insert_element(none, number, word(0))
+    return builder.shuffle_vector(first, none, ir.VectorType(word, lanes)([0] * lanes))
 
 
 class _Prefetch:
@@ -237,27 +247,27 @@ def _swapped(builder: Any, above: Any, below: Any, far: int) -> list[Any]:
 
 
 @compiled
-def product(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
-    """y = x w + bias, or x w where the bias is None; and meanwhile `ahead`, which is needed soon,
-    is prefetched."""
+def product(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any) -> None:
+    """y = x w + bias, or x w where the bias is None, but not less than `least`; and meanwhile
+    `ahead`, which is needed soon, is prefetched."""
     size, tiles = y_BO.itemsize, len(x_BI) // _ROWS
     j, line = 0, 0
     while j < w_IO.shape[1]:
         left = (w_IO.shape[1] - j) * size
         if _HAS_WIDE_VECTORS and left >= 128:
-            _strip_128(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            _strip_128(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 128, tiles
         elif _HAS_WIDE_VECTORS and left >= 64:
-            _strip_64(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            _strip_64(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 64, tiles
-        elif left >= 96 and left != 128:
-            _strip_96_of_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+        elif left >= 96 and left != 128:  # which is twice 64
+            _strip_96_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 96, 2 * tiles
         elif left >= 64:
-            _strip_64_of_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            _strip_64_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 64, 2 * tiles
         else:
-            _strip_32(x_BI, w_IO, bias_1O, y_BO, j, ahead, line)
+            _strip_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 32, tiles
         j, line = j + width // size, line + lines * w_IO.shape[0]
 
@@ -266,8 +276,8 @@ def product(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
 
 
 @compiled
-def _row_product(x_I: Any, w_IO: Any, bias_O: Any, y_O: Any) -> None:
-    """y = x w + bias, of one row."""
+def _row_product(x_I: Any, w_IO: Any, bias_O: Any, least: Any, y_O: Any) -> None:
+    """y = x w + bias, of one row, but not less than `least`."""
     for j in range(y_O.size):
         y_O[j] = bias_O[j]
     for k in range(0, len(w_IO), 4):
@@ -275,6 +285,8 @@ def _row_product(x_I: Any, w_IO: Any, bias_O: Any, y_O: Any) -> None:
         w0, w1, w2, w3 = w_IO[k], w_IO[k + 1], w_IO[k + 2], w_IO[k + 3]
         for j in range(y_O.size):
             y_O[j] = y_O[j] + p * w0[j] + q * w1[j] + r * w2[j] + s * w3[j]
+    for j in range(y_O.size):
+        y_O[j] = least if y_O[j] <= least else y_O[j]
 
 
 @compiled
@@ -293,39 +305,30 @@ def _transpose(x_BI: Any, out_IB: Any) -> None:
 
 
 @compiled
-def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, y_BO: Any, ahead: Any) -> None:
-    """y = x w + bias."""
+def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any) -> None:
+    """y = x w + bias, but not less than `least`."""
     if len(x_BI) == 1:
-        _row_product(x_BI[0], w_IO, bias_1O[0], y_BO[0])
+        _row_product(x_BI[0], w_IO, bias_1O[0], least, y_BO[0])
     else:
-        product(x_BI, w_IO, bias_1O, y_BO, ahead)
+        product(x_BI, w_IO, bias_1O, least, y_BO, ahead)
 
 
 @compiled
 def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
     """slope w', the derivative by a layer's input from that by what it makes."""
     if w_IO.shape[1] <= NARROW:
-        product(slope_BO, _transposed(w_IO, spare), None, out_BI, ahead)
+        product(slope_BO, _transposed(w_IO, spare), None, _ANYTHING, out_BI, ahead)
         return
     slope_OB = _transposed(slope_BO, spare)  # smaller than w
     out_IB = _matrix(spare, slope_BO.size, out_BI.shape[1], out_BI.shape[0])
-    product(w_IO, slope_OB, None, out_IB, ahead)
+    product(w_IO, slope_OB, None, _ANYTHING, out_IB, ahead)
     _transpose(out_IB, out_BI)
 
 
 @compiled
 def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, ahead: Any) -> None:
     """x' slope."""
-    product(x_BI.T, slope_BO, None, into_IO, ahead)
-
-
-@compiled
-def _relu(x_BI: Any) -> None:
-    zero = x_BI.dtype.type(0)
-    for b in range(x_BI.shape[0]):
-        for i in range(x_BI.shape[1]):
-            x = x_BI[b, i]
-            x_BI[b, i] = x if x > zero or x != x else zero
+    product(x_BI.T, slope_BO, None, _ANYTHING, into_IO, ahead)
 
 
 @compiled
@@ -445,9 +448,8 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) ->
             weight_IO = _weight(flat, layer, first_row + row)
             bias_1O = _bias(flat, layer, first_row + row)
             following = _soon(flat, layer, first_row + min(row + 1, len(made_RF) - 1))
-            _layer(x_BI, weight_IO, bias_1O, y_BO, following)
-            if index < len(layers) - 1:
-                _relu(y_BO)
+            least = 0.0 if index < len(layers) - 1 else _ANYTHING  # ReLU, but for the last
+            _layer(x_BI, weight_IO, bias_1O, made.dtype.type(least), y_BO, following)
 
 
 @compiled

@@ -69,11 +69,17 @@ def expectile_regression(
     u_NB = target_NB - prediction_NB
     below, above = (1.0 - expectile) * u_NB, expectile * u_NB
     weighted_NB = namespace(u_NB).where(u_NB < 0, below, above)
-    return Regression((weighted_NB * u_NB).mean(-1), weighted_NB * (-2.0 / u_NB.shape[-1]))
+    return _regression(weighted_NB * u_NB, weighted_NB)
 
 
 def td_regression(q_NB: Numbers, target_NB: Numbers) -> Regression:
     """Mean over the minibatch of (y - Q(s, a; theta))^2, and d loss / d Q = -2 (y - Q) / B: each
     agent's own, so that agents stay independent."""
     u_NB = target_NB - q_NB
-    return Regression((u_NB * u_NB).mean(-1), u_NB * (-2.0 / u_NB.shape[-1]))
+    return _regression(u_NB * u_NB, u_NB)
+
+
+def _regression(loss_NB: Numbers, weighted_NB: Numbers) -> Regression:
+    """The mean of w u^2 over the minibatch and its derivative -2 w u / B, from w u^2 and w u."""
+    batch = loss_NB.shape[-1]
+    return Regression(loss_NB.sum(-1) / batch, weighted_NB * (-2.0 / batch))

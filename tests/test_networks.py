@@ -391,14 +391,14 @@ def test_a_product_is_the_same_by_tiles_of_any_shape(
     )
     x, w, bias = x.astype(dtype).T, w.astype(dtype), bias.astype(dtype)
     y, plain = np.full((2, batch, wide_out), np.nan, dtype)
-    kernels.product(x, w, bias, y, w.reshape(-1))
-    kernels.product(x, w, None, plain, w.reshape(-1))
+    kernels.product(x, w, bias, -np.inf, y, w.reshape(-1))
+    kernels.product(x, w, None, -np.inf, plain, w.reshape(-1))
     for found, expected in ((y, x.astype(float) @ w + bias), (plain, x.astype(float) @ w)):
         np.testing.assert_allclose(found, expected, rtol=0, atol=64 * np.finfo(dtype).eps * wide_in)
     for name, (strip, width) in STRIPS.items():
         if wide_out * y.itemsize % width == 0:
             again = np.full_like(y, np.nan)
-            by_strips(strip, width)(x, w, bias, again, w.reshape(-1)[:0])
+            by_strips(strip, width)(x, w, bias, -np.inf, again, w.reshape(-1)[:0])
             assert np.array_equal(y, again), name
 
 
@@ -417,8 +417,8 @@ def by_strips(strip: Any, width: int) -> Any:
     """`kernels.product` by strips of one kind, so many bytes wide."""
 
     @numba.njit  # type: ignore[untyped-decorator]
-    def product(x: Any, w: Any, bias: Any, y: Any, ahead: Any) -> None:
+    def product(x: Any, w: Any, bias: Any, least: Any, y: Any, ahead: Any) -> None:
         for j in range(0, w.shape[1], width // y.itemsize):
-            strip(x, w, bias, y, j, ahead, 0)
+            strip(x, w, bias, least, y, j, ahead, 0)
 
     return product
