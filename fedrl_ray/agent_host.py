@@ -44,8 +44,9 @@ class AgentHost:
     def attend(self) -> None:
         """Answer on the line of who has called until it is closed."""
         assert self._door is not None
-        with contextlib.suppress(EOFError, OSError), contextlib.closing(Outbox()) as outbox:
-            line = self._door.accept(outbox)
+        with contextlib.ExitStack() as opened, contextlib.suppress(EOFError, OSError):
+            outbox = opened.enter_context(contextlib.closing(Outbox()))
+            line = opened.enter_context(contextlib.closing(self._door.accept(outbox)))
             while True:
                 line.send(self.answer(line.receive()))
 

@@ -8,15 +8,18 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
+from fedrl_ray import line, ray_pool
 from fedrl_ray.driver import Driver
 from fedrl_ray.errors import RunError
 from fedrl_ray.local_agents import LocalAgents
+from fedrl_ray.messages import RoundOrder
 from fedrl_ray.packing import groups
 from fedrl_ray.ray_pool import RayPool
 from fedrl_ray.remote_run import RemoteRun
@@ -43,6 +46,25 @@ class ObservedAgents(LocalAgents):
         return os.getpid()
 
 
+class OrphaningAgents(LocalAgents):
+    """Die in round 2, once, and leave a child that holds open whatever they had opened."""
+
+    def __init__(self, told: Path, *args: Any) -> None:
+        """told: the file that tells the child's process id."""
+        super().__init__(*args)
+        self._told = told
+
+    def run_round(self, order: Any) -> Any:
+        if order.round == 2 and not self._told.exists():
+            child = os.fork()
+            if child == 0:
+                time.sleep(300)
+                os._exit(0)
+            self._told.write_text(str(child))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run_round(order)
+
+
 class BrokenAgents(LocalAgents):
     """User code that raises in round 2."""
 
@@ -57,7 +79,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
     """Builds a driver over real actors of a given class; ends them afterwards."""
     drivers: list[Driver] = []
 
-    def build(experiment: Any, host_class: type[LocalAgents], directory: Path) -> Driver:
+    def build(experiment: Any, host_class: Any, directory: Path) -> Driver:
         f = experiment.federation
         packed = groups(f.num_agents, f.agents_per_actor, cpus=2)
         pool = RayPool(
@@ -98,6 +120,38 @@ def test_ray_actors_and_late_replies_change_no_bit(
     assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
 
 
+def test_messages_of_ray_alone_change_no_bit(small, tmp_path, ray_driver, undisturbed, monkeypatch):
+    """As between nodes, where there are no lines."""
+    monkeypatch.setattr(ray_pool, "new_outbox", lambda: None)
+    experiment = small(federation={"agents_per_actor": 3})
+    driver = ray_driver(experiment, LateAgents, tmp_path / "run")
+    assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
+
+
+def test_an_answer_that_nobody_took_is_not_taken_for_another(small, tmp_path, ray_driver):
+    driver = ray_driver(small(federation={"agents_per_actor": 3}), ObservedAgents, tmp_path / "run")
+    order = RoundOrder(round=0, attempt=0, shared=driver.server.shared)
+    first, _ = process_ids(driver)
+    driver.pool.run_round(order, [0, 1])  # given up before any answer was taken
+    assert driver.pool.call([0], "process_id") == [first]
+    replies = list(driver.pool.run_round(order, [0, 1]))
+    assert [reply.agent_ids for reply in replies] == [(0, 1, 2), (3, 4)]
+
+
+def test_an_actor_whose_door_is_out_of_reach_is_asked_through_ray(
+    small, tmp_path, ray_driver, undisturbed, monkeypatch
+):
+    """Its file system may be another one, a container's."""
+
+    def out_of_reach(path: str) -> Any:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(line, "call", out_of_reach)
+    experiment = small(federation={"agents_per_actor": 3})
+    driver = ray_driver(experiment, LocalAgents, tmp_path / "run")
+    assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
+
+
 def test_an_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, ray_driver, undisturbed):
     experiment = small(federation={"agents_per_actor": 3})
     driver = ray_driver(experiment, ObservedAgents, tmp_path / "run")
@@ -109,6 +163,21 @@ def test_an_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, ray_drive
     assert after.round == 5  # back to the checkpoint of round 4
     assert "agents 3-4 died" in after.failures[0]
     list(run)
+    assert digests(run.finish()) == digests(undisturbed)
+
+
+def test_an_actor_that_leaves_a_child_behind_is_found_dead(
+    small, tmp_path, ray_driver, undisturbed
+):
+    orphan = tmp_path / "orphan"
+    experiment = small(federation={"agents_per_actor": 5})
+    driver = ray_driver(experiment, partial(OrphaningAgents, orphan), tmp_path / "run")
+    run = Run(experiment, tmp_path / "run", driver=driver)
+    reports = list(run)
+    os.kill(int(orphan.read_text()), signal.SIGKILL)
+    failures = [failure for report in reports for failure in report.failures]
+    assert len(failures) == 1
+    assert "agents 0-4 died" in failures[0]
     assert digests(run.finish()) == digests(undisturbed)
 
 
