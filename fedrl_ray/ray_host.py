@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import time
 from typing import Any
 
 import ray
@@ -15,8 +14,6 @@ from . import line
 from .line import Line, Outbox
 from .messages import Place
 
-ATTENTION_SECONDS = 1.0
-"""How often Ray is asked whether an actor that has not answered yet is still there."""
 PATIENCE_SECONDS = 10.0
 """How long an actor may take to answer its door, and Ray to notice that a process is gone."""
 
@@ -96,27 +93,13 @@ class RayHost:
                 raise TimeoutError
             return ray.get(call)
         try:
-            return self._heard(self._line, timeout)
+            return self._line.receive(timeout)
         except TimeoutError:
             self.hang_up()  # what it may still say is not the answer to anything
             raise
         except (EOFError, OSError):
             self.hang_up()
             raise self._last_words() from None
-
-    def _heard(self, line: Line, timeout: float) -> Any:
-        """What comes on the line. Raises EOFError also where Ray knows that nobody attends to it: a
-        child that the process has left behind may keep the end open."""
-        end = time.monotonic() + timeout
-        while True:
-            left = max(0.0, end - time.monotonic())
-            try:
-                return line.receive(min(left, ATTENTION_SECONDS))
-            except TimeoutError:
-                if left <= ATTENTION_SECONDS:
-                    raise
-            if ray.wait([self._attending], timeout=0)[0]:
-                raise EOFError
 
     def settle(self, timeout: float) -> None:
         """Wait for an answer that nobody took on the line: until then, what it was asked must not

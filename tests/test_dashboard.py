@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dashboards import POINTS, SEARCH, TRIALS, few, sweep
@@ -158,13 +160,19 @@ def test_nothing_is_looked_at_while_nobody_asks(folder, monkeypatch):
     monkeypatch.setattr(live, "stamps_of", lambda paths: looks.append(time.monotonic()) or {})
     watching = Live([folder])
     watching.start()
-    time.sleep(0.5)
+    assert soon(lambda: watching._snapshot.parts)  # drawn
+    assert soon(lambda: time.monotonic() - looks[-1] > 0.5)  # nobody asks: it has stopped
     count = len(looks)
-    time.sleep(0.2)
-    assert 0 < count == len(looks)
     watching.snapshot()
-    time.sleep(0.2)
-    assert len(looks) > count
+    assert soon(lambda: len(looks) > count)
+
+
+def soon(happens: Callable[[], Any]) -> bool:
+    """Whether it does, on a busy machine too."""
+    end = time.monotonic() + 20.0
+    while not happens() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(happens())
 
 
 def test_stamps_are_of_the_files_that_are_read_and_of_no_others(folder):

@@ -27,6 +27,8 @@ SOURCES = sorted(
 
 UNSAFE = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 UNSAFE_CALLS = {"torch.load", "yaml.unsafe_load", "yaml.full_load", "np.load", "eval", "exec"}
+MESSAGES = "line.py"
+"""What processes of one run say to each other, as Ray's messages are said; never a file."""
 READERS_OF_PICKLES = {
     "torch.export.load": "torch_policy.py",
     "RLModule.from_checkpoint": "rl_module_policy.py",
@@ -39,11 +41,13 @@ READERS_OF_PICKLES = {
 def test_no_code_reads_what_could_run(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            assert not UNSAFE & {alias.name.split(".")[0] for alias in node.names}
+            allowed = {"pickle"} if path.name == MESSAGES else set()
+            assert not (UNSAFE - allowed) & {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert str(node.module).split(".")[0] not in UNSAFE
         elif isinstance(node, ast.Call):
             called = ast.unparse(node.func)
+            assert called != "pickle.load", f"{path}:{node.lineno}: no file is one"
             assert called not in UNSAFE_CALLS, f"{path}:{node.lineno}"
             assert READERS_OF_PICKLES.get(called, path.name) == path.name, f"{path}:{node.lineno}"
             if called == "yaml.load":

@@ -8,7 +8,6 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,25 +43,6 @@ class ObservedAgents(LocalAgents):
 
     def process_id(self) -> int:
         return os.getpid()
-
-
-class OrphaningAgents(LocalAgents):
-    """Die in round 2, once, and leave a child that holds open whatever they had opened."""
-
-    def __init__(self, told: Path, *args: Any) -> None:
-        """told: the file that tells the child's process id."""
-        super().__init__(*args)
-        self._told = told
-
-    def run_round(self, order: Any) -> Any:
-        if order.round == 2 and not self._told.exists():
-            child = os.fork()
-            if child == 0:
-                time.sleep(300)
-                os._exit(0)
-            self._told.write_text(str(child))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().run_round(order)
 
 
 class BrokenAgents(LocalAgents):
@@ -163,21 +143,6 @@ def test_an_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, ray_drive
     assert after.round == 5  # back to the checkpoint of round 4
     assert "agents 3-4 died" in after.failures[0]
     list(run)
-    assert digests(run.finish()) == digests(undisturbed)
-
-
-def test_an_actor_that_leaves_a_child_behind_is_found_dead(
-    small, tmp_path, ray_driver, undisturbed
-):
-    orphan = tmp_path / "orphan"
-    experiment = small(federation={"agents_per_actor": 5})
-    driver = ray_driver(experiment, partial(OrphaningAgents, orphan), tmp_path / "run")
-    run = Run(experiment, tmp_path / "run", driver=driver)
-    reports = list(run)
-    os.kill(int(orphan.read_text()), signal.SIGKILL)
-    failures = [failure for report in reports for failure in report.failures]
-    assert len(failures) == 1
-    assert "agents 0-4 died" in failures[0]
     assert digests(run.finish()) == digests(undisturbed)
 
 

@@ -84,10 +84,10 @@ class Live:
 
     def _watch(self) -> None:
         while True:
+            self._asked.clear()  # whoever asks while it looks is answered by another look
             self.refresh()
             time.sleep(PERIOD)
             if time.monotonic() - self._last_asked > AWAY:
-                self._asked.clear()
                 self._asked.wait()
 
     def _try(self, step: Callable[[], None]) -> None:
