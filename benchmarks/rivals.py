@@ -93,10 +93,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a smoke: 4 agents, one round")
+    parser.add_argument("--only", choices=ENVIRONMENTS, help="one environment")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
     pythons, problems = interpreters()
     entries = smoke() if args.quick else ENTRIES
+    entries = tuple(e for e in entries if args.only in (None, e.environment))
     result: dict[str, Any] = {"machine": machine(pythons), "problems": problems, "runs": []}
     for repeat in range(1 if args.quick else args.repeats):
         for entry in entries:
