@@ -28,6 +28,7 @@ class AgentHost:
     def __init__(self, build: Build, experiment: Mapping[str, Any], ids: Sequence[int]) -> None:
         self._to_build = (build, experiment, tuple(ids))
         self._agents: LocalAgents | None = None
+        self._outbox: Outbox | None = None
         self._door: Door | None = None
 
     def started(self, driver_node: str) -> tuple[Place, str | None]:
@@ -38,17 +39,22 @@ class AgentHost:
         node = ray.get_runtime_context().get_node_id()
         if node == driver_node:
             with contextlib.suppress(OSError, AttributeError):  # no room; not Linux
-                self._door = Door()
-        return place_here(node, self._to_build[1]), self._door.path if self._door else None
+                self._outbox, self._door = Outbox(), Door()
+        return place_here(node, self._to_build[1]), self._door.name if self._door else None
 
     def attend(self) -> None:
         """Answer on the line of who has called until it is closed."""
         assert self._door is not None
-        with contextlib.ExitStack() as opened, contextlib.suppress(EOFError, OSError):
-            outbox = opened.enter_context(contextlib.closing(Outbox()))
-            line = opened.enter_context(contextlib.closing(self._door.accept(outbox)))
+        assert self._outbox is not None
+        with contextlib.closing(self._door.accept(self._outbox)) as line:
             while True:
-                line.send(self.answer(line.receive()))
+                try:
+                    question = line.receive()
+                except (EOFError, OSError):
+                    return
+                length = self._outbox.write(self.answer(question))
+                with contextlib.suppress(OSError):  # closed meanwhile
+                    line.tell(length)
 
     def answer(self, question: tuple[Any, ...]) -> Any:
         """Do what is asked: `call` or `reset`, and its arguments. A HostFailure in place of what
@@ -61,8 +67,9 @@ class AgentHost:
 
     def close(self) -> None:
         """Close what is open, before the process is ended."""
-        if self._door is not None:
-            self._door.close()
+        for opened in (self._door, self._outbox):
+            if opened is not None:
+                opened.close()
         if self._agents is not None:
             self._agents.close()
 

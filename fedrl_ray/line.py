@@ -7,17 +7,17 @@ round; here it is the other process itself that waits (docs/performance.md). Lin
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import pickle
-import shutil
+import secrets
 import socket
 import struct
-import tempfile
-from pathlib import Path
 from typing import Any
 
 _LENGTH = struct.Struct("q")
+_CREDENTIALS = struct.Struct("3i")  # process, user, group
 
 
 class _Growing(mmap.mmap):
@@ -67,6 +67,7 @@ class Line:
         if not files:
             raise ConnectionResetError("the other end is closed")
         (self._file,) = files
+        os.set_inheritable(self._file, False)
         self._inbox = mmap.mmap(self._file, 0, access=mmap.ACCESS_READ)
 
     def send(self, message: Any) -> None:
@@ -98,50 +99,63 @@ class Line:
             return pickle.loads(written[:length])
 
     def close(self) -> None:
-        """The other end sees that it is closed. The outbox stays."""
+        """The other end sees that it is closed, even where a forked process holds this one too. The
+        outbox stays."""
+        with contextlib.suppress(OSError):  # the other end has gone
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._inbox.close()
         os.close(self._file)
 
 
 class Door:
-    """Where a process can be called by others of the same user: `path` lies in a folder that is
-    closed to everybody else. Raises OSError where there can be none."""
+    """Where another process of the same user can call this one, by `name`: in Linux's abstract
+    namespace, so that nothing of it is left. Raises OSError where there can be none."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="fedrl-ray-"))
-        self.path = str(self._folder / "door")
+        self.name = f"\0fedrl-ray-{secrets.token_hex(16)}"
         self._socket = _new_socket()
         try:
-            self._socket.bind(self.path)
+            self._socket.bind(self.name)
             self._socket.listen(1)
         except OSError:
             self.close()
             raise
 
     def accept(self, outbox: Outbox) -> Line:
-        """The line of who called, or will; the door is closed after it."""
-        try:
+        """The line of who called, or will; strangers are sent away. The door is closed after it."""
+        with self._socket:
             end, _ = self._socket.accept()
-        finally:
-            self.close()
+            while not _is_of_this_user(end):
+                end.close()
+                end, _ = self._socket.accept()
         return Line(end, outbox)
 
     def close(self) -> None:
         """Nobody can call any more."""
         self._socket.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def call(path: str) -> socket.socket:
-    """A door's other side: the end of a line to be. Raises OSError where no door is."""
+def call(name: str) -> socket.socket:
+    """A door's other side: the end of a line to be. Raises OSError where no door of this user's
+    is."""
     end = _new_socket()
     try:
-        end.connect(path)
+        end.connect(name)
+        if not _is_of_this_user(end):
+            raise PermissionError("the door is another user's")
     except OSError:
         end.close()
         raise
     return end
+
+
+def _is_of_this_user(end: socket.socket) -> bool:
+    """Whose process is at the other end, as the kernel tells."""
+    _, user, _ = _CREDENTIALS.unpack(
+        end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    )
+    return bool(user == os.geteuid())
 
 
 def _new_socket() -> socket.socket:

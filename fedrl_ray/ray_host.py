@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import sys
 from typing import Any
 
 import ray
@@ -38,21 +37,24 @@ class Question:
 
 
 def new_outbox() -> Outbox | None:
-    """The memory that questions to all hosts of this node lie in; None where there are no lines."""
-    return Outbox() if sys.platform == "linux" else None
+    """The memory that questions to all hosts of this node lie in; None where there can be none."""
+    try:
+        return Outbox()
+    except (OSError, AttributeError):  # refused; not Linux
+        return None
 
 
 class RayHost:
     """One actor. `starting` is the call that tells when it is up, None once that was taken note of;
-    `place` where it runs, None as long as that is not known."""
+    `place` where it runs, or the one before it ran; None as long as that is not known."""
 
-    def __init__(self, actor: Any, outbox: Outbox | None) -> None:
-        self.actor, self._outbox = actor, outbox
-        self.place: Place | None = None
+    def __init__(self, actor: Any, outbox: Outbox | None, place: Place | None = None) -> None:
+        self.actor, self._outbox, self.place = actor, outbox, place
         self.starting: Any = actor.started.remote(ray.get_runtime_context().get_node_id())
         self._line: Line | None = None
         self._attending: Any = None
         self._coming: Any = None  # Ray's reference to the answer, or True: it comes on the line
+        self._is_late = False
 
     def meet(self) -> None:
         """Take note of where it runs, now that it is up, and open a line if it has a door here. One
@@ -77,17 +79,29 @@ class RayHost:
 
     def ask(self, question: Question) -> None:
         """Begin; `answer` waits for the end."""
+        if self._is_late:
+            return
         if self._line is None:
             self._coming = self.actor.answer.remote(question.stored)
             return
-        self._coming = True
+        length, self._coming = question.written, True
         with contextlib.suppress(OSError):  # nobody is there: found out by `answer`
-            self._line.tell(question.written)
+            self._line.tell(length)
 
     def answer(self, timeout: float) -> Any:
-        """What it was asked for. Raises TimeoutError, after which it must be replaced, or the error
-        of Ray that says how it was lost."""
+        """What it was asked for. Raises TimeoutError, from then on at once: it must be replaced; or
+        the error of Ray that says how it was lost."""
         call, self._coming = self._coming, None
+        if self._is_late:
+            raise TimeoutError
+        try:
+            return self._awaited(call, timeout)
+        except TimeoutError:
+            self._is_late = True
+            self.hang_up()  # what it may still say is not the answer to anything
+            raise
+
+    def _awaited(self, call: Any, timeout: float) -> Any:
         if self._line is None:
             if not ray.wait([call], timeout=timeout)[0]:
                 raise TimeoutError
@@ -95,11 +109,13 @@ class RayHost:
         try:
             return self._line.receive(timeout)
         except TimeoutError:
-            self.hang_up()  # what it may still say is not the answer to anything
             raise
         except (EOFError, OSError):
             self.hang_up()
-            raise self._last_words() from None
+            raise self._last_words(max(1.0, min(timeout, PATIENCE_SECONDS))) from None
+        except BaseException:  # interrupted: the answer is still to come, and nobody waits for it
+            self.hang_up()
+            raise
 
     def settle(self, timeout: float) -> None:
         """Wait for an answer that nobody took on the line: until then, what it was asked must not
@@ -119,9 +135,9 @@ class RayHost:
         self.hang_up()
         ray.kill(self.actor)
 
-    def _last_words(self) -> RayError:
+    def _last_words(self, patience: float) -> RayError:
         try:
-            ray.get(self._attending, timeout=PATIENCE_SECONDS)
+            ray.get(self._attending, timeout=patience)
         except GetTimeoutError:
             pass
         except RayError as error:

@@ -57,7 +57,7 @@ class RayPool:
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         if wait:
-            self._await_started(range(len(self._hosts)))
+            self._await_started([h for h, host in enumerate(self._hosts) if host.place is None])
         return [host.place for host in self._hosts]
 
     def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
@@ -135,7 +135,8 @@ class RayPool:
             **options(request),
         )
         actor = actor_class.remote(self._build, self._experiment, self.groups[host])
-        return RayHost(actor, self._outbox)
+        before = self._hosts[host]
+        return RayHost(actor, self._outbox, before and before.place)
 
     def _affordable(self, request: Bundle, silent: Collection[str]) -> Bundle:
         """What an actor asks for that replaces another, where some nodes are silent. Its CPUs may
@@ -164,9 +165,8 @@ class RayPool:
         """Answers in the order of the hosts, whatever order they come in. Each waits where it is
         until it is let go of here."""
         absent = self._await_started(hosts)
+        self._settle()
         end = time.monotonic() + self._timeout
-        for host in self._hosts:
-            host.settle(max(0.0, end - time.monotonic()))
         question = Question(self._outbox, verb, *args)
         for host in hosts:
             if host not in absent:
@@ -177,6 +177,12 @@ class RayPool:
             else self._answer(host, end)
             for host in hosts
         )
+
+    def _settle(self) -> None:
+        """Nobody may still read, or answer, a question that was given up."""
+        end = time.monotonic() + self._timeout
+        for host in self._hosts:
+            host.settle(max(0.0, end - time.monotonic()))
 
     def _answer(self, host: int, end: float) -> Any:
         """end: until when it is waited for, on the clock of `time.monotonic`."""

@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ def connect() -> Iterator[Callable[..., Pair]]:
             door, ends = Door(), []
             answering = threading.Thread(target=lambda: ends.append(door.accept(theirs)))
             answering.start()
-            line = Line(call(door.path), mine, SECONDS)
+            line = Line(call(door.name), mine, SECONDS)
             answering.join()
             return line, ends[0]
 
@@ -116,7 +115,7 @@ def test_the_death_of_a_process_is_seen_at_once() -> None:
     door, outbox = Door(), Outbox()
     process = multiprocessing.get_context("fork").Process(target=answer_for_ever, args=(door,))
     process.start()
-    line = Line(call(door.path), outbox, SECONDS)
+    line = Line(call(door.name), outbox, SECONDS)
     line.send(21)
     assert line.receive(SECONDS) == 42
     assert process.pid is not None
@@ -127,22 +126,55 @@ def test_the_death_of_a_process_is_seen_at_once() -> None:
     door.close()
 
 
-def test_a_door_is_its_users_alone_and_goes_after_a_call(connect: Callable[..., Pair]) -> None:
+def test_a_door_is_closed_after_a_call() -> None:
     door = Door()
-    folder = Path(door.path).parent
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    call(door.path).close()
+    call(door.name).close()
     with contextlib.suppress(OSError):  # who called has left already
         door.accept(Outbox())
-    assert not folder.exists()
     with pytest.raises(OSError):
-        call(door.path)
+        call(door.name)
+
+
+def test_another_users_door_is_not_taken_for_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    door, mine = Door(), os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    with pytest.raises(PermissionError):
+        call(door.name)
+    door.close()
+
+
+def test_strangers_are_sent_away_from_a_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    door, mine, ends = Door(), os.geteuid(), []
+    stranger = call(door.name)
+    users = iter([mine + 1])
+    monkeypatch.setattr(os, "geteuid", lambda: next(users, mine))
+    answering = threading.Thread(target=lambda: ends.append(door.accept(Outbox())))
+    answering.start()
+    stranger.settimeout(SECONDS)
+    assert stranger.recv(1) == b""
+    line = Line(call(door.name), Outbox(), SECONDS)
+    answering.join()
+    line.send("hello")
+    assert ends[0].receive(SECONDS) == "hello"
+
+
+def test_an_end_is_closed_though_a_forked_process_holds_it(connect: Callable[..., Pair]) -> None:
+    near, far = connect()
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    far.close()
+    with pytest.raises(EOFError):
+        near.receive(SECONDS)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def test_nobody_behind_a_door_is_not_waited_for_for_ever() -> None:
     door, started = Door(), time.monotonic()
     with pytest.raises(OSError):
-        Line(call(door.path), Outbox(), 0.05)
+        Line(call(door.name), Outbox(), 0.05)
     assert time.monotonic() - started < SECONDS
     door.close()
 
@@ -158,7 +190,7 @@ def test_closed_lines_leave_no_file_open(connect: Callable[..., Pair]) -> None:
         thread: Any = threading.Thread(target=lambda d, o, e: e.append(d.accept(o)),
                                        args=(door, other, ends))  # fmt: skip
         thread.start()
-        line = Line(call(door.path), outbox, SECONDS)
+        line = Line(call(door.name), outbox, SECONDS)
         thread.join()
         line.close()
         ends[0].close()

@@ -118,6 +118,21 @@ def test_an_answer_that_nobody_took_is_not_taken_for_another(small, tmp_path, ra
     assert [reply.agent_ids for reply in replies] == [(0, 1, 2), (3, 4)]
 
 
+def test_an_interrupted_wait_leaves_no_answer_behind(small, tmp_path, ray_driver, monkeypatch):
+    driver = ray_driver(small(federation={"agents_per_actor": 3}), ObservedAgents, tmp_path / "run")
+    order = RoundOrder(round=0, attempt=0, shared=driver.server.shared)
+    ids = process_ids(driver)
+    with monkeypatch.context() as patched:
+        patched.setattr(line.Line, "receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(driver.pool.run_round(order, [0, 1]))
+    assert process_ids(driver) == ids
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_actor_whose_door_is_out_of_reach_is_asked_through_ray(
     small, tmp_path, ray_driver, undisturbed, monkeypatch
 ):
