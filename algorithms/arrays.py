@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .on_use import torch
+from .lazy_torch import torch
 from .types import Array
 
 Numbers = Any

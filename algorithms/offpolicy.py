@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
-from . import passes, prefixes
+from . import prefixes
 from .arrays import Numbers, to_numpy
 from .draws import Role, StepDraws
+from .lazy_torch import inference_mode, torch
 from .metrics import MeanPerAgent
-from .networks import Stack, StackedMLP, initial_weights
+from .networks import factory
+from .networks.adam import StackedAdam
+from .networks.stacked import Stack, StackedMLP, initial_weights
 from .offpolicy_config import OffPolicyConfig
-from .on_use import inference_mode, torch
-from .optimiser import StackedAdam
 from .replay import Replay
 from .schedules import Schedule, value_at
 from .types import AgentState, Array, Params, Spec, StackedEnv, Transition
@@ -53,7 +54,7 @@ class OffPolicyLearner(ABC):
         self.clock = 0
         self._last_reset = 0
         self._steps_done = 0  # Adam's, before the update under way; set by `step`
-        self.home = passes.home(config)
+        self.home = factory.home(config)
         self.metrics = MeanPerAgent(self.num_agents, self.home)
         self.networks: dict[str, StackedMLP] = {}
         self.stacks: dict[str, Stack] = {}
@@ -86,13 +87,13 @@ class OffPolicyLearner(ABC):
         """Networks that are trained together, from initial weights keyed by their numbers, and an
         equal `<name>_target` for those that have one."""
         shapes = [plan.widths for plan in networks]
-        trained = passes.trained(self.config, self.num_agents, shapes)
+        trained = factory.trained(self.config, self.num_agents, shapes)
         self.stacks[stack], self.optimisers[stack] = trained
         self._trained[stack] = [plan.name for plan in networks]
         for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
             built = [(plan.name, network)]
             if plan.has_target:
-                target = passes.fixed(self.config, self.num_agents, plan.widths)
+                target = factory.fixed(self.config, self.num_agents, plan.widths)
                 built.append((f"{plan.name}_target", target.networks[0]))
             weights = initial_weights(
                 plan.widths, seed=self.seed, network=plan.number, last_bound=last_bound

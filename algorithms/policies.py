@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .networks import StackedMLP
+from .networks.stacked import StackedMLP
 from .types import Array, Spec
 
 

@@ -29,13 +29,14 @@ from measured_agents import MeasuredAgents
 from ray_floor import exchange_seconds
 
 from algorithms.replay import Replay
-from fedrl_ray import cluster, packing
-from fedrl_ray.config import Experiment
-from fedrl_ray.driver import Driver
-from fedrl_ray.experiments import from_dict
-from fedrl_ray.messages import RoundReport
-from fedrl_ray.profile import execution_profile
-from fedrl_ray.ray_pool import RayPool
+from fedrl_ray.agents.execution_profile import execution_profile
+from fedrl_ray.agents.messages import RoundReport
+from fedrl_ray.backends import placement
+from fedrl_ray.backends.ray_backend import RayPool
+from fedrl_ray.config.loading import from_dict
+from fedrl_ray.config.schema import Experiment
+from fedrl_ray.federation.driver import Driver
+from fedrl_ray.ray_cluster import cluster
 
 WARM_UP = 3
 HIDDEN, BATCH, REPLAY = [128, 128], 16, 1000
@@ -113,8 +114,8 @@ def experiment(case: Case) -> Experiment:
 
 @contextmanager
 def started(e: Experiment) -> Iterator[tuple[Driver, RayPool]]:
-    groups, requests = packing.plan(e, cluster.capacity())
-    packing.check_memory(e, len(groups), cluster.memory())
+    groups, requests = placement.plan(e, cluster.capacity())
+    placement.check_memory(e, len(groups), cluster.memory())
     pool = RayPool(e.to_dict(), groups, requests=requests, timeout=600.0, build=MeasuredAgents)
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(e, directory=Path(folder), pool=pool)

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from algorithms import kernels
-from algorithms.eager import EagerStack
-from fedrl_ray.profile import single_thread
+from algorithms.networks import kernels
+from algorithms.networks.eager import EagerStack
+from fedrl_ray.agents.execution_profile import single_thread
 
 SECONDS = 2.0
 CALLS = 100

@@ -4,7 +4,7 @@
 
 prints the tables of docs/statistics.md: coverage in percent and, in brackets, the mean width.
 Returns are normal: noise of deviation 1 in an episode, 0.3 between seeds; 11 test environments,
-10 episodes. Letters as in fedrl_ray/statistics.py; B bootstrap resamples.
+10 episodes. Letters as in fedrl_ray/analysis/statistics.py; B bootstrap resamples.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from algorithms.types import Array
-from fedrl_ray.statistics import (
+from fedrl_ray.analysis.statistics import (
     FIGURES,
     Figure,
     difference,

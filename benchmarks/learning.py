@@ -95,7 +95,7 @@ def train_one(work: Path, name: str, method: str, seed: int) -> str:
     else:
         preset = CONFIGS / f"{method}.yaml"
         sets = ["federation.pool=in_process", f"seed={seed}", "checkpoint.every=null"]
-        command = ["-c", "from fedrl_ray.cli import main; main()", "train", str(preset)]
+        command = ["-c", "from fedrl_ray.cli.main import main; main()", "train", str(preset)]
         command += [part for text in sets for part in ("--set", text)]
         command += ["--output", str(out), "--quiet", *(["--resume"] if out.exists() else [])]
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)

@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from fedrl_ray.local_agents import LocalAgents
-from fedrl_ray.messages import RoundOrder, RoundReply
+from fedrl_ray.agents.local_agents import LocalAgents
+from fedrl_ray.agents.messages import RoundOrder, RoundReply
 
 PHASES = ("acting", "environment", "replay", "update")
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from algorithms.types import Array
-from fedrl_ray import plugins
-from fedrl_ray.profile import single_thread
-from fedrl_ray.stacks.episodes import EpisodeSeeds
-from fedrl_ray.stacks.mujoco import MujocoStack
+from fedrl_ray.agents.execution_profile import single_thread
+from fedrl_ray.config import plugins
+from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.mujoco import MujocoStack
 
 FAMILIES = ("half_cheetah", "hopper", "walker2d", "ant")
 PERTURB = {"gravity": 0.2}

@@ -17,11 +17,11 @@ from typing import Any
 
 from presets_table import table
 
-from fedrl_ray.config import Experiment
-from fedrl_ray.driver import Driver
-from fedrl_ray.errors import UserError
-from fedrl_ray.experiments import load
-from fedrl_ray.messages import Evaluation
+from fedrl_ray.agents.messages import Evaluation
+from fedrl_ray.common.errors import UserError
+from fedrl_ray.config.loading import load
+from fedrl_ray.config.schema import Experiment
+from fedrl_ray.federation.driver import Driver
 
 FOLDER = Path(__file__).parents[1] / "tune_configs"
 BUDGETS = {"fedrq": 1.0, "fedrdqn": 0.2, "fedrddpg": 0.3, "rllib": 1.0, "mountain_car": 0.8}

@@ -14,10 +14,10 @@ from typing import Any
 
 import ray
 
-from fedrl_ray import packing
-from fedrl_ray.driver import Driver
-from fedrl_ray.experiments import from_dict
-from fedrl_ray.profile import single_thread
+from fedrl_ray.agents.execution_profile import single_thread
+from fedrl_ray.backends import placement
+from fedrl_ray.config.loading import from_dict
+from fedrl_ray.federation.driver import Driver
 
 LEARNERS = {"cartpole": "fedrdqn", "half_cheetah": "fedrddpg"}
 
@@ -27,7 +27,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
     experiment = from_dict(settings(case))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        driver = Driver(experiment, directory=Path(folder), pool=packing.build_pool(experiment))
+        driver = Driver(experiment, directory=Path(folder), pool=placement.build_pool(experiment))
         for _ in range(case["warm_up"] + case["rounds"]):
             started = time.perf_counter()
             report = driver.step()

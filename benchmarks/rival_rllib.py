@@ -18,7 +18,7 @@ import ray
 from ray.rllib.algorithms.dqn import DQNConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
-from fedrl_ray import cluster
+from fedrl_ray.ray_cluster import cluster
 
 
 def main(case: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from algorithms.types import Array
-from fedrl_ray.statistics import FIGURES, estimate, probability_of_improvement
+from fedrl_ray.analysis.statistics import FIGURES, estimate, probability_of_improvement
 
 REQUIREMENTS = ("rliable==1.2.0", "pandas<3")
 TOLERANCE = 1e-12

@@ -21,11 +21,11 @@ from stable_baselines3 import DDPG, DQN
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise
 
-from fedrl_ray import experiments
-from fedrl_ray.config import Experiment
-from fedrl_ray.config_checks import build_family
-from fedrl_ray.evaluation import GridEvaluator
-from fedrl_ray.stacks.episodes import EpisodeSeeds
+from fedrl_ray.agents.evaluation import GridEvaluator
+from fedrl_ray.config import loading
+from fedrl_ray.config.checks import build_family
+from fedrl_ray.config.schema import Experiment
+from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 
 ENVIRONMENTS = {"acrobot": "Acrobot-v1", "pendulum": "Pendulum-v1"}
 
@@ -76,7 +76,7 @@ class Evaluations(BaseCallback):
 
 def main(preset: str, seed: str, output: str) -> None:
     torch.set_num_threads(1)
-    experiment = experiments.load(preset)
+    experiment = loading.load(preset)
     evaluations = Evaluations(experiment)
     model = build(experiment, int(seed))
     model.learn(experiment.federation.steps, callback=evaluations)

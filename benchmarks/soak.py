@@ -28,7 +28,7 @@ import psutil
 import yaml
 from scipy.stats import linregress, t
 
-from fedrl_ray.chaos.census import AGENTS, DRIVER, take
+from fedrl_ray.chaos.leftovers import AGENTS, DRIVER, take
 from fedrl_ray.chaos.local_cluster import LocalCluster
 from fedrl_ray.chaos.observer import Observer
 from fedrl_ray.chaos.program import Program

@@ -36,7 +36,7 @@ tune.Tuner(Minimal, param_space={"x": tune.grid_search([0, 1])},
            tune_config=tune.TuneConfig(metric="value", mode="max"),
            run_config=tune.RunConfig(name="tune", storage_path=sys.argv[1], verbose=0)).fit()
 """
-SWEEP = [sys.executable, "-c", "from fedrl_ray.cli import main; main()", "sweep", str(PRESET)]
+SWEEP = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", "sweep", str(PRESET)]
 POINTS = ["sweep.search={learner.omega: [0.0, 0.1]}", "sweep.seeds=1", "sweep.max_concurrent=1"]
 FIRST = [*POINTS, "federation.steps=200", "evaluation.every=100", "learner.learning_starts=50"]
 WHOLE = [*POINTS, "federation.steps=10000", "evaluation.every=1000"]
@@ -44,7 +44,7 @@ LOOP = """
 import sys, time
 from pathlib import Path
 from fedrl_ray import experiments
-from fedrl_ray.run import Run
+from fedrl_ray.runs.run import Run
 from fedrl_ray.sweeps.points import at_point, variants
 started = time.perf_counter()
 e = experiments.load(sys.argv[1], sys.argv[3:])

@@ -30,8 +30,8 @@ from tabular_problems import (
     unlike_visitors,
 )
 
-from algorithms.tabular import FederatedMDP, assumption1_violations, heterogeneity
-from algorithms.tabular_solver import (
+from algorithms.tabular.federated_mdp import FederatedMDP, assumption1_violations, heterogeneity
+from algorithms.tabular.solver import (
     average_and_worst,
     fedrq_fixed_point,
     greedy_policy,
@@ -41,8 +41,8 @@ from algorithms.tabular_solver import (
 )
 from algorithms.types import Array
 from fedrl_ray.environments.windy_cliff import WindyCliff
-from fedrl_ray.stacks.parameters import Range
-from fedrl_ray.stacks.tabular import TabularStack
+from fedrl_ray.vector_envs.parameters import Range
+from fedrl_ray.vector_envs.tabular import TabularStack
 
 SEEDS = (0, 1, 2)
 EXACT_STEPS, SAMPLED_STEPS, PROBE_STEPS = 20_000, 100_000, 100_000

@@ -9,11 +9,11 @@ import numpy as np
 
 from algorithms.aggregators.mean import Mean
 from algorithms.learners.fedrq import FedRQ
-from algorithms.tabular import FederatedMDP
+from algorithms.tabular.federated_mdp import FederatedMDP
 from algorithms.types import Array, ServerState, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
-from fedrl_ray.stacks.episodes import EpisodeSeeds
-from fedrl_ray.stacks.tabular import Tables, TabularFamily, TabularStack
+from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularStack
 
 NUM_AGENTS, DISCOUNT, OMEGA = 4, 0.9, 0.3
 

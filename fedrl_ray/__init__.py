@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .driver import Driver
-    from .experiments import load
-    from .run import Run
+    from .config.loading import load
+    from .federation.driver import Driver
+    from .runs.run import Run
 
 __all__ = ["Driver", "Run", "load"]
 
-_HOMES = {"Driver": "driver", "Run": "run", "load": "experiments"}
+_HOMES = {"Driver": "federation.driver", "Run": "runs.run", "load": "config.loading"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from .errors import RunError
+from .common.errors import RunError
 from .jobs.versions import SUBMITTED_FROM, on_arrival
 
 
@@ -24,6 +24,6 @@ def _arrive() -> None:
 if __name__ == "__main__":
     if SUBMITTED_FROM in os.environ:
         _arrive()
-    from .cli import main
+    from .cli.main import main
 
     main()

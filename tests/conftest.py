@@ -10,41 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from fedrl_ray.config import Experiment
-from fedrl_ray.experiments import from_dict
+from fedrl_ray.config.loading import from_dict
+from fedrl_ray.config.schema import Experiment
+from tests.support.small import SMALL, merged
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)
-
-SMALL: dict[str, Any] = {
-    "name": "small",
-    "seed": 3,
-    "federation": {
-        "num_agents": 5,
-        "steps": 240,
-        "sync_interval": 20,
-        "pool": "in_process",
-        "round_timeout": 60.0,
-    },
-    "learner": {
-        "name": "fedrdqn",
-        "omega": 0.3,
-        "hidden_sizes": [16, 16],
-        "learning_starts": 10,
-        "batch_size": 8,
-        "replay_capacity": 64,
-    },
-    "environment": {"name": "cartpole", "perturb": {"pole_length": 0.5}},
-    "evaluation": {"every": 80, "grid": 3, "episodes": 2},
-    "checkpoint": {"every": 80, "keep": 2},
-}
-
-
-def merged(base: Any, changes: Any) -> Any:
-    """A nested mapping with another laid over it."""
-    if not (isinstance(base, dict) and isinstance(changes, dict)):
-        return changes
-    return base | {key: merged(base.get(key), value) for key, value in changes.items()}
 
 
 @pytest.fixture

@@ -15,19 +15,18 @@ import numpy as np
 import pytest
 import yaml
 from pydantic import BaseModel
-from stacks import CONFIGS
 
 from algorithms.settings import Settings
-from fedrl_ray import plugins
-from fedrl_ray.experiments import from_dict, load
-from fedrl_ray.resume_rules import changed_keys
-from fedrl_ray.run import Run
-from fedrl_ray.run_directory import EVALUATIONS, METRICS, read_rows
-from fedrl_ray.stacks.family import EnvFamily
-from fedrl_ray.sweeps.command import require_sweep
-
-from .presets import AGENTS, OWN_ENVIRONMENTS, PRESETS, ROUNDS, small, unscored
-from .runs import digests, train
+from fedrl_ray.config import plugins
+from fedrl_ray.config.loading import from_dict, load
+from fedrl_ray.federation.resume_rules import changed_keys
+from fedrl_ray.runs.run import Run
+from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
+from fedrl_ray.sweeps.validation import require_sweep
+from fedrl_ray.vector_envs.family import EnvFamily
+from tests.support.presets import AGENTS, OWN_ENVIRONMENTS, PRESETS, ROUNDS, small, unscored
+from tests.support.runs import digests, train
+from tests.support.vector_envs import CONFIGS
 
 PLUGINS = [(kind, name) for kind in plugins.FOLDERS for name in plugins.names(kind)]
 BASELINE = {"fedrq": "qavg", "fedrdqn": "dqnavg", "fedrddpg": "ddpgavg"}

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from fedrl_ray.driver import Driver
-from fedrl_ray.local_agents import LocalAgents
-from fedrl_ray.messages import RoundOrder
-from fedrl_ray.ray_pool import RayPool
+from fedrl_ray.agents.local_agents import LocalAgents
+from fedrl_ray.agents.messages import RoundOrder
+from fedrl_ray.backends.ray_backend import RayPool
+from fedrl_ray.federation.driver import Driver
 
 SLOW = {
     "dash",
@@ -38,7 +38,7 @@ NOT_IN_AN_ACTOR = ("pandas", "plotly", "ray.rllib", "ray.train", "ray.tune", "ri
 PROGRAM = """
 import atexit, json, sys
 atexit.register(lambda: print(json.dumps(sorted(sys.modules))))
-from fedrl_ray.cli import main
+from fedrl_ray.cli.main import main
 main()
 """
 

@@ -25,7 +25,7 @@ from ..offpolicy_config import Omega, omega_of
 from ..schedules import Probability, Schedule, value_at
 from ..settings import Settings
 from ..step_sizes import Constant, Decaying, Power
-from ..tabular import (
+from ..tabular.federated_mdp import (
     KnownKernels,
     exact_backup,
     robust_backup,

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Experiment
-from ..errors import RunError, UserError
-from ..run_directory import SUMMARY
-from . import census
+from ..common.errors import RunError, UserError
+from ..config.schema import Experiment
+from ..runs.run_directory import SUMMARY
+from . import leftovers
 from .fault import Fault, Scene
 
 STALL_SECONDS = 180.0
@@ -139,7 +139,7 @@ class Case:
 
     def _left(self) -> int:
         try:
-            found = census.take(self.scene.program.environment)
+            found = leftovers.take(self.scene.program.environment)
         except RunError as error:
             self._broken.append(str(error))
             found = {}
@@ -151,9 +151,10 @@ class Case:
 
     def _processes_left(self) -> int:
         """Of our actors. Ray ends one that hangs only some seconds after it counts as dead."""
-        deadline = time.monotonic() + census.PATIENCE_SECONDS
+        deadline = time.monotonic() + leftovers.PATIENCE_SECONDS
         while left := sum(
-            len(self.scene.cluster.processes(title)) for title in (census.AGENTS, census.DRIVER)
+            len(self.scene.cluster.processes(title))
+            for title in (leftovers.AGENTS, leftovers.DRIVER)
         ):
             if time.monotonic() > deadline:
                 break

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ..config import Experiment
-from ..errors import RunError, UserError
-from ..plugins import nearest
+from ..common.errors import RunError, UserError
+from ..common.spelling import nearest
+from ..config.schema import Experiment
 from . import faults
 from .local_cluster import LocalCluster
 from .observer import Observer

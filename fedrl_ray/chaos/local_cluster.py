@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from ..errors import RunError
-from ..security import MODE, TOKEN, TOKEN_PATH
+from ..common.errors import RunError
+from ..ray_cluster.tokens import MODE, TOKEN, TOKEN_PATH
 
 START_SECONDS = 120.0
 """A node starts half a dozen processes, which takes long on a busy machine."""

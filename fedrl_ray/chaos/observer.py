@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..run_directory import METRICS
-from ..run_log import LOG
+from ..runs.events import LOG
+from ..runs.run_directory import METRICS
 
 
 class Observer:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..common.errors import UserError
 from ..reports.data import ReportData, read
 from ..reports.headline import headline
 from ..reports.section import Section

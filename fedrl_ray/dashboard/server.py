@@ -10,7 +10,7 @@ from pathlib import Path
 
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from ..errors import UserError
+from ..common.errors import UserError
 from .app import build
 from .live import Live
 

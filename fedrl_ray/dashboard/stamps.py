@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..reports.runs import LINEAGE
-from ..run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
+from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from ..sweeps.directory import FAILURE, SWEEP, TRIALS, is_sweep
 
 Stamp = tuple[int, int]

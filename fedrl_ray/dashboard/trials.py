@@ -11,7 +11,7 @@ from ..reports.data import ReportData
 from ..reports.keys import round_steps
 from ..reports.runs import RunData
 from ..reports.sources import PASSED_OVER, Problem
-from ..run_directory import EVALUATIONS, METRICS
+from ..runs.run_directory import EVALUATIONS, METRICS
 from .stamps import Stamp
 
 _FIRST = ("running", "not ended", "failed", "does not read", "interrupted", "pending", "stopped")

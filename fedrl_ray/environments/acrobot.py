@@ -8,10 +8,10 @@ from gymnasium.envs.classic_control.acrobot import AcrobotEnv
 
 from algorithms.types import Dynamics, Spec
 
-from ..stacks.episodes import EpisodeSeeds
-from ..stacks.family import EnvFamily
-from ..stacks.parameters import EnvironmentConfig, Parameter
-from ..stacks.scalar import ScalarStack
+from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.family import EnvFamily
+from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.sync import ScalarStack
 
 
 class Acrobot(EnvFamily):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from algorithms.types import Spec
 
-from ..stacks.mujoco import MujocoFamily
-from ..stacks.mujoco_model import Robot
+from ..vector_envs.mujoco import MujocoFamily
+from ..vector_envs.mujoco_model import Robot
 
 
 class Ant(MujocoFamily):

@@ -11,9 +11,9 @@ from gymnasium.utils.seeding import np_random
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from ..stacks.episodes import EpisodeSeeds, EpisodeStack
-from ..stacks.family import EnvFamily
-from ..stacks.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.episodes import EpisodeSeeds, EpisodeStack
+from ..vector_envs.family import EnvFamily
+from ..vector_envs.parameters import EnvironmentConfig, Parameter
 
 
 class CartPoleStack(EpisodeStack):

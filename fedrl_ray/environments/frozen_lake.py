@@ -11,8 +11,8 @@ import numpy as np
 
 from algorithms.types import Array, Spec
 
-from ..stacks.parameters import EnvironmentConfig, Parameter
-from ..stacks.tabular import Tables, TabularFamily
+from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.tabular import Tables, TabularFamily
 
 _REGISTERED = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
 

@@ -11,15 +11,15 @@ from typing import Any
 
 from algorithms.types import Dynamics, Spec
 
-from ..stacks.episodes import EpisodeSeeds
-from ..stacks.family import EnvFamily
-from ..stacks.mujoco import log_warnings
-from ..stacks.user.adapter import UserEnv, spec_of
-from ..stacks.user.checks import check_effect, check_reset, check_steps, find_resume
-from ..stacks.user.config import GymnasiumConfig
-from ..stacks.user.source import create, find_source, is_attribute
-from ..stacks.user.stack import Resume, UserStack
-from ..stacks.user.targets import read_parameters
+from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.family import EnvFamily
+from ..vector_envs.mujoco import log_warnings
+from ..vector_envs.user.adapter import UserEnv, spec_of
+from ..vector_envs.user.checks import check_effect, check_reset, check_steps, find_resume
+from ..vector_envs.user.config import GymnasiumConfig
+from ..vector_envs.user.source import create, find_source, is_attribute
+from ..vector_envs.user.targets import read_parameters
+from ..vector_envs.user.vector_env import Resume, UserStack
 
 _LOG = logging.getLogger(__name__)
 _INEXACT = (

@@ -8,10 +8,10 @@ from gymnasium.envs.classic_control.continuous_mountain_car import Continuous_Mo
 
 from algorithms.types import Dynamics, Spec
 
-from ..stacks.episodes import EpisodeSeeds
-from ..stacks.family import EnvFamily
-from ..stacks.parameters import EnvironmentConfig, Parameter
-from ..stacks.scalar import ScalarStack, with_attributes
+from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.family import EnvFamily
+from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.sync import ScalarStack, with_attributes
 
 _ATTRIBUTES = {"power": "power", "max_speed": "max_speed"}
 

@@ -15,9 +15,9 @@ from pydantic import Field, model_validator
 
 from algorithms.types import Array, Dynamics, Spec
 
-from ..errors import UserError
-from ..stacks.parameters import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
-from ..stacks.tabular import Tables, TabularFamily
+from ..common.errors import UserError
+from ..vector_envs.parameters import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
+from ..vector_envs.tabular import Tables, TabularFamily
 
 _CENTRE = -1
 _FIRST_UNSEEN = 100_000  # kernels of the test grid, beyond those of any agent

@@ -9,8 +9,8 @@ import numpy as np
 
 from algorithms.types import Array, Spec
 
-from ..stacks.parameters import EnvironmentConfig, EpisodeSteps, Parameter
-from ..stacks.tabular import Tables, TabularFamily
+from ..vector_envs.parameters import EnvironmentConfig, EpisodeSteps, Parameter
+from ..vector_envs.tabular import Tables, TabularFamily
 
 _SIZE = 4
 _MOVES = ((0, 1), (0, -1), (-1, 0), (1, 0))  # up, down, left, right as (x, y)

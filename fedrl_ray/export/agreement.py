@@ -11,11 +11,11 @@ import torch
 
 from algorithms.types import Array, Spec
 
-from ..config import Experiment
-from ..errors import RunError
-from ..evaluation import Act
-from ..stacks.episodes import EpisodeSeeds
-from ..stacks.family import EnvFamily
+from ..agents.evaluation import Act
+from ..common.errors import RunError
+from ..config.schema import Experiment
+from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.family import EnvFamily
 
 OBSERVATIONS = 1000
 MOST_ENVIRONMENTS = 10

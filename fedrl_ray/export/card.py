@@ -11,13 +11,13 @@ import numpy as np
 
 from algorithms.types import Spec
 
-from ..checkpoints import Manifest
-from ..config import Experiment
-from ..evaluation import find_row
-from ..messages import Evaluation
-from ..profile import PACKAGES, versions
-from ..stacks.family import EnvFamily
-from ..statistics import Interval, interval, scope
+from ..agents.evaluation import find_row
+from ..agents.execution_profile import PACKAGES, versions
+from ..agents.messages import Evaluation
+from ..analysis.statistics import Interval, interval, scope
+from ..config.schema import Experiment
+from ..storage.checkpoints import Manifest
+from ..vector_envs.family import EnvFamily
 from .agreement import Agreement
 from .formats import FORMATS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..errors import printable
+from ..common.errors import printable
 
 _LOADING = {
     "onnx": """\

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from algorithms.types import Spec
 
-from ..evaluation import Act
+from ..agents.evaluation import Act
 
 
 class Format(NamedTuple):
@@ -32,7 +32,7 @@ class Format(NamedTuple):
 
     def read(self, folder: Path, spec: Spec) -> Act:
         """The policy as anybody else would read it."""
-        module = importlib.import_module(f"fedrl_ray.policies.{self.reader}")
+        module = importlib.import_module(f"fedrl_ray.export.readers.{self.reader}")
         act: Act = module.read(folder / self.file, spec)
         return act
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from algorithms.types import Spec
 
-from ..errors import UserError
-from ..policies.actions import blank_observations
-from ..policies.quiet import quiet
+from ..common.errors import UserError
+from .readers.actions import blank_observations
+from .readers.quiet import quiet
 
 OPSET = 18
 """Of ONNX: the one torch's exporter is written in, which old runtimes read too."""

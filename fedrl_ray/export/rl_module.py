@@ -17,9 +17,9 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from algorithms import policies
 from algorithms.types import Spec
 
-from ..errors import UserError
-from ..policies.quiet import quiet
+from ..common.errors import UserError
 from ..rllib import environment
+from .readers.quiet import quiet
 
 
 class GreedyRLModule(TorchRLModule):

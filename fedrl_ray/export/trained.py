@@ -10,17 +10,18 @@ import numpy as np
 
 from algorithms.types import Params
 
-from .. import checkpoints, run_directory
-from ..checkpoints import Manifest
-from ..config import Experiment
-from ..config_checks import build_family
-from ..errors import UserError
-from ..evaluation import Act, GridEvaluator, LearntPolicy, initial_shared
-from ..messages import Evaluation
+from ..agents.evaluation import Act, GridEvaluator, LearntPolicy, initial_shared
+from ..agents.messages import Evaluation
+from ..common.errors import UserError
+from ..config.checks import build_family
+from ..config.schema import Experiment
+from ..federation.resume_rules import require_fits
 from ..reports.logs import evaluation_rows
-from ..resume_rules import require_fits
-from ..run_directory import EVALUATIONS
-from ..stacks.family import EnvFamily
+from ..runs import run_directory
+from ..runs.run_directory import EVALUATIONS
+from ..storage import checkpoints
+from ..storage.checkpoints import Manifest
+from ..vector_envs.family import EnvFamily
 
 
 @dataclass(frozen=True, kw_only=True)

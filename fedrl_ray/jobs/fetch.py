@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from .. import run_directory, storage
-from ..errors import RunError, UserError, one_line
+from ..common.errors import RunError, UserError, one_line
+from ..runs import run_directory
+from ..storage import locations
 from ..sweeps.directory import SWEEP, TUNE
 from . import pack
 from .follow import follow
@@ -43,7 +44,7 @@ def fetch(
     with tempfile.TemporaryDirectory(prefix=".fedrl-ray-", dir=target.absolute().parent) as aside:
         folder = Path(aside, "fetched")
         folder.mkdir()
-        location = storage.parse(job.output)
+        location = locations.parse(job.output)
         if isinstance(location, str) and not through_job:
             _download(location, folder, checkpoints=checkpoints)
             source = job.output
@@ -74,7 +75,7 @@ def _is_ours(folder: Path) -> bool:
 
 def _download(uri: str, folder: Path, *, checkpoints: bool) -> None:
     try:
-        storage.download(uri, folder, without=None if checkpoints else pack.CHECKPOINTS)
+        locations.download(uri, folder, without=None if checkpoints else pack.CHECKPOINTS)
     except (UserError, RunError) as error:
         raise type(error)(f"{error} (--through-job brings it through the cluster)") from None
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from ..errors import RunError
+from ..common.errors import RunError
 from .records import reaching
 
 PATIENCE = 300.0

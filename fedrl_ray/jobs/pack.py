@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .. import storage
-from ..errors import RunError, UserError
-from ..locks import LOCK
+from ..common.errors import RunError, UserError
+from ..storage import locations
+from ..storage.locks import LOCK
 from ..sweeps.directory import TUNE
 
 BEGIN, END = "fedrl-ray-pack-begin", "fedrl-ray-pack-end "
@@ -99,15 +99,15 @@ def pack(folder: Path, sink: IO[str], *, checkpoints: bool) -> None:
 def main(output: str, *options: str) -> None:
     """`python -m fedrl_ray.jobs.pack OUTPUT [--no-checkpoints]`."""
     checkpoints = "--no-checkpoints" not in options
-    location = storage.parse(output)
-    if not storage.exists(location):
+    location = locations.parse(output)
+    if not locations.exists(location):
         raise UserError(f"{output}: nothing is there yet")
     if isinstance(location, Path):
         pack(location, sys.stdout, checkpoints=checkpoints)
         return
     with tempfile.TemporaryDirectory(prefix="fedrl-ray-") as aside:
         without = None if checkpoints else CHECKPOINTS
-        storage.download(location, Path(aside), without=without)
+        locations.download(location, Path(aside), without=without)
         pack(Path(aside), sys.stdout, checkpoints=checkpoints)
 
 

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from .. import storage
-from ..errors import RunError, UserError
-from ..run_directory import METRICS, SUMMARY, read_rows
+from ..common.errors import RunError, UserError
+from ..runs.run_directory import METRICS, SUMMARY, read_rows
+from ..storage import locations
 from ..sweeps.directory import TRIALS, read_trials
 from .records import Job, reaching
 
@@ -28,12 +28,12 @@ def progress(client: Any, job: Job) -> dict[str, Any]:
 
 
 def _stored(job: Job) -> dict[str, Any]:
-    location = storage.parse(job.output)
+    location = locations.parse(job.output)
     wanted = [TRIALS] if job.command == "sweep" else [METRICS, SUMMARY]
-    there = [name for name in wanted if storage.exists(storage.child(location, name))]
+    there = [name for name in wanted if locations.exists(locations.child(location, name))]
     if not there:
         return {}
-    with storage.reading(location, there) as folder:
+    with locations.reading(location, there) as folder:
         return _trials(folder) if job.command == "sweep" else _rounds(folder)
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, StringConstraints
 
-from ..errors import RunError, UserError
-from ..plugins import nearest
+from ..common.errors import RunError, UserError
+from ..common.spelling import nearest
 
 KEY = "fedrl_ray"
 """The metadata that makes a job one of ours: command, name, output and versions as JSON."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import security
-from ..errors import RunError, UserError
-from ..terminal import notes
+from ..common.console import notes
+from ..common.errors import RunError, UserError
+from ..ray_cluster import tokens
 
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Where the address is looked for, as Ray's own commands do."""
@@ -62,24 +62,24 @@ def connect(given: str | None) -> Any:
         raise UserError("jobs need Ray's dashboard: pip install 'fedrl-ray[cluster]'")
     import ray
 
-    security.require_ray(ray.__version__)
+    tokens.require_ray(ray.__version__)
     _authorise(address, urlsplit(address).hostname or "")
     client = _client(address)
-    security.require_ray(client.server_ray, where=f"at {address}")
+    tokens.require_ray(client.server_ray, where=f"at {address}")
     return client
 
 
 def _authorise(address: str, host: str) -> None:
     """Ask without a token first: it is sent only where it is wanted. Raises UserError."""
-    if not (security.is_loopback(host) or security.has_token() or security.allows_open()):
+    if not (tokens.is_loopback(host) or tokens.has_token() or tokens.allows_open()):
         raise UserError(
             f"{address}: other machines can reach this cluster, and there is no token here: "
-            f"{security.HOW_TO_SET} {security.OPT_OUT}"
+            f"{tokens.HOW_TO_SET} {tokens.OPT_OUT}"
         )
     status = _status_without_token(address)
     if status == 200:
-        if not security.allows_open():
-            raise UserError(f"{address}: {security.OPEN_CLUSTER}")
+        if not tokens.allows_open():
+            raise UserError(f"{address}: {tokens.OPEN_CLUSTER}")
         return
     if status != 401:
         raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
@@ -88,11 +88,11 @@ def _authorise(address: str, host: str) -> None:
 
 def _send_token(address: str, host: str) -> None:
     try:
-        security.use_token()
+        tokens.use_token()
     except UserError as error:
         raise UserError(f"{address}: {error}") from None
-    remarks = [security.protect_token_file()]
-    if not security.is_loopback(host) and address.startswith("http:"):
+    remarks = [tokens.protect_token_file()]
+    if not tokens.is_loopback(host) and address.startswith("http:"):
         remarks.append(
             f"{address} gets the token in clear; better https, or a tunnel: "
             f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265"
@@ -146,7 +146,7 @@ def _client(address: str) -> Any:
         try:
             return Client(address, verify=os.environ.get("REQUESTS_CA_BUNDLE", True))
         except AuthenticationError:
-            raise UserError(f"{address}: {security.wrong_token()}") from None
+            raise UserError(f"{address}: {tokens.wrong_token()}") from None
         except (ConnectionError, OSError, RuntimeError) as error:
             raise RunError(f"{address}: no job server answers there: {_reason(error)}") from None
 

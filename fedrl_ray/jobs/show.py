@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.table import Table
 
-from ..terminal import console, notes
-from ..uris import without_secrets
+from ..common.console import console, notes
+from ..storage.uris import without_secrets
 from .progress import in_words, progress
 from .records import Job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..errors import RunError
+from ..common.errors import RunError
 from .records import Job, find, reaching
 from .submission import STOP_WAIT
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import experiments, security, storage
-from ..config import Experiment
-from ..errors import UserError
+from ..common.errors import UserError
+from ..config import loading
+from ..config.schema import Experiment
+from ..ray_cluster import tokens
+from ..storage import locations
 from . import versions, wheel, workdir
 from .records import Job, find, jobs, metadata, reaching
 
@@ -63,9 +65,9 @@ def submit(client: Any, experiment: Experiment, wanted: Submission) -> Job:
 
 def load(wanted: Submission) -> Experiment:
     """The experiment, checked as `train` and `sweep` check it. Raises UserError."""
-    experiment = experiments.load(wanted.config, wanted.overrides)
+    experiment = loading.load(wanted.config, wanted.overrides)
     if wanted.sweep:
-        from ..sweeps.command import require_sweep
+        from ..sweeps.validation import require_sweep
 
         try:
             require_sweep(experiment)
@@ -77,7 +79,7 @@ def load(wanted: Submission) -> Experiment:
 def output_of(experiment: Experiment, wanted: Submission) -> str:
     """Where the results will be: STORAGE/NAME or STORAGE/sweep-NAME. Raises UserError for a place
     that the nodes could not share, or that tells a secret."""
-    place = storage.parse(wanted.storage, "--storage")
+    place = locations.parse(wanted.storage, "--storage")
     if isinstance(place, Path) and not place.is_absolute():
         raise UserError(
             "--storage must be an absolute path that every node mounts, or a URI such as "
@@ -91,7 +93,7 @@ def output_of(experiment: Experiment, wanted: Submission) -> str:
     if isinstance(place, Path):
         place = Path(os.path.normpath(place))
     return str(
-        storage.child(place, f"sweep-{experiment.name}" if wanted.sweep else experiment.name)
+        locations.child(place, f"sweep-{experiment.name}" if wanted.sweep else experiment.name)
     )
 
 
@@ -104,8 +106,8 @@ def environment(folder: Path, image: bool) -> dict[str, Any]:
         versions.SUBMITTED_FROM: versions.submitted_from(),
         "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_WAIT),
     }
-    if security.allows_open():
-        told[security.ALLOW_OPEN] = "1"
+    if tokens.allows_open():
+        told[tokens.ALLOW_OPEN] = "1"
     modules = {} if image else {"py_modules": [str(wheel.build(folder))]}
     return {"env_vars": told, **modules}
 

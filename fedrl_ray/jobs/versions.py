@@ -11,7 +11,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from ..errors import RunError, UserError
+from ..common.errors import RunError, UserError
 
 PACKAGES = ("ray", "torch", "numpy", "gymnasium", "fedrl-ray")
 SUBMITTED_FROM = "FEDRL_SUBMITTED_FROM"

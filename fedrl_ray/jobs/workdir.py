@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from ..config import Experiment
-from ..errors import UserError
+from ..common.errors import UserError
+from ..config.schema import Experiment
 from .wheel import PACKAGES
 
 EXPERIMENT = "experiment.yaml"

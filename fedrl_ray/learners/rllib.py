@@ -17,12 +17,12 @@ from pydantic import AfterValidator, Field, model_validator
 from algorithms.settings import Settings
 from algorithms.types import Array, Params, Spec
 
-from ..plain_data import plain
+from ..common.json_values import require_json
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..local_agents import LocalAgents
+    from ..agents.local_agents import LocalAgents
 
 Count = Annotated[int, Field(ge=1)]
 DEFAULT_ITERATION = 1000
@@ -49,7 +49,7 @@ class RLlib:
 
         algorithm: str = "PPO"
         """Name in RLlib's registry: PPO, SAC, DQN, APPO or IMPALA."""
-        config: dict[str, Annotated[Any, AfterValidator(plain)]] = {}
+        config: dict[str, Annotated[Any, AfterValidator(require_json)]] = {}
         """Arguments of the methods `training`, `rl_module`, `env_runners` and `environment` of
         RLlib's AlgorithmConfig: lr, gamma, minibatch_size, model_config, ..."""
         interval_unit: Literal["steps", "iterations"] = "steps"

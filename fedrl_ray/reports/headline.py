@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..statistics import Interval
+from ..analysis.statistics import Interval
 from . import remarks
 from .data import ReportData
 from .keys import SYNC

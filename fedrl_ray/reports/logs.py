@@ -13,9 +13,9 @@ from typing_extensions import TypedDict
 
 from algorithms.types import Array
 
-from ..config_errors import first_line
-from ..errors import UserError
-from ..run_directory import CONFIG, read_rows
+from ..common.errors import UserError
+from ..common.validation import first_line
+from ..runs.run_directory import CONFIG, read_rows
 from .keys import round_steps
 from .series import averaged, bins_of, last_tenth
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from algorithms.types import Array
 
-from .. import statistics
-from ..statistics import FIGURES, Interval
+from ..analysis import statistics
+from ..analysis.statistics import FIGURES, Interval
 from .keys import OMEGA, Flat, identity, level, round_steps, setting
 from .runs import RunData
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..statistics import Interval
+from ..analysis.statistics import Interval
 
 
 def number(value: float | None, decimals: int | None = None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
-from ..errors import UserError
+from ..common.errors import UserError
 from .assets import SCRIPT, STYLE
 from .data import ReportData, read
 from .headline import headline

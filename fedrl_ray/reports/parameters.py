@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from algorithms.types import Array
 
-from .. import plugins
-from ..errors import UserError
+from ..common.errors import UserError
+from ..config import plugins
 from .runs import RunData
 
 _USERS_OWN = "gymnasium"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..statistics import Interval
+from ..analysis.statistics import Interval
 from .methods import Method
 from .numbers import has_width, is_known, plural
 from .studies import Study

@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import checkpoints, run_directory
-from ..config_files import read_yaml
-from ..errors import UserError
-from ..run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
+from ..common.errors import UserError
+from ..config.yaml_files import read_yaml
+from ..runs import run_directory
+from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
+from ..storage import checkpoints
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
 

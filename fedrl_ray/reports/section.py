@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..statistics import Interval
+from ..analysis.statistics import Interval
 
 Cell = str | int | float | Interval | None
 

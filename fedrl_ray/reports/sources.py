@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..config_files import read_yaml
-from ..errors import UserError
-from ..run_directory import CONFIG, EVALUATIONS, METRICS
+from ..common.errors import UserError
+from ..config.yaml_files import read_yaml
+from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS
 from ..sweeps.directory import SWEEP, Trial, is_sweep, read_trials
 from .numbers import value_text
 from .runs import RunData, read_run

@@ -36,7 +36,7 @@ def look(index: int) -> Look:
     return Look(COLOURS[place], DASHES[shifted], MARKERS[shifted])
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Text that plotly shows as it is, in lines: it reads markup."""
     return html.escape(text, quote=False).replace("\n", "<br>")
 
@@ -44,7 +44,7 @@ def plain(text: str) -> str:
 def figure(x_title: str, y_title: str, panels: Sequence[str] = ("",)) -> go.Figure:
     """An empty figure, a panel above the other where there are several, the legend below."""
     rows = max(1, len(panels))
-    titles = [plain(title) for title in panels] if any(panels) else None
+    titles = [plain_text(title) for title in panels] if any(panels) else None
     inner = ONE_PANEL if rows == 1 else PANEL * rows
     fig = make_subplots(
         rows=rows, cols=1, shared_xaxes=True, subplot_titles=titles,
@@ -96,7 +96,7 @@ def line(
 ) -> None:  # fmt: skip
     """A line with a dozen markers; what has the same group is shown and hidden together."""
     fig.add_scatter(
-        x=x, y=y, name=plain(name), legendgroup=plain(group or name), mode="lines+markers",
+        x=x, y=y, name=plain_text(name), legendgroup=plain_text(group or name), mode="lines+markers",
         line={"color": chosen.colour, "dash": chosen.dash, "width": width, "shape": shape},
         marker={"symbol": chosen.marker, "size": 7, "maxdisplayed": 12},
         col=1, **more,
@@ -112,7 +112,7 @@ def band(
     fig.add_scatter(
         x=np.concatenate([x, x[::-1]]), y=np.concatenate([high, low[::-1]]),
         fill="toself", fillcolor=faded(chosen.colour, 0.15), line={"width": 0}, mode="lines",
-        legendgroup=plain(group), showlegend=False, hoverinfo="skip", col=1, **more,
+        legendgroup=plain_text(group), showlegend=False, hoverinfo="skip", col=1, **more,
     )  # fmt: skip
 
 

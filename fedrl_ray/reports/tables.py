@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
-from ..statistics import Interval
+from ..analysis.statistics import Interval
 from .numbers import interval_text, number
 from .section import Cell, Table
 

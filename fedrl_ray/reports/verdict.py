@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
-from .. import statistics
-from ..statistics import Interval
+from ..analysis import statistics
+from ..analysis.statistics import Interval
 from .methods import Method
 from .studies import Study
 

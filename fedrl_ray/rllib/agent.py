@@ -14,8 +14,8 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from algorithms.types import AgentState, Array, Params
 
-from ..config import Experiment
-from ..config_checks import build_family
+from ..config.checks import build_family
+from ..config.schema import Experiment
 from . import metrics, module, states
 from .algorithm import algorithm_config, iteration_steps, set_iteration
 from .environment import AgentEnv

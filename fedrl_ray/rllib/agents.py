@@ -9,11 +9,11 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Params
 
-from .. import cluster
-from ..blame import blame
-from ..config import Experiment
-from ..local_agents import LocalAgents
-from ..messages import RoundOrder
+from ..agents.local_agents import LocalAgents
+from ..agents.messages import RoundOrder
+from ..common.error_source import blame
+from ..config.schema import Experiment
+from ..ray_cluster import cluster
 from .agent import Agent
 from .algorithm import iteration_steps
 

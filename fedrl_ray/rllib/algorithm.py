@@ -11,12 +11,12 @@ from ray.rllib.algorithms.registry import ALGORITHMS
 
 from algorithms.types import Spec
 
-from ..errors import UserError
-from ..errors import one_line as first_line
-from ..learners.rllib import RLlib
-from ..plugins import nearest
+from ..common.errors import UserError
+from ..common.errors import one_line as first_line
+from ..common.spelling import nearest
 from .config_kinds import require_kind
 from .environment import AgentEnv, spaces_of
+from .settings import RLlibSettings
 
 ON_POLICY = ("APPO", "IMPALA", "PPO")
 """A training iteration is one batch of fresh steps."""
@@ -55,7 +55,7 @@ _NOT_PLAIN = (
 """Arguments of `training` that are set here, are classes or callables, or of the old API stack."""
 
 
-def algorithm_config(settings: RLlib.Config, spec: Spec) -> AlgorithmConfig:
+def algorithm_config(settings: RLlibSettings, spec: Spec) -> AlgorithmConfig:
     """The configuration of one local agent, without its environment: one env runner and one
     learner, both in this process. Raises UserError."""
     config = _default_config(settings.algorithm)
@@ -75,7 +75,7 @@ def algorithm_config(settings: RLlib.Config, spec: Spec) -> AlgorithmConfig:
     return config
 
 
-def check_settings(settings: RLlib.Config, spec: Spec, sync_interval: int) -> None:
+def check_settings(settings: RLlibSettings, spec: Spec, sync_interval: int) -> None:
     """Whether RLlib takes all of it. Raises UserError."""
     config = algorithm_config(settings, spec)
     length = iteration_steps(settings, sync_interval)
@@ -91,7 +91,7 @@ def check_settings(settings: RLlib.Config, spec: Spec, sync_interval: int) -> No
         raise UserError(f"learner.config: {first_line(error)}") from None
 
 
-def iteration_steps(settings: RLlib.Config, sync_interval: int) -> int:
+def iteration_steps(settings: RLlibSettings, sync_interval: int) -> int:
     """Environment steps of one training iteration."""
     return settings.iteration_steps or sync_interval
 

@@ -9,8 +9,8 @@ from typing import Any
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 
-from ..errors import UserError
-from ..plugins import nearest
+from ..common.errors import UserError
+from ..common.spelling import nearest
 
 
 def require_kind(config: AlgorithmConfig, key: str, value: Any) -> None:

@@ -18,9 +18,9 @@ from algorithms import prefixes
 from algorithms.draws import Role
 from algorithms.types import AgentState, Array, Spec
 
-from .. import experiments
-from ..config_checks import build_family
-from ..stacks.episodes import EpisodeSeeds
+from ..config import loading
+from ..config.checks import build_family
+from ..vector_envs.episodes import EpisodeSeeds
 
 COPIES_APART = 10**9
 """Number of the first episode of a copy: no copy ever reaches the episodes of the next."""
@@ -44,7 +44,7 @@ class AgentEnv(VectorEnv):  # type: ignore[type-arg]
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
 
     def __init__(self, context: Mapping[str, Any]) -> None:
-        experiment, agent = experiments.from_dict(context["experiment"]), int(context["agent"])
+        experiment, agent = loading.from_dict(context["experiment"]), int(context["agent"])
         self.num_envs = int(context["num_envs"])
         family = build_family(experiment)
         self.single_observation_space, self.single_action_space = spaces_of(family.spec)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from algorithms.types import Spec
 
-from ..errors import UserError
+from ..common.errors import UserError
 
 _WITH_MEAN = (TorchDiagGaussian, TorchSquashedGaussian)
 """Made from a mean and a spread per action; RLlib's greedy action is the mean, not squashed."""

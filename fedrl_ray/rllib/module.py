@@ -15,11 +15,11 @@ from ray.rllib.utils.spaces import space_utils
 
 from algorithms.types import Array, Params, Spec
 
-from ..config import Experiment
-from ..learners.rllib import RLlib
+from ..config.schema import Experiment
 from .algorithm import algorithm_config
 from .environment import spaces_of
 from .generators import keyed
+from .settings import RLlibSettings
 
 _NOBODY = 2**31 - 1
 """The agent that initial weights are keyed by."""
@@ -31,7 +31,7 @@ def build_module(experiment: Experiment, spec: Spec) -> RLModule:
     return _build(experiment.learner.settings, spec, experiment.seed)
 
 
-def _build(settings: RLlib.Config, spec: Spec, seed: int) -> RLModule:
+def _build(settings: RLlibSettings, spec: Spec, seed: int) -> RLModule:
     config = algorithm_config(settings, spec)
     spaces: Any = {DEFAULT_MODULE_ID: spaces_of(spec)}
     module_spec = config.get_rl_module_spec(spaces=spaces, inference_only=False)
@@ -56,7 +56,7 @@ def load_weights(module: RLModule, shared: Mapping[str, Array]) -> None:
 class GreedyPolicy:
     """A module that acts greedily, on any number of observations at once."""
 
-    def __init__(self, settings: RLlib.Config, spec: Spec, *, seed: int) -> None:
+    def __init__(self, settings: RLlibSettings, spec: Spec, *, seed: int) -> None:
         self.module = _build(settings, spec, seed)
         self._action_space = spaces_of(spec)[1] if spec.kind == "continuous" else None
         self._to_env = _bounded(algorithm_config(settings, spec))

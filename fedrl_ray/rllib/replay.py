@@ -10,9 +10,9 @@ import numpy as np
 
 from algorithms.types import Spec
 
-from ..learners.rllib import RLlib
 from . import episodes
 from .algorithm import algorithm_config
+from .settings import RLlibSettings
 
 _SLOT_BYTES, _STEP_BYTES = 200, 600
 """Of a prioritised buffer for each step that it could hold, and of any for each that it does,
@@ -56,7 +56,7 @@ def load_state(buffer: Any, packed: Mapping[str, Any] | None) -> None:
     buffer.episodes = restored
 
 
-def bytes_per_agent(settings: RLlib.Config, spec: Spec, steps: int) -> tuple[int, int]:
+def bytes_per_agent(settings: RLlibSettings, spec: Spec, steps: int) -> tuple[int, int]:
     """Of a buffer after so many local steps: in memory, and in a checkpoint."""
     keys = getattr(algorithm_config(settings, spec), "replay_buffer_config", None)
     if not keys:

@@ -14,7 +14,7 @@ from ray.rllib.algorithms.sac.sac import SAC
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.core.rl_module.rl_module import RLModule
 
-from ..errors import UserError
+from ..common.errors import UserError
 from .robust_dqn import RobustDQNLearner, RobustDQNModule
 from .robust_sac import RobustSACLearner, RobustSACModule
 

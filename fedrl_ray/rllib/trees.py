@@ -11,7 +11,7 @@ import torch
 
 from algorithms.types import AgentState
 
-from ..errors import RunError
+from ..common.errors import RunError
 
 _JSON = "json"
 """The array with the tree itself, whose leaves name the other arrays."""

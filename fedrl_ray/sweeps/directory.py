@@ -15,14 +15,14 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
-from .. import run_directory
-from ..config import Experiment
-from ..errors import UserError
-from ..experiments import load
-from ..locks import MORE_PATIENCE, PATIENCE, DirectoryLock
-from ..resume_rules import changed_keys
-from ..run_directory import write_text
-from .config import SweepConfig
+from ..common.errors import UserError
+from ..common.text_files import write_text
+from ..config.loading import load
+from ..config.schema import Experiment
+from ..config.sweep import SweepConfig
+from ..federation.resume_rules import changed_keys
+from ..runs import run_directory
+from ..storage.locks import MORE_PATIENCE, PATIENCE, DirectoryLock
 from .points import Point
 
 SWEEP, TRIALS, TUNE = "sweep.yaml", "trials.json", "tune"

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import experiments
-from ..config import Experiment
-from ..config_files import set_key
-from ..errors import UserError
-from .config import Pbt, SweepConfig
-from .spaces import Grid
+from ..common.errors import UserError
+from ..config import loading
+from ..config.schema import Experiment
+from ..config.search_spaces import Grid
+from ..config.sweep import Pbt, SweepConfig
+from ..config.yaml_files import set_key
 
 Point = dict[str, Any]
 """Dotted key -> value."""
@@ -90,7 +90,7 @@ def at_point(base: Mapping[str, Any], point: Point, seed: int) -> Experiment:
     for key, value in point.items():
         set_key(data, key.split("."), copy.deepcopy(value), f"sweep.search.{key}")
     data["seed"] = seed
-    return experiments.from_dict(data, source=f"sweep.search at {label(point)}")
+    return loading.from_dict(data, source=f"sweep.search at {label(point)}")
 
 
 def label(point: Point) -> str:

@@ -11,11 +11,11 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTra
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 from ray.tune.search.repeater import TRIAL_INDEX, Repeater
 
-from ..config import Experiment
-from ..errors import UserError
-from .config import Asha, Pbt, SweepConfig
+from ..common.errors import UserError
+from ..config.schema import Experiment
+from ..config.search_spaces import Choice, Grid, Range, Space
+from ..config.sweep import Asha, Pbt, SweepConfig
 from .points import variants
-from .spaces import Choice, Grid, Range, Space
 
 _TIME = "agent_steps"
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from ray import tune
 
-from .. import experiments, packing
-from ..config import Experiment
-from ..errors import UserError
-from ..resources import Bundle, require_capacity, together
-from .config import Pbt, SweepConfig
+from ..backends import placement
+from ..common.errors import UserError
+from ..config import loading
+from ..config.schema import Experiment
+from ..config.sweep import Pbt, SweepConfig
+from ..ray_cluster.resources import Bundle, require_capacity, together
 from .points import at_point, related
 from .search import seed_of
 
@@ -45,7 +46,7 @@ def trial_experiment(settings: TrialSettings, config: dict[str, Any]) -> Experim
     data["federation"]["pool"] = settings.pool
     if settings.is_population and "keep_degree_network" in data["learner"]:
         data["learner"]["keep_degree_network"] = True
-    return experiments.from_dict(data)
+    return loading.from_dict(data)
 
 
 def can_reuse(sweep: SweepConfig) -> bool:
@@ -76,7 +77,7 @@ def requests_of(settings: TrialSettings, experiment: Experiment) -> list[Bundle]
     """What the processes of a trial ask for."""
     if experiment.federation.pool == "in_process":
         return [together(experiment.resources, range(experiment.federation.num_agents))]
-    return packing.plan(experiment, settings.nodes)[1]
+    return placement.plan(experiment, settings.nodes)[1]
 
 
 def require_room(settings: TrialSettings, configs: Iterable[dict[str, Any]]) -> None:
@@ -86,5 +87,5 @@ def require_room(settings: TrialSettings, configs: Iterable[dict[str, Any]]) -> 
         experiment = trial_experiment(settings, config)
         groups: Sequence[Sequence[int]] = [range(experiment.federation.num_agents)]
         if experiment.federation.pool == "ray":
-            groups = packing.plan(experiment, settings.nodes)[0]
+            groups = placement.plan(experiment, settings.nodes)[0]
         require_capacity(groups, requests_of(settings, experiment), settings.nodes)

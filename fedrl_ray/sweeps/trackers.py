@@ -6,9 +6,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from ..config import Experiment
-from ..errors import UserError
-from .config import SweepConfig
+from ..common.errors import UserError
+from ..config.schema import Experiment
+from ..config.sweep import SweepConfig
 
 
 def callbacks(sweep: SweepConfig, experiment: Experiment, folder: Path) -> list[Any]:

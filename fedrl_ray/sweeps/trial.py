@@ -20,17 +20,18 @@ import numpy as np
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT, TIMESTEPS_TOTAL
 
-from .. import run_directory
-from ..config import Experiment
-from ..driver import Driver
-from ..errors import RunError, UserError, one_line
-from ..packing import build_pool
-from ..pool import Pool
-from ..return_figures import cvar
-from ..run import Run
-from ..run_log import to_stderr
-from ..storage import name_of
-from . import adoption, directory
+from ..analysis.return_statistics import cvar
+from ..backends.backend import Pool
+from ..backends.placement import build_pool
+from ..common.errors import RunError, UserError, one_line
+from ..common.text_files import write_text
+from ..config.schema import Experiment
+from ..federation.driver import Driver
+from ..runs import run_directory
+from ..runs.events import to_stderr
+from ..runs.run import Run
+from ..storage.locations import name_of
+from . import directory, pbt_exploit
 from .points import Point
 from .settings import TrialSettings, trial_experiment
 
@@ -99,7 +100,7 @@ class FederationTrial(tune.Trainable):
         self._let_go()
         try:
             state = Path(checkpoint) / STATE
-            adoption.follow(self._directory, self._experiment, self._point, state, reference)
+            pbt_exploit.follow(self._directory, self._experiment, self._point, state, reference)
         except Exception as error:
             self._note_failure(error)
 
@@ -176,7 +177,7 @@ class FederationTrial(tune.Trainable):
         if self._run is None:
             there = (self._directory / run_directory.CONFIG).exists()
             if there and self._settings.is_population:
-                there = adoption.holds(self._directory, self._experiment)
+                there = pbt_exploit.holds(self._directory, self._experiment)
             if not there:  # what a trial left that died before it had begun
                 shutil.rmtree(self._directory, ignore_errors=True)
             driver = self._driver()
@@ -214,7 +215,7 @@ class FederationTrial(tune.Trainable):
             note["traceback"] = text if "\n" in text else traceback.format_exc()
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / directory.FAILURE
-        run_directory.write_text(path, json.dumps(note, indent=1))
+        write_text(path, json.dumps(note, indent=1))
 
 
 def agents_can_stay(old: Experiment, new: Experiment) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 from ray import tune
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .. import cluster
-from ..terminal import notes
+from ..common.console import notes
+from ..config.sweep import SweepConfig
+from ..ray_cluster import cluster
 from . import directory
-from .config import SweepConfig
 from .directory import Ledger, Status, Trial
 from .points import trial_name
 from .search import seed_of

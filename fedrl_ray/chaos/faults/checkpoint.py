@@ -6,8 +6,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from ...checkpoints import existing
-from ...working_copy import CHECKPOINTS
+from ...storage.checkpoints import existing
+from ...storage.local_mirror import CHECKPOINTS
 from ..fault import Fault, Scene, send
 from ..program import Program
 

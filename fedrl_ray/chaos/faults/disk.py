@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from ...memory import state_bytes
-from ..census import AGENTS, DRIVER
+from ...backends.memory_estimate import state_bytes
 from ..fault import Fault, Scene, start_again
+from ..leftovers import AGENTS, DRIVER
 
 FILLER = "filler"
 SECONDS = 120.0

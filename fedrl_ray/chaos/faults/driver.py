@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from ...errors import RunError
-from ..census import DRIVER
+from ...common.errors import RunError
 from ..fault import Fault, Scene, send
+from ..leftovers import DRIVER
 
 
 class DriverKilled(Fault):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from ..census import AGENTS
 from ..fault import Fault, Scene, start_again
+from ..leftovers import AGENTS
 from ..local_cluster import GCS_SECONDS, LocalCluster
 
 SECONDS = 30.0 + GCS_SECONDS

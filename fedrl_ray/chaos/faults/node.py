@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import RunError
+from ...common.errors import RunError
 from ..fault import Fault, Scene
 
 

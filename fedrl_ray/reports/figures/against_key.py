@@ -13,7 +13,7 @@ from ..methods import Method
 from ..numbers import is_known, value_text
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, Look, figure, look, plain
+from ..style import COLOURS, Look, figure, look, plain_text
 
 FIGURES = ("average", "worst")
 ROOM = 0.08
@@ -69,7 +69,7 @@ def _add(
     found = [m.figures[which] for m in methods]
     lines = title != CLOUD and len(set(x)) == len(x) > 1
     fig.add_scatter(
-        x=x, y=[f.estimate for f in found], name=plain(title), legendgroup=plain(title),
+        x=x, y=[f.estimate for f in found], name=plain_text(title), legendgroup=plain_text(title),
         showlegend=bool(title) and row == 1, mode="lines+markers" if lines else "markers",
         line={"color": chosen.colour, "dash": chosen.dash, "width": 2},
         marker={"symbol": chosen.marker, "size": 9, "color": chosen.colour},
@@ -78,7 +78,7 @@ def _add(
             "arrayminus": [f.estimate - f.low if is_known(f) else 0 for f in found],
             "thickness": 1.2, "width": 4,
         },
-        text=[plain(m.label) for m in methods], row=row, col=1,
+        text=[plain_text(m.label) for m in methods], row=row, col=1,
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from ..runs import RunData
 from ..section import Cell, Section, Table, section
 from ..series import coarser, common, last_tenth, mean_over
 from ..studies import Study
-from ..style import figure, line, look, plain
+from ..style import figure, line, look, plain_text
 
 RETURN = "episode_return"
 X_TITLE = "local steps per agent"
@@ -123,7 +123,7 @@ def _over_parameter(study: Study) -> Section | None:
                 y.append(float(value))
                 rows.append((method.label, run.seed, agent, x[-1], y[-1]))
         fig.add_scatter(
-            x=x, y=y, mode="markers", name=plain(method.label),
+            x=x, y=y, mode="markers", name=plain_text(method.label),
             marker={"color": chosen.colour, "symbol": chosen.marker, "size": 9, "opacity": 0.8},
         )  # fmt: skip
     columns = ("method", "seed", "agent", name, "return")

@@ -12,7 +12,7 @@ from ..methods import Method
 from ..runs import RunData
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, axis, layout, plain
+from ..style import COLOURS, axis, layout, plain_text
 
 PHASES = ("communication", "aggregation", "evaluation", "checkpoint", "recovery")
 """Phases of the table besides learning."""
@@ -61,7 +61,7 @@ def _lost(run: RunData) -> int:
 def cost(study: Study) -> Section | None:
     """Time and bytes per 1,000 local steps, so that methods of different E compare."""
     found = [(m, c) for m in study.methods if (c := cost_of(m)) is not None]
-    labels = [plain(m.label) for m, _ in found]
+    labels = [plain_text(m.label) for m, _ in found]
     per = [1000 / m.sync_interval for m, _ in found]
     fig = go.Figure(layout=layout(180 + (30 if len(found) <= 24 else 20) * len(found)))
     learning = [c.learning * p for (_, c), p in zip(found, per, strict=True)]

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from ... import statistics
-from ...statistics import Interval
+from ...analysis import statistics
+from ...analysis.statistics import Interval
 from ..methods import Method
 from ..numbers import is_known
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import axis, layout, look, plain
+from ..style import axis, layout, look, plain_text
 from ..verdict import baseline_of, difference, verdicts
 
 MOST = 20
@@ -39,7 +39,7 @@ def differences(study: Study) -> list[Section | None]:
         return []
     drawn = sorted(found, key=lambda c: c.worst.estimate, reverse=True)[:MOST]
     fig = go.Figure(layout=layout(170 + 44 * len(drawn)))
-    labels = [plain(f"{c.method.label}\nover {study.text(c.baseline, _names(study, c))}")
+    labels = [plain_text(f"{c.method.label}\nover {study.text(c.baseline, _names(study, c))}")
               for c in drawn]  # fmt: skip
     for index, name in enumerate(("average", "worst")):
         _add(fig, name, [getattr(c, name) for c in drawn], labels, index)

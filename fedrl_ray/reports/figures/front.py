@@ -7,12 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...statistics import FIGURES
+from ...analysis.statistics import FIGURES
 from ..methods import Method
 from ..numbers import interval_text, is_known, plural
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, Look, axis, faded, layout, look, plain
+from ..style import COLOURS, Look, axis, faded, layout, look, plain_text
 from ..verdict import RULE, Verdict, verdicts
 
 MANY = 20
@@ -110,7 +110,7 @@ def _add_point(
     fig: go.Figure, method: Method, chosen: Look, *, side: str, legend: bool, faint: bool
 ) -> None:
     """side: where its name stands; nowhere if empty."""
-    name = plain(method.label)
+    name = plain_text(method.label)
     marker = chosen.marker if method.complete else f"{chosen.marker}-open"
     average, worst = method.figures["average"], method.figures["worst"]
     hover = f"{name}<br>average {interval_text(average)}<br>worst {interval_text(worst)}"
@@ -127,7 +127,7 @@ def _add_point(
 def _add_recommended(fig: go.Figure, method: Method) -> None:
     fig.add_scatter(
         x=[method.figures["average"].estimate], y=[method.figures["worst"].estimate],
-        mode="markers", name=f"recommended: {plain(method.label)}", hoverinfo="skip",
+        mode="markers", name=f"recommended: {plain_text(method.label)}", hoverinfo="skip",
         marker={"symbol": "circle-open", "size": 22, "color": COLOURS[4], "line": {"width": 3}},
     )  # fmt: skip
 

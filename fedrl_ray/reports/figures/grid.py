@@ -8,8 +8,8 @@ import numpy as np
 
 from algorithms.types import Array
 
-from ... import statistics
-from ...statistics import Interval
+from ...analysis import statistics
+from ...analysis.statistics import Interval
 from ..axis import grid_axis
 from ..methods import Method
 from ..panels import canvas

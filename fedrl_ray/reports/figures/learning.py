@@ -9,8 +9,8 @@ import numpy as np
 
 from algorithms.types import Array
 
-from ... import statistics
-from ...statistics import Interval
+from ...analysis import statistics
+from ...analysis.statistics import Interval
 from ..methods import Method
 from ..panels import canvas
 from ..section import Cell, Section, Table, section

@@ -1,0 +1,1 @@
+"""Networks of all agents stacked: layout, torch path, compiled kernels and Adam."""

@@ -1,0 +1,75 @@
+"""Adam over stacked networks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..arrays import Numbers
+from ..lazy_torch import torch
+from ..types import AgentState
+from .stacked import Stack
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+"""Adam's decay rates of both moments, and what keeps its quotient finite."""
+
+
+class StackedAdam(ABC):
+    """Adam (Kingma and Ba 2015), a learning rate for each network of a stack.
+
+    The step count is the same for all agents and is given by the learner with each step, from its
+    clock.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.moments = {name: torch.zeros_like(stack.flat) for name in _MOMENTS}
+
+    @abstractmethod
+    def descend(
+        self,
+        *slopes_NBO: Numbers,
+        max_norm: float | None,
+        learning_rates: Sequence[float],
+        steps_done: int,
+    ) -> None:
+        """One step from the derivatives of each agent's own loss by what the stack's `forward` gave
+        last: [N, B, out] for each of its networks.
+
+        max_norm: to which the gradient of each agent and network is clipped. learning_rates: one
+        for each network. steps_done: how many came before this one.
+        """
+
+    def reset(self) -> None:
+        """Forget both moments of every agent."""
+        for moment in self.moments.values():
+            moment.zero_()
+
+    def agent_state(self, row: int) -> AgentState:
+        """The moments of one agent, by network and parameter."""
+        return {
+            f"{index}.{moment}.{name}": view[row].cpu().numpy().copy()
+            for index, network in enumerate(self._stack.networks)
+            for moment in _MOMENTS
+            for name, view in network.views(self.moments[moment]).items()
+        }
+
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back what `agent_state` gave."""
+        for index, network in enumerate(self._stack.networks):
+            for moment in _MOMENTS:
+                for name, view in network.views(self.moments[moment]).items():
+                    view[row].copy_(torch.from_numpy(state[f"{index}.{moment}.{name}"]))
+
+
+@contextmanager
+def denormals_as_zero() -> Iterator[None]:
+    """Moments of parameters that get no gradient any more fade into denormal numbers, with which
+    processors are slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

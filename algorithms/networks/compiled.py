@@ -1,0 +1,194 @@
+"""Stacked networks on CPU by compiled kernels, one network of one agent after the other. What goes
+in and comes out are arrays of NumPy.
+
+The same arithmetic as `eager`, summed in another order; `kernels` says why it is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..types import Array
+from .adam import BETAS, EPSILON, StackedAdam, denormals_as_zero
+from .stacked import Slot, Stack, StackedMLP, layout, pad
+
+_MOST_KEPT, _LARGEST_KEPT = 8, 1024
+"""Buffers that a stack keeps, and rows of the largest minibatch of one."""
+
+
+class CompiledStack(Stack):
+    """On CPU only. Its gradient is needed by a step of Adam alone and is kept for one network."""
+
+    def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
+        super().__init__(num_agents, shapes)
+        self.numbers = self.flat.numpy()
+        """The flat buffer as an array: the same memory."""
+        self._dtype = self.numbers.dtype
+        _kernels().load(self._dtype)
+        self.layers = _table(self.slots)
+        self._made: _Made | None = None
+        self._kept: dict[tuple[object, ...], _Made] = {}
+
+    def forward(self, *inputs_NBI: Array) -> tuple[Array, ...]:
+        batch = inputs_NBI[0].shape[1]
+        made = self._made = self._buffers("all", 0, self.num_rows, batch, pad(batch))
+        for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
+            made.input[net.rows, :, : net.widths[0]] = x_NBI
+        self._run(made, 0)
+        return tuple(made.output[net.rows, :, : net.widths[-1]].copy() for net in self.networks)
+
+    def evaluate(self, network: StackedMLP, x_NBI: Array) -> Array:
+        batch = x_NBI.shape[1]  # to act takes one row for each agent
+        made = self._evaluated(network, x_NBI, 1 if batch == 1 else pad(batch))
+        return made.output[..., : network.widths[-1]].copy()
+
+    def slope(self, network: StackedMLP, x_NBI: Array) -> tuple[Array, Array]:
+        made = self._evaluated(network, x_NBI, pad(x_NBI.shape[1]))
+        made.slope[..., 0] = 1.0
+        made.slope[..., 1:] = 0.0
+        found = np.empty_like(made.whole_input)
+        _kernels().input_slopes(
+            self.numbers,
+            self.layers,
+            network.rows.start,
+            made.padded,
+            made.numbers,
+            made.whole_slope,
+            made.below,
+            made.spare,
+            found,
+        )
+        return made.output[..., 0].copy(), found[:, : x_NBI.shape[1], : network.widths[0]]
+
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        other = source.stack
+        assert isinstance(other, CompiledStack)
+        _kernels().follow(
+            self.numbers,
+            self.layers,
+            network.rows.start,
+            other.numbers,
+            other.layers,
+            source.rows.start,
+            self.num_agents,
+            self._dtype.type(rate),
+        )
+
+    @property
+    def made(self) -> _Made:
+        """What the last `forward` left."""
+        assert self._made is not None
+        return self._made
+
+    def _evaluated(self, network: StackedMLP, x_NBI: Array, padded: int) -> _Made:
+        first_row = network.rows.start
+        made = self._buffers("one", first_row, self.num_agents, x_NBI.shape[1], padded)
+        made.input[..., : network.widths[0]] = x_NBI
+        self._run(made, first_row)
+        return made
+
+    def _run(self, made: _Made, first_row: int) -> None:
+        _kernels().forward(self.numbers, self.layers, first_row, made.padded, made.numbers)
+
+    def _buffers(self, of: str, first_row: int, rows: int, batch: int, padded: int) -> _Made:
+        key = of, first_row, rows, batch, padded
+        if key not in self._kept:
+            made = _Made(rows, batch, padded, self.widths, self._dtype)
+            if batch > _LARGEST_KEPT:  # test grids: seldom, and of any size
+                return made
+            if len(self._kept) == _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = made
+        return self._kept[key]
+
+
+class CompiledAdam(StackedAdam):
+    """Gradient, clipping and step of one network, then of the next."""
+
+    def __init__(self, stack: CompiledStack) -> None:
+        super().__init__(stack)
+        self._compiled = stack
+        slots, size = layout(1, stack.widths)
+        self._gradient = np.zeros(size, dtype=stack.numbers.dtype)
+        self._own_layers = _table(slots)
+        self._arrays = [moment.numpy() for moment in self.moments.values()]  # the same memory
+
+    def descend(
+        self,
+        *slopes_NBO: Array,
+        max_norm: float | None,
+        learning_rates: Sequence[float],
+        steps_done: int,
+    ) -> None:
+        stack, made = self._compiled, self._compiled.made
+        for net, slope_NBO in zip(stack.networks, slopes_NBO, strict=True):
+            made.slope[net.rows, :, : net.widths[-1]] = slope_NBO
+        with denormals_as_zero():
+            _kernels().descend(
+                stack.numbers,
+                *self._arrays,
+                stack.layers,
+                made.padded,
+                made.numbers,
+                made.whole_slope,
+                made.below,
+                made.spare,
+                self._gradient,
+                self._own_layers,
+                np.inf if max_norm is None else float(max_norm),
+                self._constants(learning_rates, steps_done),
+            )
+
+    def _constants(self, learning_rates: Sequence[float], steps_done: int) -> Array:
+        """As `kernels.descend` takes them, a row for each network."""
+        (beta, beta_sq), step = BETAS, steps_done + 1
+        rows = [
+            [
+                rate / (1 - beta**step),
+                1 - beta,
+                beta_sq,
+                1 - beta_sq,
+                1 / np.sqrt(1 - beta_sq**step),
+                EPSILON,
+            ]
+            for rate, _ in zip(learning_rates, self._stack.networks, strict=True)
+        ]
+        return np.array(rows, self._gradient.dtype)
+
+
+class _Made:
+    """What the layers of R networks make of a minibatch of B rows, and the derivatives by it.
+
+    padded: B with the rows that are added, whose derivatives are 0. input [R, B, I], output and
+    slope [R, B, O] are the minibatch's own rows; whole_input and whole_slope have all. numbers
+    [R, F]: input and what each layer made of it, as the kernels take them.
+    """
+
+    def __init__(
+        self, rows: int, batch: int, padded: int, widths: Sequence[int], dtype: Any
+    ) -> None:
+        self.padded = b = padded
+        self.numbers = np.zeros((rows, b * sum(widths)), dtype)
+        self.whole_input = self.numbers[:, : b * widths[0]].reshape(rows, b, widths[0])
+        self.input = self.whole_input[:, :batch]
+        output = self.numbers[:, -b * widths[-1] :].reshape(rows, b, widths[-1])
+        self.output = output[:, :batch]
+        self.whole_slope = np.zeros((rows, b, widths[-1]), dtype)
+        self.slope = self.whole_slope[:, :batch]
+        self.below = np.zeros((2, b * max(widths)), dtype)
+        self.spare = np.zeros(_kernels().spare_size(b, widths), dtype)
+
+
+def _table(slots: Sequence[Slot]) -> Array:
+    """The `layers` that the kernels take."""
+    pairs = zip(slots[::2], slots[1::2], strict=True)
+    return np.array([[w.start, w.stride, b.start, b.stride, *w.shape] for w, b in pairs])
+
+
+def _kernels() -> Any:
+    from . import kernels  # imports numba, which checking an experiment need not wait for
+
+    return kernels

@@ -1,0 +1,213 @@
+"""Stacked networks operation by operation in torch: one batched product per layer for all agents.
+
+This is what runs on a GPU; on CPU `compiled` does the same faster, in an order of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ..lazy_torch import torch
+from .adam import BETAS, EPSILON, StackedAdam, denormals_as_zero
+from .stacked import Stack, StackedMLP
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class EagerStack(Stack):
+    """Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
+    graph than the products take.
+
+    trainable: whether an optimiser is to step the networks, which takes room for gradients.
+    """
+
+    def __init__(
+        self,
+        num_agents: int,
+        shapes: Sequence[Sequence[int]],
+        *,
+        trainable: bool,
+        device: str = "cpu",
+    ) -> None:
+        super().__init__(num_agents, shapes, device=device)
+        self.layers = [_Layer(weight, bias, weight.mT) for weight, bias in self._pairs(self.flat)]
+        self.flat_gradient = torch.zeros(self.flat.numel() if trainable else 0, device=device)
+        self.gradients = self._pairs(self.flat_gradient) if trainable else []
+        self._own_layers = [
+            [_Layer(*(x[net.rows] for x in layer)) for layer in self.layers]
+            for net in self.networks
+        ]
+        self._padded: dict[tuple[str, int], tuple[Tensor, list[Tensor]]] = {}
+        self._activations: list[Tensor] = []
+
+    def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+        self._activations = _run(self.layers, self._fill("in", inputs_NBI))
+        last = self._activations[-1]
+        return tuple(last[net.rows, :, : net.widths[-1]] for net in self.networks)
+
+    def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+        return self._run_one(network, x_NBI)[-1][..., : network.widths[-1]]
+
+    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+        activations = self._run_one(network, x_NBI)
+        ones = torch.zeros_like(activations[-1])
+        ones[..., 0] = 1.0
+        slope = _run_back(self._layers_of(network), activations, ones)
+        return activations[-1][..., 0], slope[..., : network.widths[0]]
+
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        torch._foreach_lerp_(network.own, source.own, rate)
+
+    def backward(self, *slopes_NBO: Tensor) -> None:
+        """Derivatives by all parameters, over those of the pass before, from the derivatives by
+        what `forward` gave last: [N, B, out] each."""
+        slope = self._fill("out", slopes_NBO)
+        _run_back(self.layers, self._activations, slope, self.gradients)
+
+    def clip_gradients(self, max_norm: float | None) -> None:
+        """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
+        if max_norm is None:
+            return
+        gradients = [gradient for pair in self.gradients for gradient in pair]
+        norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
+        norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
+        if self.device != "cpu" or (norm + 1e-6 > max_norm).any():  # asking a GPU would wait for it
+            scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
+            for gradient in gradients:
+                gradient.mul_(scale)
+
+    def _run_one(self, network: StackedMLP, x_NBI: Tensor) -> list[Tensor]:
+        missing = self.widths[0] - network.widths[0]
+        padded = torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
+        return _run(self._layers_of(network), padded)
+
+    def _layers_of(self, network: StackedMLP) -> list[_Layer]:
+        return self._own_layers[self.networks.index(network)]
+
+    def _fill(self, end: Literal["in", "out"], parts_NBW: Sequence[Tensor]) -> Tensor:
+        """What goes into an end of all networks, one on top of the other and padded: a buffer that
+        is kept, whose padding stays zero."""
+        key = end, parts_NBW[0].shape[1]
+        if key not in self._padded:
+            self._padded[key] = self._buffer(*key)
+        buffer, places = self._padded[key]
+        for place, part in zip(places, parts_NBW, strict=True):
+            place.copy_(part)
+        return buffer
+
+    def _buffer(self, end: Literal["in", "out"], batch: int) -> tuple[Tensor, list[Tensor]]:
+        """A buffer of zeros, and where each network's part lies in it."""
+        at = 0 if end == "in" else -1
+        buffer = torch.zeros(self.num_rows, batch, self.widths[at], device=self.device)
+        return buffer, [buffer[net.rows, :, : net.widths[at]] for net in self.networks]
+
+    def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer."""
+        views = [self.view(flat, slot) for slot in self.slots]
+        return list(zip(views[::2], views[1::2], strict=True))
+
+
+class EagerAdam(StackedAdam):
+    """One fused Adam over the buffer of a stack: Adam is elementwise, so agents and networks that
+    share a buffer stay independent."""
+
+    def __init__(self, stack: EagerStack) -> None:
+        super().__init__(stack)
+        self._eager = stack
+        buffers = [stack.flat, stack.flat_gradient, *self.moments.values()]
+        self._whole = _pieces([[buffer] for buffer in buffers])
+        self._apart = [_pieces([net.parts(b) for b in buffers]) for net in stack.networks]
+
+    def descend(
+        self,
+        *slopes_NBO: Tensor,
+        max_norm: float | None,
+        learning_rates: Sequence[float],
+        steps_done: int,
+    ) -> None:
+        self._eager.backward(*slopes_NBO)
+        self._eager.clip_gradients(max_norm)
+        with denormals_as_zero():
+            if len(set(learning_rates)) == 1:
+                _step(self._whole, learning_rates[0], steps_done)
+                return
+            for pieces, rate in zip(self._apart, learning_rates, strict=True):
+                _step(pieces, rate, steps_done)
+
+
+class _Layer(NamedTuple):
+    """Parameters of all rows; the transposed view is made once."""
+
+    weight: Tensor
+    bias: Tensor
+    weight_transposed: Tensor
+
+
+class _Pieces(NamedTuple):
+    """What one call of Adam works on, as lists of flat tensors of equal lengths."""
+
+    parameters: list[Tensor]
+    gradients: list[Tensor]
+    exp_avg: list[Tensor]
+    exp_avg_sq: list[Tensor]
+    steps: list[Tensor]
+
+
+def _run(layers: Sequence[_Layer], x: Tensor) -> list[Tensor]:
+    """A padded input and what each layer makes of it."""
+    found = [x]
+    for layer in layers[:-1]:
+        found.append(torch.baddbmm(layer.bias, found[-1], layer.weight).relu_())
+    return [*found, torch.baddbmm(layers[-1].bias, found[-1], layers[-1].weight)]
+
+
+def _run_back(
+    layers: Sequence[_Layer],
+    activations: Sequence[Tensor],
+    slope: Tensor,
+    gradients: Sequence[tuple[Tensor, Tensor]] = (),
+) -> Tensor:
+    """Chain rule through the layers. With `gradients`, those of weights and biases are written
+    over what these held; without, the derivative by the padded input is what is asked for."""
+    for index in reversed(range(len(layers))):
+        x = activations[index]
+        if gradients:
+            into_weight, into_bias = gradients[index]
+            torch.bmm(x.mT, slope, out=into_weight)
+            torch.sum(slope, 1, keepdim=True, out=into_bias)
+        if index or not gradients:
+            slope = torch.bmm(slope, layers[index].weight_transposed)
+        if index:
+            torch.ops.aten.threshold_backward(slope, x, 0.0, grad_input=slope)
+    return slope
+
+
+def _pieces(buffers: Sequence[list[Tensor]]) -> _Pieces:
+    parameters, gradients, exp_avg, exp_avg_sq = buffers
+    steps = [torch.zeros((), dtype=torch.float32, device=p.device) for p in parameters]
+    return _Pieces(parameters, gradients, exp_avg, exp_avg_sq, steps)
+
+
+def _step(pieces: _Pieces, learning_rate: float, steps_done: int) -> None:
+    from torch.optim.adam import adam
+
+    for steps in pieces.steps:
+        steps.fill_(float(steps_done))
+    adam(
+        pieces.parameters,
+        pieces.gradients,
+        pieces.exp_avg,
+        pieces.exp_avg_sq,
+        [],
+        pieces.steps,
+        fused=True,
+        amsgrad=False,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        lr=learning_rate,
+        weight_decay=0.0,
+        eps=EPSILON,
+        maximize=False,
+    )

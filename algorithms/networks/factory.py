@@ -1,0 +1,36 @@
+"""How the networks of an experiment are computed: `compiled` on CPU, `eager` elsewhere and where a
+user wants torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..arrays import Home
+from ..offpolicy_config import OffPolicyConfig, runs_compiled
+from .adam import StackedAdam
+from .compiled import CompiledAdam, CompiledStack
+from .eager import EagerAdam, EagerStack
+from .stacked import Stack
+
+
+def home(config: OffPolicyConfig) -> Home:
+    """Where what goes in and comes out lives."""
+    return Home(None if runs_compiled(config) else config.device)
+
+
+def trained(
+    config: OffPolicyConfig, num_agents: int, shapes: Sequence[Sequence[int]]
+) -> tuple[Stack, StackedAdam]:
+    """Networks, and the optimiser that steps them."""
+    if runs_compiled(config):
+        compiled = CompiledStack(num_agents, shapes)
+        return compiled, CompiledAdam(compiled)
+    eager = EagerStack(num_agents, shapes, trainable=True, device=config.device)
+    return eager, EagerAdam(eager)
+
+
+def fixed(config: OffPolicyConfig, num_agents: int, widths: Sequence[int]) -> Stack:
+    """A network that follows another."""
+    if runs_compiled(config):
+        return CompiledStack(num_agents, [widths])
+    return EagerStack(num_agents, [widths], trainable=False, device=config.device)

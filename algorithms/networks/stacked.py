@@ -1,0 +1,178 @@
+"""Stacked networks: the parameters of N networks of one shape.
+
+A `Stack` holds one or more networks for each of N agents: a layer is a weight [P * N, in, out] and
+a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
+lie in one flat buffer, so that the optimiser is one operation; a network's rows are contiguous in
+each layer.
+
+Widths are padded with zeros to a multiple of 8, a bias's row and each parameter's place in the
+buffer to a multiple of 64. Compiled kernels need no remainders then. torch's batched products on
+CPU give the same bits per agent for any N only at such widths (output widths 1 and 6 differ between
+N = 1 and N > 1); they may depend on the alignment of their operands, which must then not depend on
+N; and an elementwise kernel treats a ragged tail differently from its body. Padded entries start at
+zero, get zero gradients and stay zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..arrays import Numbers
+from ..draws import Role, philox
+from ..lazy_torch import torch
+from ..types import Array, Params
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_WIDTH_MULTIPLE = 8
+_PLACE_MULTIPLE = 64
+
+
+def pad(size: int, to: int = _WIDTH_MULTIPLE) -> int:
+    """The next multiple of `to`."""
+    return -(-size // to) * to
+
+
+class Slot(NamedTuple):
+    """Where a parameter of all rows lies in the flat buffer: `start`, floats from row to row, and
+    its shape in a row."""
+
+    name: str
+    start: int
+    stride: int
+    shape: tuple[int, int]
+
+
+class Stack(ABC):
+    """Networks of the same depth for N agents, in one buffer: multilayer perceptrons with ReLU
+    between layers. `shapes`: input, hidden and output sizes of each network.
+
+    How they are computed is in `eager` (operation by operation, on any device) and in `compiled`
+    (network by network, on CPU).
+    """
+
+    def __init__(
+        self,
+        num_agents: int,
+        shapes: Sequence[Sequence[int]],
+        *,
+        device: str = "cpu",
+    ) -> None:
+        self.num_agents, self.device = num_agents, device
+        self.widths = [pad(max(sizes)) for sizes in zip(*shapes, strict=True)]
+        self.num_rows = num_agents * len(shapes)
+        self.slots, size = layout(self.num_rows, self.widths)
+        self.flat = torch.zeros(size, device=device)
+        self.networks = [StackedMLP(self, index, widths) for index, widths in enumerate(shapes)]
+
+    @abstractmethod
+    def forward(self, *inputs_NBI: Numbers) -> tuple[Numbers, ...]:
+        """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass. What each
+        layer made is kept for a step of the optimiser."""
+
+    @abstractmethod
+    def evaluate(self, network: StackedMLP, x_NBI: Numbers) -> Numbers:
+        """One network: [N, B, in] -> [N, B, out]."""
+
+    @abstractmethod
+    def slope(self, network: StackedMLP, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
+        """The first output of one network, [N, B], and its derivative by x, [N, B, in]."""
+
+    @abstractmethod
+    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        """One network goes `rate` of the way towards another of the same shape."""
+
+    def view(self, flat: Tensor, slot: Slot) -> Tensor:
+        """A parameter of all rows: [P * N, rows, columns] of a buffer of this layout."""
+        shape = (self.num_rows, *slot.shape)
+        return flat.as_strided(shape, (slot.stride, slot.shape[1], 1), slot.start)
+
+
+class StackedMLP:
+    """One network of a stack, for its N agents."""
+
+    def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
+        self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
+        self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
+        self.own = self.parts(stack.flat)
+        """Where it lies in its stack's buffer."""
+
+    def __call__(self, x_NBI: Numbers) -> Numbers:
+        """[N, B, in] -> [N, B, out]."""
+        return self.stack.evaluate(self, x_NBI)
+
+    def slope(self, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
+        """The first output, [N, B], and its derivative by x, [N, B, in]."""
+        return self.stack.slope(self, x_NBI)
+
+    def parts(self, flat: Tensor) -> list[Tensor]:
+        """Where this network lies in a buffer of its stack's layout: one piece per parameter."""
+        first, n = self.rows.start, self.num_agents
+        return [
+            flat[slot.start + first * slot.stride : slot.start + (first + n) * slot.stride]
+            for slot in self.stack.slots
+        ]
+
+    def copy(self, source: StackedMLP) -> None:
+        """Take the parameters of a network of the same shape."""
+        for mine, theirs in zip(self.own, source.own, strict=True):
+            mine.copy_(theirs)
+
+    def lerp(self, source: StackedMLP, rate: float) -> None:
+        """Go `rate` of the way towards a network of the same shape."""
+        self.stack.lerp(self, source, rate)
+
+    def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
+        """Named views without the padding, each [N, ...], of this network's buffer or of any
+        buffer of the same layout (an optimiser's moments)."""
+        source = self.stack.flat if flat is None else flat
+        named = {}
+        for index, slot in enumerate(self.stack.slots):
+            rows = self.widths[index // 2] if slot.shape[0] > 1 else 1
+            view = self.stack.view(source, slot)[self.rows]
+            named[slot.name] = view[:, :rows, : self.widths[index // 2 + 1]]
+        return named
+
+    def load(self, named: dict[str, Array], flat: Tensor | None = None) -> None:
+        """Copy named arrays, [N, ...] or [...] for all agents, into the views."""
+        for name, view in self.views(flat).items():
+            view.copy_(torch.from_numpy(np.array(named[name])))
+
+
+def layout(rows: int, widths: Sequence[int]) -> tuple[list[Slot], int]:
+    """Where the parameters of so many networks lie, weight and bias of each layer in turn, and how
+    many numbers there are."""
+    slots, start = [], 0
+    for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
+        for kind, shape in (("weight", (wide_in, wide_out)), ("bias", (1, wide_out))):
+            stride = pad(math.prod(shape), to=_PLACE_MULTIPLE)
+            slots.append(Slot(f"{layer}.{kind}", start, stride, shape))
+            start += rows * stride
+    return slots, start
+
+
+def initial_weights(
+    widths: Sequence[int], *, seed: int, network: int, last_bound: float | None = None
+) -> Params:
+    """Uniform weights and biases in +-1/sqrt(in), as torch.nn.Linear; no agent axis.
+
+    They depend on (seed, network number, layer) alone, so that a further network changes no other.
+    `last_bound` replaces the bound of the last layer (DDPG: 3e-3).
+    """
+    params: Params = {}
+    for layer, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
+        rng = philox(seed, Role.INITIAL_WEIGHTS, network * 1000 + layer)
+        bound = 1.0 / math.sqrt(wide_in)
+        if last_bound is not None and layer == len(widths) - 2:
+            bound = last_bound
+        weight = rng.uniform(-bound, bound, (wide_in, wide_out)).astype(np.float32)
+        bias = rng.uniform(-bound, bound, (1, wide_out)).astype(np.float32)
+        params |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
+    return params

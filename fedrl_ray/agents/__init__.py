@@ -1,0 +1,1 @@
+"""What runs inside a worker: local agents, evaluation and the messages to the driver."""

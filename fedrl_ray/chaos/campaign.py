@@ -1,0 +1,133 @@
+"""`fedrl-ray chaos`: every fault under every policy, beside the undisturbed run."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..common.console import notes
+from ..common.errors import RunError, UserError
+from ..config import loading
+from ..config.schema import Experiment
+from ..ray_cluster.resources import together
+from ..runs import run_directory
+from .case import Case, Result, round_to_disturb
+from .fault import Scene, load, names
+from .local_cluster import LocalCluster
+from .observer import Observer
+from .program import Program
+
+POLICIES = ("rewind", "continue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChaosOptions:
+    """What the command line asked for. cases: faults and policies, in order. nodes: of the cluster.
+    output: a folder for the runs; None: a temporary one."""
+
+    config: Path
+    overrides: list[str]
+    cases: list[tuple[str, str]]
+    nodes: int
+    output: Path | None
+
+
+class Chaos:
+    """Runs the cases of some options, one after the other, on one cluster."""
+
+    def __init__(self, options: ChaosOptions) -> None:
+        self._options = options
+        self._faults = {name: load(name) for name, _ in options.cases}
+        self._experiment = loading.load(options.config, options.overrides)
+        round_to_disturb(self._experiment)
+        self._folder = Path()
+        self._undisturbed: dict[str, Any] = {}
+
+    def results(self) -> Generator[Result, None, None]:
+        """The results, as they come; the cluster and its processes are gone afterwards. Raises
+        RunError where the cluster, or the undisturbed run, fails."""
+        with ExitStack() as stack:
+            self._folder = stack.enter_context(_folder(self._options.output))
+            first = self._program("undisturbed", ["federation.pool=in_process"], dict(os.environ))
+            stack.callback(first.kill)
+            first.start()
+            cluster = _cluster(self._experiment, self._options.nodes)
+            stack.callback(cluster.close)
+            notes.print(f"starting {cluster.size} nodes on this machine, and the undisturbed run")
+            cluster.start()
+            self._undisturbed = self._summary_of(first)
+            yield from self._cases(cluster)
+
+    def _cases(self, cluster: LocalCluster) -> Iterator[Result]:
+        for name, policy in self._options.cases:
+            cluster.start()
+            yield self._case(cluster, name, policy).run()
+
+    def _case(self, cluster: LocalCluster, name: str, policy: str) -> Case:
+        fault = self._faults[name]()
+        sets = [*fault.settings, "federation.pool=ray", f"federation.on_failure={policy}"]
+        output = self._folder / f"{name}-{policy}"
+        scene = Scene(
+            experiment=loading.load(self._options.config, [*self._options.overrides, *sets]),
+            cluster=cluster,
+            program=self._program(output.name, sets, cluster.environment),
+            observer=Observer(output),
+            output=output,
+        )
+        return Case(name, fault, scene, self._undisturbed)
+
+    def _program(self, name: str, sets: list[str], environment: dict[str, str]) -> Program:
+        output = self._folder / name
+        run_directory.require_free(output)
+        arguments = [str(self._options.config), "--output", str(output), "--restartable", "--json"]
+        arguments += [part for s in [*self._options.overrides, *sets] for part in ("--set", s)]
+        return Program(arguments, environment, self._folder / f"{name}.log")
+
+    def _summary_of(self, first: Program) -> dict[str, Any]:
+        if not first.ends_within(math.inf) or first.status:
+            raise RunError(f"the undisturbed run failed: {first.output()}")
+        summary = run_directory.read_summary(self._folder / "undisturbed")
+        assert summary is not None
+        return summary
+
+
+def _cluster(experiment: Experiment, nodes: int) -> LocalCluster:
+    """A cluster on whose every node all agents would have room, each in an actor of its own."""
+    k = experiment.federation.num_agents
+    needs = together(experiment.resources, range(k))
+    custom = {n: a for n, a in needs.items() if n not in ("CPU", "GPU", "memory")}
+    return LocalCluster(
+        nodes,
+        cpus=math.ceil(k * max(1.0, needs.get("CPU", 1.0))),
+        gpus=math.ceil(k * needs.get("GPU", 0.0)),
+        custom=custom,
+    )
+
+
+def cases(faults: str | None, policy: str) -> list[tuple[str, str]]:
+    """Every fault, given with commas between them, under every policy. Raises UserError."""
+    if policy not in (*POLICIES, "both"):
+        raise UserError(f"--policy must be rewind, continue or both, got {policy!r}")
+    found = names() if faults is None else [name.strip() for name in faults.split(",")]
+    return [(name, p) for p in POLICIES if policy in (p, "both") for name in found]
+
+
+@contextmanager
+def _folder(output: Path | None) -> Iterator[Path]:
+    """Where the runs go. Raises UserError."""
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="fedrl-ray-chaos-") as folder:
+            yield Path(folder)
+        return
+    run_directory.require_free(output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {output}: {error.strerror}") from None
+    yield output

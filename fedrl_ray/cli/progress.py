@@ -1,0 +1,124 @@
+"""What a person sees in the terminal: progress, results, a picture of the test grid."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..agents.messages import RoundReport
+from ..common.console import console, notes
+from ..config.schema import Experiment
+from ..reports.axis import finite, grid_axis
+
+
+class ProgressView(Protocol):
+    """Shows rounds as they complete."""
+
+    def __enter__(self) -> ProgressView: ...
+    def __exit__(self, *exc: object) -> None: ...
+    def show(self, report: RoundReport) -> None: ...
+
+
+class SilentView:
+    """For scripts."""
+
+    def __enter__(self) -> SilentView:
+        return self
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def show(self, report: RoundReport) -> None:
+        print_failures(report)
+
+
+class BarView:
+    """A live bar on a terminal, a line per evaluation elsewhere."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment, self._figures = experiment, _Figures()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("round {task.completed}/{task.total}", markup=False),
+            TextColumn("{task.fields[figures]}", markup=False),
+            TimeRemainingColumn(),
+            console=notes,
+        )
+        self._task = self._bar.add_task(experiment.name, total=experiment.rounds, figures="")
+
+    def __enter__(self) -> BarView:
+        if notes.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if notes.is_terminal:
+            self._bar.stop()
+
+    def show(self, report: RoundReport) -> None:
+        print_failures(report)
+        text = self._figures.update(report)
+        self._bar.update(self._task, completed=report.round, figures=text)
+        if not notes.is_terminal and report.evaluation is not None:
+            notes.print(f"round {report.round}/{self._experiment.rounds}  {text}", soft_wrap=True)
+
+
+class _Figures:
+    """The figures beside the bar; the last value seen of each."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._first: int | None = None
+        self._shown: dict[str, str] = {}
+
+    def update(self, report: RoundReport) -> str:
+        if self._first is None or report.agent_steps < self._first:  # the latter: a rewind
+            self._first, self._start = report.agent_steps, time.perf_counter() - report.seconds
+        elapsed = max(time.perf_counter() - self._start, 1e-9)
+        rate = (report.agent_steps - self._first) / elapsed
+        if rate:
+            self._shown["rate"] = f"{rate:,.0f} agent steps/s"
+        returns = report.metrics["episode_return"]
+        if not np.isnan(returns).all():
+            self._shown["return"] = f"return {np.nanmean(returns):.1f}"
+        if report.evaluation is not None:
+            self._shown["average"] = f"average {report.evaluation.average:.1f}"
+            self._shown["worst"] = f"worst {report.evaluation.worst:.1f}"
+        return "  ".join(self._shown.values())
+
+
+def print_failures(report: RoundReport) -> None:
+    """Hosts lost since the last report: said, never hidden."""
+    for failure in report.failures:
+        notes.print(f"round {report.round}: {failure}", style="yellow", soft_wrap=True)
+
+
+def print_evaluation(evaluation: dict[str, Any]) -> None:
+    """Nominal, average and worst return, and a bar per test environment."""
+    for name in ("nominal", "average", "worst"):
+        if (value := finite(evaluation[name])) is not None:
+            console.print(f"{name:<8} {value:10.2f}")
+    x, label = grid_axis(evaluation["dynamics"])
+    returns = [finite(value) for value in evaluation["returns"]]
+    table = Table(box=None, padding=(0, 1))
+    table.add_column(label, justify="right")
+    table.add_column("return", justify="right")
+    table.add_column("", no_wrap=True)
+    for position, value in zip(x, returns, strict=True):
+        table.add_row(f"{position:g}", "n/a" if value is None else f"{value:.1f}",
+                      _bar(value, returns))  # fmt: skip
+    console.print(table)
+
+
+def _bar(value: float | None, values: list[float | None], width: int = 30) -> str:
+    """A bar from the lesser of 0 and the smallest return to the greater of 0 and the largest."""
+    if value is None:
+        return ""
+    seen = [v for v in values if v is not None]
+    low, high = min(0.0, *seen), max(0.0, *seen)
+    share = (value - low) / (high - low) if high > low else 1.0
+    return "█" * max(1, round(width * share))

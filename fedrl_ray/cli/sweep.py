@@ -1,0 +1,47 @@
+"""The command `sweep`, a thin layer over the library; imports wait until needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Json, Overrides, Quiet, Restartable
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="Experiment file with a section `sweep`.")],
+    overrides: Overrides = None,
+    output: Annotated[
+        str | None, typer.Option(help="Sweep directory; default runs/sweep-NAME.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on: finished trials are kept, others resume.")
+    ] = False,
+    restartable: Restartable = False,
+    retry_failed: Annotated[
+        bool, typer.Option(help="With --resume: run failed trials again.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train every point of the section `sweep` with Ray Tune; ends with a report to open."""
+    from ..config import loading
+
+    experiment = loading.load(config, overrides or [])
+    from ..sweeps.sweep import SweepOptions, folder_of
+    from .sweep_flow import sweep_command
+
+    options = SweepOptions(
+        source=str(config),
+        output=None if output is None else folder_of(output),
+        resume=resume,
+        restartable=restartable,
+        retry_failed=retry_failed,
+        show=not (quiet or as_json),
+        as_json=as_json,
+        command=["fedrl-ray", "sweep", str(config)]
+        + [part for text in overrides or [] for part in ("--set", text)],
+    )
+    raise typer.Exit(sweep_command(experiment, options))

@@ -1,0 +1,44 @@
+"""The command `train`, a thin layer over the library; imports wait until needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Json, Overrides, Quiet, Restartable
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
+    overrides: Overrides = None,
+    output: Annotated[
+        str | None, typer.Option(help="Run directory, or a URI (s3://...); default runs/NAME.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint.")] = False,
+    restartable: Restartable = False,
+    any_profile: Annotated[
+        bool, typer.Option(help="Resume even under other versions or another processor.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Train one federation; ends with a report to open."""
+    from ..config import loading
+
+    experiment = loading.load(config, overrides or [])
+    from ..storage import locations
+    from .train_flow import TrainOptions, train_run
+
+    options = TrainOptions(
+        output=None if output is None else locations.parse(output),
+        resume=resume,
+        restartable=restartable,
+        any_profile=any_profile,
+        progress=not (quiet or as_json),
+        as_json=as_json,
+        command=["fedrl-ray", "train", str(config)]
+        + [part for text in overrides or [] for part in ("--set", text)],
+    )
+    raise typer.Exit(train_run(experiment, options))

@@ -1,0 +1,177 @@
+"""`fedrl-ray train`: progress, interruption, the report at the end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ..backends.placement import packing_words, settled
+from ..common.console import console, notes, results_alone_on_stdout
+from ..common.errors import UserError
+from ..common.json_values import nan_as_null
+from ..config.schema import Experiment
+from ..runs import run_directory
+from ..storage import locations
+from ..storage.local_mirror import WorkingCopy
+from ..storage.locations import Location
+from .progress import BarView, ProgressView, SilentView, print_evaluation
+
+REPORT = "report.html"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What the command line asked for besides the experiment."""
+
+    output: Location | None
+    resume: bool
+    restartable: bool
+    """Go on where the output ends, or begin."""
+    any_profile: bool
+    progress: bool
+    as_json: bool
+    command: list[str]
+    """How it was called, for the hint that says how to go on."""
+
+
+class _Interrupt:
+    """Remembers a signal until the round is over; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            raise SystemExit(128 + number)
+        self.number = number
+        notes.print("\nstopping after this round, to write a checkpoint (again: stop at once)")
+
+
+def train_run(experiment: Experiment, options: TrainOptions) -> int:
+    """Train to the end or to an interruption; the exit status."""
+    experiment = settled(experiment)
+    location = _location(experiment, options)
+    with results_alone_on_stdout():
+        run = _open(experiment, location, options)
+        try:
+            with _interruptible() as interrupt:
+                _rounds(run, experiment, options, interrupt)
+                summary = run.finish()
+        except BaseException:
+            run.close(at_once=True)
+            raise
+        run.close()
+    if not options.as_json:
+        _write_report(location)
+    return _announce(summary, location, options, interrupt)
+
+
+def _location(experiment: Experiment, options: TrainOptions) -> Location:
+    if options.output is not None:
+        return _within_reach(options.output)
+    if options.restartable:
+        return Path("runs") / experiment.name
+    if options.resume:
+        return run_directory.latest_output(experiment.name)
+    return run_directory.free_output(experiment.name)
+
+
+def _within_reach(output: Location) -> Location:
+    """Raises UserError for a URI that this machine cannot read, or of no folder."""
+    if isinstance(output, str):
+        if not locations.name_of(output):
+            raise UserError(f"--output must name a folder in the bucket, got {output!r}")
+        locations.filesystem(output, "--output")
+    return output
+
+
+def _open(experiment: Experiment, location: Location, options: TrainOptions) -> Any:
+    """The run, in an actor under Ray and in this process otherwise."""
+    there = options.restartable and locations.exists(
+        locations.child(location, run_directory.CONFIG)
+    )
+    keys: Any = {
+        "resume": options.resume or there,
+        "any_profile": options.any_profile,
+        "fall_back": options.restartable,
+    }
+    if experiment.federation.pool == "ray":
+        from ..runs.remote_run import RemoteRun
+
+        run: Any = RemoteRun(experiment, location, **keys)
+    else:
+        from ..runs.run import Run
+
+        run = Run(experiment, location, **keys)
+    if options.progress:
+        _introduce(run, experiment, location)
+    return run
+
+
+def _introduce(run: Any, experiment: Experiment, location: Location) -> None:
+    """Where the agents are, what they need, where the results go, and which laws do not hold."""
+    where = packing_words(run.packing, experiment.federation.pool)
+    notes.print(f"{where}; {run.memory}; run: {location}", soft_wrap=True, highlight=False)
+    for reason in run.exemptions.values():
+        notes.print(reason, style="yellow", soft_wrap=True)
+
+
+def _rounds(run: Any, experiment: Experiment, options: TrainOptions, stop: _Interrupt) -> None:
+    view: ProgressView = BarView(experiment) if options.progress else SilentView()
+    with view:
+        while not run.done and not stop.number:
+            report = run.advance()
+            if report is not None:
+                view.show(report)
+
+
+@contextmanager
+def _interruptible() -> Iterator[_Interrupt]:
+    """Ctrl-C and SIGTERM stop between rounds. Set after Ray has set its own handlers."""
+    interrupt = _Interrupt()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield interrupt
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _write_report(location: Location) -> None:
+    from ..reports.page import write_report
+
+    copy = WorkingCopy(location)
+    try:
+        write_report([copy.directory], copy.directory / REPORT)
+    except UserError as error:  # what is trained is trained
+        notes.print(f"no report: {error}", soft_wrap=True, markup=False)
+    copy.publish()
+    copy.close()
+
+
+def _announce(
+    summary: dict[str, Any], location: Location, options: TrainOptions, interrupt: _Interrupt
+) -> int:
+    if options.as_json:
+        console.print_json(json.dumps(nan_as_null(summary)), indent=None)
+        return 128 + interrupt.number if interrupt.number else 0
+    if summary["evaluation"]:
+        print_evaluation(summary["evaluation"])
+    console.print(f"digest   {summary['digest']}", soft_wrap=True)
+    console.print(f"report   {locations.child(location, REPORT)}", soft_wrap=True)
+    if summary["status"] == "completed":
+        return 0
+    console.print(
+        f"stopped after round {summary['rounds']}; to go on: "
+        + shlex.join([*options.command, "--output", str(location), "--resume"]),
+        soft_wrap=True,
+    )
+    return 128 + interrupt.number

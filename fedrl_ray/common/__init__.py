@@ -1,0 +1,1 @@
+"""Errors, console helpers and JSON values that every package uses. Imports no other package."""

@@ -1,0 +1,35 @@
+"""Values as JSON: what a configuration may hold, and results with NaN written as null."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def require_json(value: Any) -> Any:
+    """Return the value unchanged. Raises ValueError for what JSON cannot hold.
+
+    Experiments travel to their workers, and to config.yaml, as JSON.
+    """
+    try:
+        same = json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError, RecursionError):
+        same = False
+    if not same:
+        raise ValueError(
+            "must be made of null, true, false, finite numbers, text, lists and mappings with "
+            "text keys"
+        )
+    return value
+
+
+def nan_as_null(value: Any) -> Any:
+    """Return a copy with None in the place of NaN and infinity, which JSON does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: nan_as_null(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [nan_as_null(inner) for inner in value]
+    return value

@@ -1,0 +1,65 @@
+"""Reading experiments: YAML files, overrides and plain data to an `Experiment`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..common.errors import UserError
+from . import plugins
+from .checks import check_experiment
+from .schema import Experiment, Plugin
+from .validation_errors import one_line
+from .yaml_files import apply_overrides, read_yaml
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
+
+    Raises UserError, one line: the file, the full key, the rule and the value.
+    """
+    data = apply_overrides(read_yaml(Path(path)), overrides)
+    return from_dict(data, source=str(path))
+
+
+def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:
+    """An experiment from plain data. Raises UserError."""
+    try:
+        sections: dict[str, Any] = {
+            key: value for key, value in data.items() if key not in _PLUGINS and value is not None
+        }
+        for section, (kind, default) in _PLUGINS.items():
+            sections[section] = _plugin(section, kind, data.get(section, default))
+        experiment = Experiment(**sections)
+        check_experiment(experiment)
+    except ValidationError as error:
+        raise UserError(f"{source}: {one_line(error, Experiment)}") from None
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return experiment
+
+
+_PLUGINS: dict[str, tuple[str, Any]] = {
+    "learner": ("learners", None),
+    "aggregator": ("aggregators", {"name": "mean"}),
+    "environment": ("environments", None),
+}
+
+
+def _plugin(section: str, kind: str, data: Any) -> Plugin:
+    known = ", ".join(plugins.names(kind))
+    if not isinstance(data, Mapping):
+        raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
+    if not isinstance(data.get("name"), str):
+        raise UserError(f"{section}.name must be one of {known}, got {data.get('name')!r}")
+    cls = plugins.load(kind, data["name"], key=f"{section}.name")
+    keys = {key: value for key, value in data.items() if key != "name"}
+    try:
+        return Plugin(name=data["name"], settings=cls.Config(**keys))
+    except ValidationError as error:
+        raise UserError(one_line(error, cls.Config, prefix=section)) from None
+    except TypeError as error:
+        raise UserError(f"{section}: keys must be words, got {error}") from None

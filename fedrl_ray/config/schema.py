@@ -1,0 +1,163 @@
+"""The experiment: a strict YAML file as frozen models.
+
+`experiments` reads one. The sections `learner`, `aggregator` and `environment` hold the `Config`
+of the plug-in they name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from algorithms.settings import Settings
+
+from ..ray_cluster.resources import ResourcesConfig
+from ..vector_envs.parameters import Perturbation
+from .sweep import SweepConfig
+
+Count = Annotated[int, Field(ge=1)]
+MOST_ROLLOUTS = 10**6
+"""Episodes of one evaluation."""
+_PLUGINS = ("learner", "aggregator", "environment")
+
+
+class FederationConfig(Settings):
+    """Keys of `federation`: who learns, how long, and where it runs."""
+
+    num_agents: Count = 5
+    """Local agents K, one environment each."""
+    steps: Count = 50_000
+    """Budget: local steps per agent. The number of rounds is steps / sync_interval."""
+    sync_interval: Count = 100
+    """Local steps E between two averagings; it must divide `steps`."""
+    pool: Literal["auto", "ray", "in_process"] = "auto"
+    """Local agents as Ray actors, or all in the driver's process; auto: in the process where tables
+    are learnt or one actor would hold all agents, and nothing is asked of a cluster. The results
+    are the same."""
+    agents_per_actor: Count | Literal["auto"] = "auto"
+    """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
+    round_timeout: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds after which an actor that has not answered is killed and rebuilt."""
+    start_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that a new actor may take to find its resources and to come up."""
+    on_failure: Literal["rewind", "continue"] = "rewind"
+    """A lost actor: reload the last checkpoint (same bits as undisturbed), or go on with the
+    survivors."""
+    max_rewinds: Annotated[int, Field(ge=0)] = 3
+    """Failures in a row, without a new round completed, before the run stops."""
+    min_agents: Count = 1
+    """Under `continue`: fewest agents whose average makes a round."""
+
+
+class EvaluationConfig(Settings):
+    """Keys of `evaluation`: the test grid and when it is used."""
+
+    every: Count | None = 1000
+    """Local steps between two evaluations, acted on at the next averaging; null: at the end."""
+    grid: Annotated[int, Field(ge=1, le=100_000)] = 11
+    """Environments of the test grid."""
+    episodes: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """Episodes per environment."""
+    perturb: dict[str, Perturbation] | None = None
+    """What the test grid perturbs; null: the same as `environment.perturb`."""
+    where: Literal["driver", "agents", "none"] = "driver"
+    """Who evaluates: the driver on the test grid, each agent on its own environment (a fleet
+    without a simulator), or nobody."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the evaluation episodes; kept apart from `seed`, so that runs are paired."""
+
+    @model_validator(mode="after")
+    def _rollouts_have_a_size(self) -> Self:
+        if self.grid * self.episodes > MOST_ROLLOUTS:
+            raise ValueError(
+                f"grid * episodes must be at most {MOST_ROLLOUTS}, for all are rolled out at once; "
+                f"got {self.grid * self.episodes}"
+            )
+        return self
+
+
+class CheckpointConfig(Settings):
+    """Keys of `checkpoint`."""
+
+    every: Count | None = 5000
+    """Local steps between two checkpoints, acted on at the next averaging; null: only the first
+    and the last."""
+    keep: Count = 2
+    """Checkpoints kept."""
+
+
+class Plugin(Settings):
+    """A plug-in by name, with the keys of its own schema."""
+
+    name: str
+    """File name of the plug-in."""
+    settings: Any
+    """The plug-in's validated `Config`."""
+
+    def build_dict(self) -> dict[str, Any]:
+        """As in the YAML: name and keys side by side."""
+        keys: dict[str, Any] = self.settings.model_dump(mode="json")
+        return {"name": self.name} | keys
+
+
+EXECUTION_KEYS = (("environment", "threads"), ("learner", "device"), ("learner", "compiled"))
+"""Keys of the execution profile: with another value it is the same experiment, in other bits."""
+
+
+class Experiment(Settings):
+    """One experiment, complete: every key has its value."""
+
+    name: Annotated[str, Field(pattern=r"^\w[\w .+-]{0,99}$")] = "experiment"
+    """What runs and reports call it: letters, digits, `_ . + -` and blanks."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of everything that is drawn, but the evaluation episodes."""
+    federation: FederationConfig = FederationConfig()
+    learner: Plugin
+    aggregator: Plugin
+    environment: Plugin
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    resources: ResourcesConfig = ResourcesConfig()
+    sweep: SweepConfig | None = None
+    """What `fedrl-ray sweep` searches; `train` passes it over."""
+
+    @property
+    def round_steps(self) -> int:
+        """Local steps between two averagings: E, which a learner may count in larger units."""
+        unit: int = getattr(self.learner.settings, "steps_per_interval_unit", 1)
+        return self.federation.sync_interval * unit
+
+    @property
+    def rounds(self) -> int:
+        """Averagings in the budget."""
+        return self.federation.steps // self.round_steps
+
+    @property
+    def test_perturb(self) -> Mapping[str, Any]:
+        """What the test grid perturbs."""
+        own = self.evaluation.perturb
+        return self.environment.settings.perturb if own is None else own
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` reads back; what config.yaml holds: one trial, no sweep."""
+        data = self.model_dump(mode="json", exclude={"sweep", *_PLUGINS})
+        for section in _PLUGINS:
+            data[section] = getattr(self, section).build_dict()
+        return data
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the parameters learnt: a checkpoint resumes only under the same."""
+        data = self.to_dict()
+        federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
+        keys = ("seed", "learner", "aggregator", "environment")
+        for section, key in EXECUTION_KEYS:
+            data[section].pop(key, None)
+        return {key: data[key] for key in keys} | {"federation": federation}
+
+    def fingerprint(self) -> str:
+        """sha256 of `identity`."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,78 @@
+"""Scoring a stored policy; needs no agents and no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..agents.evaluation import EvaluationGrid, GridEvaluator, initial_shared
+from ..agents.execution_profile import single_thread
+from ..agents.messages import Evaluation
+from ..common.errors import UserError
+from ..config import loading
+from ..config.checks import build_family
+from ..config.schema import Experiment
+from ..config.yaml_files import apply_overrides
+from ..federation.resume_rules import require_fits
+from ..runs import run_directory
+from ..storage import checkpoints
+from .readers.reading import find, read_policy
+
+
+def evaluate_command(
+    path: Path, config: Path | None, overrides: Sequence[str], *, trust_pickle: bool
+) -> Evaluation:
+    """A run, or a policy of any origin where an experiment file says on which test grid. Raises
+    UserError."""
+    if (path / run_directory.CONFIG).exists():
+        if config is not None or trust_pickle:
+            option = "--trust-pickle" if config is None else "--config"
+            raise UserError(f"{option} is for policies; the run {path} brings what it needs")
+        return evaluate_run(path, overrides)
+    find(path)
+    if config is None:
+        raise UserError(f"{path}: a policy needs --config, the experiment whose test grid it meets")
+    return evaluate_policy(path, config, overrides, trust_pickle=trust_pickle)
+
+
+def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
+    """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
+    single_thread()
+    allowed = ("evaluation", "environment.perturb")
+    _require_settable(overrides, allowed, "the policy is trained already")
+    data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
+    experiment = loading.from_dict(data, source=str(run))
+    _require_grid(experiment, str(run))
+    path = run_directory.newest_checkpoint(run)
+    shared = checkpoints.read_server(path, checkpoints.verify(path)).shared
+    family = build_family(experiment)
+    require_fits(path, shared, initial_shared(experiment, family))
+    return GridEvaluator(experiment, family)(shared)
+
+
+def evaluate_policy(
+    path: Path, config: Path, overrides: Sequence[str], *, trust_pickle: bool
+) -> Evaluation:
+    """A policy of any origin on the test grid of an experiment file. Raises UserError."""
+    single_thread()
+    _require_settable(overrides, ("evaluation", "environment"), "nothing is trained here")
+    experiment = loading.load(config, overrides)
+    _require_grid(experiment, str(config))
+    family = build_family(experiment)
+    act = read_policy(path, family.spec, trust_pickle=trust_pickle)
+    return EvaluationGrid(experiment, family).evaluate(act)
+
+
+def _require_settable(overrides: Sequence[str], allowed: Sequence[str], why: str) -> None:
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if not any(key == known or key.startswith(f"{known}.") for known in allowed):
+            raise UserError(f"--set {key}: {why}; only {' and '.join(allowed)} can be set")
+
+
+def _require_grid(experiment: Experiment, source: str) -> None:
+    if experiment.evaluation.where != "driver":
+        raise UserError(
+            f"{source}: evaluation.where is {experiment.evaluation.where!r}, so the dynamics of a "
+            "test grid are unknown; --set evaluation.where=driver uses the family's simulator"
+        )

@@ -1,0 +1,80 @@
+"""Checkpoints of RLlib's RLModules as policies: ours, and those that RLlib wrote."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from algorithms.types import Array, Spec
+
+from ...agents.evaluation import Act
+from ...common.errors import UserError, one_line
+from .actions import as_policy, require_size
+from .quiet import quiet
+
+_IN_AN_ALGORITHM = Path("learner_group", "learner", "rl_module")
+"""Where the checkpoint of an RLlib algorithm has its modules."""
+
+
+def read(path: Path, spec: Spec) -> Act:
+    """Only for files that are trusted. Raises UserError."""
+    from gymnasium import spaces
+
+    try:
+        module = _load(path)
+    except Exception as error:
+        raise UserError(f"{path}: does not read as an RLModule: {one_line(error)}") from None
+    if module.is_stateful():
+        raise UserError(f"{path}: the policy remembers (it is recurrent), which has no place here")
+    given = module.observation_space
+    if spec.kind != "tabular" and isinstance(given, spaces.Box):
+        require_size(path, math.prod(given.shape), spec)
+    shape = given.shape if isinstance(given, spaces.Box) else ()
+    return as_policy(path, _raw_act(module, spec, shape), spec)
+
+
+def _load(path: Path) -> Any:
+    from ray.rllib.core.rl_module import MultiRLModule, RLModule
+
+    inside = path / _IN_AN_ALGORITHM
+    folder = inside if inside.is_dir() else path
+    with quiet():
+        module = RLModule.from_checkpoint(str(folder.absolute()))
+    if not isinstance(module, MultiRLModule):
+        return module
+    names = list(module.keys())
+    if len(names) != 1:
+        raise ValueError(f"it holds several ({', '.join(names)}); give the folder of one")
+    return module[names[0]]
+
+
+def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
+    from ray.rllib.core.columns import Columns
+
+    def raw_act(obs: Array) -> Any:
+        batch = torch.from_numpy(obs.reshape(len(obs), *shape).copy())
+        with torch.no_grad():
+            output = module.forward_inference({Columns.OBS: batch})
+        return to_actions(module, output, spec)
+
+    return raw_act
+
+
+def to_actions(module: Any, output: dict[str, Any], spec: Spec) -> Array:
+    """What `forward_inference` gave, as actions for the environment: greedy, and scaled from
+    [-1, 1] to the bounds as RLlib does by default (`normalize_actions`)."""
+    from ray.rllib.core.columns import Columns
+
+    from ...rllib.module import greedy_actions
+
+    if Columns.ACTIONS_FOR_ENV in output:
+        return np.asarray(output[Columns.ACTIONS_FOR_ENV])
+    actions = greedy_actions(module, output).numpy()
+    if spec.kind != "continuous":
+        return actions
+    low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
+    return np.asarray(low + (actions.reshape(len(actions), -1) + 1) * ((high - low) / 2))

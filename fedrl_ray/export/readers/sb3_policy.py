@@ -1,0 +1,54 @@
+"""Models that Stable-Baselines3 saved as policies: the zip of any of its algorithms."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from pathlib import Path
+from typing import Any
+
+from algorithms.types import Array, Spec
+
+from ...agents.evaluation import Act
+from ...common.errors import UserError, one_line
+from .actions import as_policy, require_size
+from .quiet import quiet
+
+
+def read(path: Path, spec: Spec) -> Act:
+    """Only for files that are trusted. Raises UserError.
+
+    The policy alone is built, not its algorithm, which would make a replay buffer. What a
+    VecNormalize around the environment did is not in the file.
+    """
+    try:
+        from stable_baselines3.common.save_util import load_from_zip_file
+    except ImportError:
+        raise UserError(
+            "Stable-Baselines3 files need a package: pip install 'fedrl-ray[sb3]'"
+        ) from None
+    try:
+        with quiet():
+            data, parameters, _ = load_from_zip_file(path, device="cpu")
+            policy = _build(data, parameters)
+    except Exception as error:
+        raise UserError(
+            f"{path}: does not read as a Stable-Baselines3 model: {one_line(error)}"
+        ) from None
+    space = policy.observation_space
+    if spec.kind != "tabular" and space.shape is not None:
+        require_size(path, math.prod(space.shape), spec)
+
+    def raw_act(obs: Array) -> Any:
+        return policy.predict(obs.reshape(len(obs), *space.shape), deterministic=True)[0]
+
+    return as_policy(path, raw_act, spec)
+
+
+def _build(data: Any, parameters: Any) -> Any:
+    make, arguments = data["policy_class"], dict(data["policy_kwargs"])
+    if "use_sde" in inspect.signature(make).parameters:
+        arguments.setdefault("use_sde", data.get("use_sde", False))
+    policy = make(data["observation_space"], data["action_space"], lambda _: 0.0, **arguments)
+    policy.load_state_dict(parameters["policy"])
+    return policy

@@ -1,0 +1,1 @@
+"""The driver: rounds, participation, recovery from failures and metrics of a round."""

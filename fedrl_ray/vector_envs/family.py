@@ -1,0 +1,121 @@
+"""What every environment family is.
+
+A family knows its physical parameters by name. From a perturbation it draws the dynamics of K
+local agents and lays out a test grid; from dynamics it makes a stack of environments.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from algorithms.draws import Role, philox
+from algorithms.types import Dynamics, Spec
+
+from ..common.errors import UserError
+from .episodes import EpisodeSeeds, EpisodeStack
+from .grids import grid_points, require_size
+from .parameters import TRAINING, EnvironmentConfig, Parameter, Range
+
+
+class EnvFamily(ABC):
+    """A family of environments that differ in physical parameters."""
+
+    Config: ClassVar[type[EnvironmentConfig]] = EnvironmentConfig
+    exemptions: Mapping[str, str] = {}
+    """Laws of the project that do not hold for this plug-in, each with its reason. A class
+    attribute, or set in __init__ where it depends on the configuration."""
+    parameters: Mapping[str, Parameter] = {}
+    """Physical parameters by name. A class attribute, or set in __init__ where it depends on the
+    configuration."""
+    spec: Spec
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+
+    @abstractmethod
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodeStack:
+        """A stack of environments, row i with dynamics[name][i]; every parameter is present."""
+
+    def bytes_per_environment(self) -> int:
+        """Memory of one environment of a stack, roughly and rather too much than too little."""
+        return 2**14
+
+    def nominal(self) -> Dynamics:
+        """The unperturbed environment: each parameter [1]."""
+        return {name: np.array([p.nominal]) for name, p in self.parameters.items()}
+
+    def draw(
+        self,
+        perturb: Mapping[str, Any],
+        *,
+        seed: int,
+        agent_ids: Sequence[int],
+        key: str = TRAINING,
+    ) -> Dynamics:
+        """Dynamics of some agents: each parameter [N]. A perturbed parameter is uniform in its
+        range and keyed by (seed, agent, parameter), so no other parameter or agent changes it."""
+        dynamics = {n: np.repeat(v, len(agent_ids)) for n, v in self.nominal().items()}
+        ranges = self.ranges(perturb, key=key)
+        for index, name in enumerate(self.parameters):
+            if name not in perturb:
+                continue
+            value = perturb[name]
+            if isinstance(value, tuple):
+                dynamics[name] = np.array([value[agent] for agent in agent_ids])
+                continue
+            low, high = ranges[name]
+            dynamics[name] = np.array(
+                [philox(seed, Role.DYNAMICS, a, index).uniform(low, high) for a in agent_ids]
+            )
+        return dynamics
+
+    def grid(
+        self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
+    ) -> Dynamics:
+        """The test grid over a perturbation: each parameter [M]. See `grids.grid_points`."""
+        ranges = self.ranges(perturb, key=key)
+        points = grid_points(ranges, self.nominal(), size=size, seed=seed)
+        m = len(next(iter(points.values()))) if points else 1
+        return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
+
+    def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
+        """Whether `grid` can be laid out, without doing it. Raises UserError."""
+        require_size(self.ranges(perturb, key=key), size)
+
+    def ranges(
+        self, perturb: Mapping[str, Any], *, key: str = TRAINING
+    ) -> dict[str, tuple[float, float]]:
+        """Low and high of each perturbed parameter, in the order of `parameters`.
+
+        Raises UserError for a parameter that does not exist or a value outside its legal range;
+        `key` is the configuration key to blame.
+        """
+        for name in perturb:
+            if name not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise UserError(f"{key}.{name}: no such parameter; known: {known}")
+        present = [name for name in self.parameters if name in perturb]
+        return {name: self._range(name, perturb[name], f"{key}.{name}") for name in present}
+
+    def _range(self, name: str, value: Any, key: str) -> tuple[float, float]:
+        p = self.parameters[name]
+        if isinstance(value, Range):
+            low, high = value.low, value.high
+        elif isinstance(value, tuple):
+            if not value:
+                raise UserError(f"{key} must hold one value per agent, got an empty list")
+            low, high = min(value), max(value)
+        else:
+            low, high = sorted((p.nominal * (1 - value), p.nominal * (1 + value)))
+            if low == high:
+                raise UserError(f"{key} is relative to a nominal value of 0; give {{low:, high:}}")
+        if not p.low <= low <= high <= p.high:
+            raise UserError(
+                f"{key} must stay within [{p.low:g}, {p.high:g}] {p.unit}".rstrip()
+                + f", got [{low:g}, {high:g}]"
+            )
+        return low, high

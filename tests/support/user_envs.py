@@ -1,0 +1,164 @@
+"""Small environments as a user would bring them: a mass on a spring, in several moods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class Spring(gymnasium.Env[Any, Any]):
+    """Push a mass on a spring; observations [2, 1], actions -1, 0, 1. It cannot save itself."""
+
+    def __init__(self, mass: float = 1.0, colour: float = 0.5, wind: float = 0.0) -> None:
+        self.mass, self.colour, self.stiffness, self.wind = mass, colour, 2.0, wind
+        self.name = "spring"
+        self.observation_space = spaces.Box(-np.inf, np.inf, (2, 1), np.float64)
+        self.action_space: Any = spaces.Discrete(3, start=-1)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.x, self.v = self.np_random.uniform(-1, 1, size=2)
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert action in self.action_space
+        gust = self.wind * self.gust()
+        force = float(np.sum(action)) + gust - self.stiffness * self.x
+        self.v += 0.05 * force / self.mass
+        self.x += 0.05 * self.v
+        return self.observe(), -(self.x**2), bool(abs(self.x) > 2.5), False, {}
+
+    def observe(self) -> Any:
+        return np.array([[self.x], [self.v]])
+
+    def gust(self) -> float:
+        return float(self.np_random.normal())
+
+
+class SavingSpring(Spring):
+    """Saves itself, its generator left out: exact as long as there is no wind."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {"motion": np.array([self.x, self.v]), "colour": self.colour}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.x, self.v = (float(value) for value in state["motion"])
+        self.colour = state["colour"]
+
+
+class SilentSpring(SavingSpring):
+    """Its state is nothing that a checkpoint holds."""
+
+    def get_state(self) -> Any:
+        return [self.x, self.v]
+
+
+class StormySpring(Spring):
+    """Hidden randomness: gusts that no seed decides."""
+
+    def gust(self) -> float:
+        return float(np.random.default_rng().normal())
+
+
+class AgeingSpring(Spring):
+    """Hidden memory: it softens from episode to episode."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.stiffness *= 0.9
+        return super().reset(seed=seed)
+
+
+class ForgetfulSpring(Spring):
+    """A reset puts the stiffness back."""
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        self.stiffness = 2.0
+        return super().reset(seed=seed)
+
+
+class PushedSpring(Spring):
+    """Continuous actions of shape [2, 1]."""
+
+    def __init__(self, mass: float = 1.0) -> None:
+        super().__init__(mass)
+        self.action_space = spaces.Box(-1.0, np.array([[1.0], [2.0]]), dtype=np.float64)
+
+
+class CountedSpring(SavingSpring):
+    """Counts how many there are, and how many are still open."""
+
+    made = 0
+    open = 0
+
+    def __init__(self, mass: float = 1.0, fault: str = "") -> None:
+        super().__init__(mass)
+        self.fault = fault
+        CountedSpring.made += 1
+        CountedSpring.open += 1
+        if fault == "second" and CountedSpring.made % 2 == 0:
+            CountedSpring.open -= 1
+            raise ZeroDivisionError("a bug of the user's own")
+
+    def step(self, action: Any) -> Any:
+        if self.fault == "step":
+            raise ZeroDivisionError("a bug of the user's own")
+        return super().step(action)
+
+    def close(self) -> None:
+        CountedSpring.open -= 1
+
+
+class HeavySpring(SavingSpring):
+    """Breaks under the heaviest mass, some time after every trial of it."""
+
+    steps = 0
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.mass == 3.0 and self.steps > 60:
+            raise ValueError("sensor 7 gives no reading")
+        return super().step(action)
+
+
+class FaultySpring(Spring):
+    """Does one thing wrong."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+        if fault == "observation space":
+            self.observation_space = spaces.Discrete(4)  # type: ignore[assignment]
+        if fault == "action space":
+            self.action_space = spaces.Box(-np.inf, np.inf, (1,))
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        obs, info = super().reset(seed=seed)
+        return obs if self.fault == "old reset" else (obs, info)
+
+    def step(self, action: Any) -> Any:
+        obs, reward, terminated, truncated, info = super().step(action)
+        if self.fault == "old step":
+            return obs, reward, terminated, info
+        if self.fault == "nan":
+            obs = obs * np.nan
+        if self.fault == "shape":
+            obs = obs.ravel()
+        if self.fault == "exception":
+            raise ZeroDivisionError("a bug of the user's own")
+        return obs, np.inf if self.fault == "reward" else reward, terminated, truncated, info
+
+
+def wrapped(limit: int = 30) -> gymnasium.Env[Any, Any]:
+    """A factory that brings its own time limit."""
+    return gymnasium.wrappers.TimeLimit(Spring(), limit)
+
+
+def not_an_env() -> object:
+    return object()
+
+
+gymnasium.register("FedrlTestSpring-v0", entry_point=SavingSpring, max_episode_steps=40)
+gymnasium.register("FedrlEndlessSpring-v0", entry_point="tests.support.user_envs:Spring")

@@ -1,0 +1,271 @@
+"""Sweeps under Ray Tune: the table, failures, resources, resume, and whose pickles are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fedrl_ray.common.errors import UserError
+from fedrl_ray.config import loading
+from fedrl_ray.runs.run_directory import EVALUATIONS, read_rows
+from fedrl_ray.sweeps import points
+from fedrl_ray.sweeps.directory import TRIALS, read_trials, require_own
+from fedrl_ray.sweeps.settings import TrialSettings, resources
+from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
+from fedrl_ray.sweeps.trial import agents_can_stay
+from tests.support.runs import digests, train
+from tests.support.small import SMALL, merged
+
+COMMAND = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", "sweep"]
+TINY = {
+    "federation": {"num_agents": 2, "steps": 160, "pool": "ray"},
+    "learner": {"hidden_sizes": [8]},
+    "evaluation": {"every": 40, "grid": 3, "episodes": 2},
+    "checkpoint": {"every": 40},
+}
+
+
+def options(output: Path, **keys: Any) -> SweepOptions:
+    command = ["fedrl-ray", "sweep"]
+    return SweepOptions(source="file", output=output, command=command, as_json=True, **keys)
+
+
+def tiny(small_yaml, search, **section):
+    return loading.load(small_yaml(**TINY, sweep={"search": search, **section}))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, local_ray):
+    """A sweep over E and a step size of which the larger one diverges."""
+    path = tmp_path_factory.mktemp("sweep") / "small.yaml"
+    search = {
+        "learner.learning_rate": [1e-3, 1e30],
+        "federation.sync_interval": [10, 40],
+    }
+    section = {"search": search, "max_concurrent": 1}
+    path.write_text(yaml.safe_dump(merged(SMALL, {**TINY, "sweep": section}), sort_keys=False))
+    experiment = loading.load(path)
+    folder, trials = run_sweep(experiment, options(path.parent / "out"))
+    return experiment, folder, trials
+
+
+@pytest.mark.ray
+def test_a_trial_in_a_reused_process_has_the_digest_of_a_fresh_run(finished, tmp_path):
+    experiment, folder, trials = finished
+    done = [t for t in trials if t.status == "completed"]
+    assert len(done) == 2
+    processes = {json.loads(row)["pid"] for t in done for row in _tunes_rows(folder, t.name)}
+    assert len(processes) == 1
+    for trial in done:
+        alone = points.at_point(experiment.to_dict(), trial.point, trial.seed)
+        data = alone.to_dict()
+        data["federation"]["pool"] = "in_process"
+        expected = train(loading.from_dict(data), tmp_path / trial.name)
+        summary = json.loads((folder / "trials" / trial.name / "summary.json").read_text())
+        assert digests(summary) == digests(expected)
+        assert summary["evaluation"]["returns"] == expected["evaluation"]["returns"]
+
+
+def _tunes_rows(folder, name):
+    return (folder / "tune" / name / "result.json").read_text().splitlines()
+
+
+@pytest.mark.ray
+def test_a_trial_that_fails_is_named_with_its_key_and_reason_and_the_rest_finish(finished):
+    _, folder, trials = finished
+    failed = [t for t in trials if t.status == "failed"]
+    assert [t.point["learner.learning_rate"] for t in failed] == [1e30] * 2
+    assert all("no longer finite" in t.reason and "\n" not in t.reason for t in failed)
+    assert {t.status for t in trials if t not in failed} == {"completed"}
+    assert read_trials(folder) == trials
+
+
+@pytest.mark.ray
+def test_every_point_has_the_same_budget_and_evaluations_whatever_e(finished):
+    _, folder, trials = finished
+    for trial in trials:
+        if trial.status == "completed":
+            rows = read_rows(folder / "trials" / trial.name / EVALUATIONS)
+            assert [row["steps"] for row in rows] == [40, 80, 120, 160]
+
+
+@pytest.mark.ray
+def test_our_files_hold_no_pickle(finished):
+    _, folder, _ = finished
+    names = {p.suffix for p in folder.rglob("*") if p.is_file() and "tune" not in p.parts}
+    assert not names & {".pkl", ".pickle", ".pt", ".npy"}
+
+
+@pytest.mark.ray
+def test_a_finished_sweep_resumed_trains_nothing(finished):
+    experiment, folder, trials = finished
+    before = {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/metrics.jsonl")}
+    _, again = run_sweep(experiment, options(folder, resume=True))
+    assert again == trials
+    assert before == {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/metrics.jsonl")}
+
+
+def test_a_directory_of_another_sweep_is_refused(finished, small_yaml):
+    _, folder, _ = finished
+    other = tiny(small_yaml, {"learner.omega": [0.5]})
+    with pytest.raises(UserError, match="already holds a sweep"):
+        run_sweep(other, options(folder))
+    with pytest.raises(UserError, match=r"keys that differ: .*sweep\.search\.learner\.omega"):
+        run_sweep(other, options(folder, resume=True))
+
+
+def test_pickles_that_others_can_write_are_not_read(finished, monkeypatch):
+    _, folder, _ = finished
+    require_own(folder)
+    mode = (folder / "tune").stat().st_mode
+    assert mode & 0o077 == 0
+    (folder / "tune").chmod(0o770)
+    with pytest.raises(UserError, match="can be written by other users"):
+        require_own(folder)
+    (folder / "tune").chmod(mode)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(UserError, match="belongs to another user"):
+        require_own(folder)
+
+
+def test_resources_are_one_cpu_or_a_bundle_per_actor(small_yaml):
+    experiment = tiny(small_yaml, {"learner.omega": [0.0]})
+    config = {"trial": {"point": {"learner.omega": 0.0}, "seed": 0}}
+
+    def bundles(pool, cpus):
+        settings = TrialSettings(
+            directory=Path(), base=experiment.to_dict(), sweep=experiment.sweep, pool=pool,
+            nodes=[{"CPU": cpus}],
+        )  # fmt: skip
+        return resources(settings, config).bundles
+
+    assert bundles("in_process", 16.0) == [{"CPU": 1.0}]
+    assert bundles("ray", 16.0) == [{"CPU": 1.0}, {"CPU": 1.0}]  # the driver asks for none
+    assert bundles("ray", 1.0) == [{"CPU": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        ({"learner": {"omega": 0.9}}, True),
+        ({"seed": 9}, True),
+        ({"federation": {"sync_interval": 10}}, True),
+        ({"federation": {"num_agents": 4}}, False),
+        ({"federation": {"agents_per_actor": 2}}, False),
+        ({"environment": {"perturb": {"pole_length": 0.2}}}, False),
+        ({"learner": {"hidden_sizes": [8]}}, True),
+    ],
+)
+def test_a_process_is_reused_only_where_the_agents_can_stay(small, change, stays):
+    assert agents_can_stay(small(), small(**change)) is stays
+
+
+@pytest.mark.ray
+def test_agents_as_actors_in_the_trials_bundles_have_the_same_digest(
+    small_yaml, tmp_path, local_ray
+):
+    experiment = tiny(small_yaml, {"learner.omega": [0.0, 0.3]}, pool="ray", max_concurrent=1)
+    folder, trials = run_sweep(experiment, options(tmp_path / "out"))
+    for trial in trials:
+        assert trial.status == "completed"
+        summary = json.loads((folder / "trials" / trial.name / "summary.json").read_text())
+        assert summary["packing"] == [1, 1]
+        data = points.at_point(experiment.to_dict(), trial.point, trial.seed).to_dict()
+        data["federation"]["pool"] = "in_process"
+        expected = train(loading.from_dict(data), tmp_path / trial.name)
+        assert digests(summary) == digests(expected)
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """A sweep killed, with its whole Ray, when two of its six trials were done."""
+    section = {"search": {"learner.omega": [0.0, 0.3, 0.6]}, "seeds": 2}
+    longer = {**TINY, "federation": {**TINY["federation"], "steps": 800}}
+    path, output = tmp_path / "small.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(merged(SMALL, {**longer, "sweep": section})))
+    process = subprocess.Popen(
+        [*COMMAND, str(path), "--output", str(output), "--quiet"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(2000):
+        if len(list(output.glob("trials/*/summary.json"))) >= 2 or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    statuses = [t.status for t in read_trials(output)]
+    assert "completed" in statuses and set(statuses) - {"completed"}
+    return path, output
+
+
+def test_killed_in_the_middle_and_resumed_gives_the_same_table(killed, tmp_path):
+    path, output = killed
+    command = [*COMMAND, str(path), "--output", str(output), "--resume", "--json"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
+    assert (output / TRIALS).exists()
+    experiment = loading.load(path)
+    for trial in json.loads(result.stdout)["trials"]:
+        assert trial["status"] == "completed"
+        data = points.at_point(experiment.to_dict(), trial["point"], trial["seed"]).to_dict()
+        data["federation"]["pool"] = "in_process"
+        expected = train(loading.from_dict(data), tmp_path / trial["name"])
+        there = output / "trials" / trial["name"]
+        assert digests(json.loads((there / "summary.json").read_text())) == digests(expected)
+        assert read_rows(there / EVALUATIONS) == read_rows(tmp_path / trial["name"] / EVALUATIONS)
+
+
+SEARCHED = {
+    "learner.omega": {"uniform": [0.0, 1.0]},
+    "learner.learning_rate": {"loguniform": [1e-4, 1e-2]},
+}
+
+
+PENDULUM = {
+    "environment": {"name": "pendulum"},
+    "learner": {"name": "fedrddpg", "hidden_sizes": [8], "learning_starts": 10, "batch_size": 8},
+}
+"""Returns there are real numbers: trials do not tie, so ASHA has whom to stop."""
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"scheduler": "asha", "samples": 6},
+        {"scheduler": {"name": "pbt", "interval": 40}, "samples": 4},
+        {"searcher": "optuna", "samples": 2, "seeds": 2},
+    ],
+    ids=["asha", "pbt", "optuna"],
+)
+def test_schedulers_and_searchers_run_to_the_end(tmp_path, local_ray, section):
+    path = tmp_path / "pendulum.yaml"
+    data = merged(SMALL, TINY) | PENDULUM | {"sweep": {"search": SEARCHED, **section}}
+    path.write_text(yaml.safe_dump(data))
+    experiment = loading.load(path)
+    folder, trials = run_sweep(experiment, options(tmp_path / "out"))
+    assert len(trials) == experiment.sweep.samples * experiment.sweep.seeds
+    assert {t.status for t in trials} <= {"completed", "stopped"}
+    ended = [read_rows(folder / "trials" / t.name / EVALUATIONS)[-1]["steps"] for t in trials]
+    for trial, steps in zip(trials, ended, strict=True):
+        assert (steps == 160) == (trial.status == "completed")
+    if section.get("scheduler") == "asha":
+        assert min(ended) < 160
+    if section.get("searcher") == "optuna":
+        by_point = {}
+        for t in trials:
+            by_point.setdefault(tuple(t.point.values()), []).append(t.seed)
+        assert sorted(map(sorted, by_point.values())) == [[3, 4], [3, 4]]

@@ -1,0 +1,58 @@
+"""What other tools are told of a sweep: TensorBoard's files, and trackers that are not there."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
+
+from fedrl_ray.common.errors import UserError
+from fedrl_ray.config import loading
+from fedrl_ray.runs.run_directory import EVALUATIONS, read_rows
+from fedrl_ray.sweeps import trackers
+from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
+
+SHORT = {"steps": 80, "num_agents": 2}
+
+
+def values(folder: Path) -> Iterator[tuple[int, object]]:
+    """(step, value) of every value in the event files of a folder: TFRecord, read by hand."""
+    for file in sorted(folder.glob("events.out.tfevents.*")):
+        data, at = file.read_bytes(), 0
+        while at < len(data):
+            (length,) = struct.unpack_from("<Q", data, at)
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            at += 16 + length  # between them two checksums of four bytes
+            yield from ((event.step, value) for value in event.summary.value)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_tensorboard_finds_hyper_parameters_and_curves(small_yaml, tmp_path, local_ray):
+    search = {"learner.omega": [0.3], "federation.sync_interval": [10]}
+    evaluation = {"every": 40}
+    path = small_yaml(federation=SHORT, evaluation=evaluation, sweep={"search": search})
+    options = SweepOptions(source="file", output=tmp_path / "sweep", command=[], as_json=True)
+    folder, trials = run_sweep(loading.load(path), options)
+    found = list(values(folder / "tune" / trials[0].name))
+    curve = [(step, v.simple_value) for step, v in found if v.tag == "ray/tune/worst"]
+    rows = read_rows(folder / "trials" / trials[0].name / EVALUATIONS)
+    assert curve == [(row["steps"], pytest.approx(row["worst"])) for row in rows]
+    told = [v.metadata.plugin_data.content for _, v in found if "hparams" in v.tag]
+    starts = [HParamsPluginData.FromString(x).session_start_info.hparams for x in told]
+    known = {name: x.number_value for start in starts for name, x in start.items()}
+    assert known["trial/point/learner.omega"] == 0.3
+    assert known["trial/point/federation.sync_interval"] == 10
+    own = {v.tag for _, v in values(folder / "trials" / trials[0].name / "events")}
+    assert {"evaluation/worst", "evaluation/average", "training/drift"} <= own
+
+
+def test_a_tracker_that_is_not_installed_is_one_line(small, monkeypatch, tmp_path):
+    experiment = small(sweep={"search": {"learner.omega": [0.1]}, "trackers": ["wandb"]})
+    monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"sweep.trackers: wandb is not installed: pip install"):
+        trackers.callbacks(experiment.sweep, experiment, tmp_path)
