@@ -41,7 +41,7 @@ class RobustCriticLearner(OffPolicyLearner):
         if self.robust:
             degree_widths = [self.spec.obs_size, *widths[1:-1], 1]
             plans.append(NetworkPlan("degree", _DEGREE, degree_widths))
-        self.build_stack("critics", plans, last_bound=last_bound)
+        self.build_group("critics", plans, last_bound=last_bound)
 
     def evaluate_critics(
         self, q_input_NBI: Numbers, obs_NBS: Numbers
@@ -49,11 +49,11 @@ class RobustCriticLearner(OffPolicyLearner):
         """Q of all actions or of the one in its input, [N, B, A], and D(s), [N, B], in one pass
         that keeps what their joint step needs."""
         if not self.robust:
-            return self.stacks["critics"].forward(q_input_NBI)[0], None
-        q_NBA, v_worst_NB1 = self.stacks["critics"].forward(q_input_NBI, obs_NBS)
+            return self.groups["critics"].forward(q_input_NBI)[0], None
+        q_NBA, v_worst_NB1 = self.groups["critics"].forward(q_input_NBI, obs_NBS)
         return q_NBA, v_worst_NB1[..., 0]
 
-    def critic_slopes(
+    def critic_gradients(
         self,
         batch: Transition,
         *,
@@ -77,9 +77,9 @@ class RobustCriticLearner(OffPolicyLearner):
         td = td_regression(q_NB, target_NB)
         self.metrics.add(td_loss=td.loss)
         if v_worst_NB is None:
-            return (td.slope[..., None],)
+            return (td.gradient[..., None],)
         degree = expectile_regression(v_worst_NB, v_next_NB, expectile=self.config.expectile)
         lowest_N = namespace(v_next_NB).amin(v_next_NB, -1)
         gap_N = v_worst_NB.sum(-1) / v_worst_NB.shape[-1] - lowest_N
         self.metrics.add(degree_loss=degree.loss, degree_gap=gap_N)
-        return td.slope[..., None], degree.slope[..., None]
+        return td.gradient[..., None], degree.gradient[..., None]

@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _OnUse(ModuleType):
+class _LazyModule(ModuleType):
     """Stands for a module of the same name and takes over what is asked of it, once each."""
 
     def __getattr__(self, name: str) -> Any:
@@ -28,7 +28,7 @@ class _OnUse(ModuleType):
 if TYPE_CHECKING:
     import torch as torch
 else:
-    torch = _OnUse("torch")
+    torch = _LazyModule("torch")
 
 
 def inference_mode(function: Callable[P, T]) -> Callable[P, T]:

@@ -15,11 +15,11 @@ from .lazy_torch import inference_mode, torch
 from .metrics import MeanPerAgent
 from .networks import factory
 from .networks.adam import StackedAdam
-from .networks.stacked import Stack, StackedMLP, initial_weights
+from .networks.stacked import NetworkGroup, StackedMLP, initial_weights
 from .offpolicy_config import OffPolicyConfig
 from .replay import Replay
 from .schedules import Schedule, value_at
-from .types import AgentState, Array, Params, Spec, StackedEnv, Transition
+from .types import AgentState, Array, Params, Spec, Transition, VectorEnv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,7 @@ class OffPolicyLearner(ABC):
         self.home = factory.home(config)
         self.metrics = MeanPerAgent(self.num_agents, self.home)
         self.networks: dict[str, StackedMLP] = {}
-        self.stacks: dict[str, Stack] = {}
+        self.groups: dict[str, NetworkGroup] = {}
         self._trained: dict[str, list[str]] = {}  # networks of each stack
         self.optimisers: dict[str, StackedAdam] = {}
         self._replay: Replay | None = None
@@ -81,16 +81,16 @@ class OffPolicyLearner(ABC):
     def episodes_ended(self, finished_N: Array) -> None:  # noqa: B027 - an optional hook
         """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
 
-    def build_stack(
-        self, stack: str, networks: Sequence[NetworkPlan], *, last_bound: float | None = None
+    def build_group(
+        self, group: str, networks: Sequence[NetworkPlan], *, last_bound: float | None = None
     ) -> None:
         """Networks that are trained together, from initial weights keyed by their numbers, and an
         equal `<name>_target` for those that have one."""
         shapes = [plan.widths for plan in networks]
         trained = factory.trained(self.config, self.num_agents, shapes)
-        self.stacks[stack], self.optimisers[stack] = trained
-        self._trained[stack] = [plan.name for plan in networks]
-        for plan, network in zip(networks, self.stacks[stack].networks, strict=True):
+        self.groups[group], self.optimisers[group] = trained
+        self._trained[group] = [plan.name for plan in networks]
+        for plan, network in zip(networks, self.groups[group].networks, strict=True):
             built = [(plan.name, network)]
             if plan.has_target:
                 target = factory.fixed(self.config, self.num_agents, plan.widths)
@@ -103,7 +103,7 @@ class OffPolicyLearner(ABC):
                 self.networks[name] = net
 
     @inference_mode
-    def step(self, env: StackedEnv) -> None:
+    def step(self, env: VectorEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
         action = self.explore(self.home.asarray(env.obs))
         self.replay.add(env.step(action))
@@ -137,14 +137,14 @@ class OffPolicyLearner(ABC):
             )
         return self._replay
 
-    def descend(self, stack: str, *slopes_NBO: Numbers) -> None:
+    def apply_gradients(self, group: str, *grads_NBO: Numbers) -> None:
         """Backward through the networks of a stack, clip per agent and network, one step of Adam.
 
-        slopes_NBO: the derivative of each agent's own loss by the outputs of its networks.
+        grads_NBO: the derivative of each agent's own loss by the outputs of its networks.
         """
-        names = self._trained[stack]
-        self.optimisers[stack].descend(
-            *slopes_NBO,
+        names = self._trained[group]
+        self.optimisers[group].apply_gradients(
+            *grads_NBO,
             max_norm=self.config.max_grad_norm,
             learning_rates=[value_at(self.learning_rate_of(name), self.clock) for name in names],
             steps_done=self._steps_done,
@@ -159,7 +159,7 @@ class OffPolicyLearner(ABC):
         """theta' <- eta theta + (1 - eta) theta', or a copy every `target_period` updates."""
         source, destination = self.networks[online], self.networks[target]
         if self.config.target_rate is not None:
-            destination.lerp(source, self.config.target_rate)
+            destination.soft_update(source, self.config.target_rate)
         elif (self._steps_done + 1) % (self.config.target_period or 1) == 0:
             destination.copy(source)
 

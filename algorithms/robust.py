@@ -17,7 +17,7 @@ class Regression(NamedTuple):
     """A loss per agent, [N], and its derivative by each prediction, [N, B]."""
 
     loss: Numbers
-    slope: Numbers
+    gradient: Numbers
 
 
 def next_value(value_NB: Numbers, terminated_NB: Numbers) -> Numbers:

@@ -81,7 +81,7 @@ class Spec:
         return "continuous" if self.action_low else "discrete"
 
 
-class StackedEnv(Protocol):
+class VectorEnv(Protocol):
     """N environments in lock-step, each with its own dynamics and its own generators."""
 
     @property
@@ -121,7 +121,7 @@ class Learner(Protocol):
     clock: int
     """Local steps taken since the start of the run."""
 
-    def step(self, env: StackedEnv) -> None:
+    def step(self, env: VectorEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents."""
 
     def drain_metrics(self) -> dict[str, Array]:

@@ -32,7 +32,7 @@ from algorithms.replay import Replay
 from fedrl_ray.agents.execution_profile import execution_profile
 from fedrl_ray.agents.messages import RoundReport
 from fedrl_ray.backends import placement
-from fedrl_ray.backends.ray_backend import RayPool
+from fedrl_ray.backends.ray_backend import RayBackend
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.config.schema import Experiment
 from fedrl_ray.federation.driver import Driver
@@ -113,14 +113,16 @@ def experiment(case: Case) -> Experiment:
 
 
 @contextmanager
-def started(e: Experiment) -> Iterator[tuple[Driver, RayPool]]:
+def started(e: Experiment) -> Iterator[tuple[Driver, RayBackend]]:
     groups, requests = placement.plan(e, cluster.capacity())
     placement.check_memory(e, len(groups), cluster.memory())
-    pool = RayPool(e.to_dict(), groups, requests=requests, timeout=600.0, build=MeasuredAgents)
+    backend = RayBackend(
+        e.to_dict(), groups, requests=requests, timeout=600.0, build=MeasuredAgents
+    )
     with tempfile.TemporaryDirectory() as folder:
-        driver = Driver(e, directory=Path(folder), pool=pool)
+        driver = Driver(e, directory=Path(folder), backend=backend)
         try:
-            yield driver, pool
+            yield driver, backend
         finally:
             driver.close()
 
@@ -131,36 +133,36 @@ def measure(case: Case) -> dict[str, Any]:
     beginning = time.perf_counter()
     cluster.connect()
     try:
-        with started(e) as (driver, pool):
+        with started(e) as (driver, backend):
             driver.step()
             start_up = time.perf_counter() - beginning
             for _ in range(WARM_UP - 1):
                 driver.step()
-            ask(pool, "take_rounds")
+            ask(backend, "take_rounds")
             reports = [driver.step() for _ in range(case.rounds)]
-            figures = speed(case, pool, reports) | memory(case, pool)
-            figures["phases"] = phases(driver, pool, max(1, case.rounds // 4))
+            figures = speed(case, backend, reports) | memory(case, backend)
+            figures["phases"] = phases(driver, backend, max(1, case.rounds // 4))
         figures |= ray_alone(figures, reports[0].bytes)
     finally:
         ray.shutdown()
     return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, figures)
 
 
-def ask(pool: RayPool, method: str) -> list[Any]:
-    return pool.call(range(len(pool.groups)), method)
+def ask(backend: RayBackend, method: str) -> list[Any]:
+    return backend.call(range(len(backend.groups)), method)
 
 
-def speed(case: Case, pool: RayPool, reports: list[RoundReport]) -> dict[str, Any]:
+def speed(case: Case, backend: RayBackend, reports: list[RoundReport]) -> dict[str, Any]:
     """Of the timed rounds. communicating: beyond the slowest actor's learning. waiting: of the
     other actors for the slowest."""
-    rounds = np.array(ask(pool, "take_rounds"))  # [actors, rounds]
+    rounds = np.array(ask(backend, "take_rounds"))  # [actors, rounds]
     seconds = np.array([r.seconds for r in reports])
     slowest = rounds.max(0)
     return {
         "K": case.num_agents,
         "E": case.sync_interval,
         "agents_per_actor": case.agents_per_actor,
-        "actors": len(pool.groups),
+        "actors": len(backend.groups),
         "round_s": float(np.median(seconds)),
         "agent_steps_per_s": case.sync_interval * case.num_agents / float(np.median(seconds)),
         "communicating": float(np.median(1 - slowest / seconds)),
@@ -181,9 +183,9 @@ def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
     }
 
 
-def memory(case: Case, pool: RayPool) -> dict[str, Any]:
+def memory(case: Case, backend: RayBackend) -> dict[str, Any]:
     replay = Replay.bytes_per_agent(REPLAY, obs_size=4, action_size=1)
-    actors = sum(ask(pool, "resident_bytes"))
+    actors = sum(ask(backend, "resident_bytes"))
     return {
         "actors_mib": actors / 2**20,
         "replay_mib": case.num_agents * replay / 2**20,
@@ -191,14 +193,14 @@ def memory(case: Case, pool: RayPool) -> dict[str, Any]:
     }
 
 
-def phases(driver: Driver, pool: RayPool, rounds: int) -> dict[str, float]:
+def phases(driver: Driver, backend: RayBackend, rounds: int) -> dict[str, float]:
     """Share of the actors' learning, in further rounds with clocks inside."""
-    ask(pool, "watch")
-    ask(pool, "take_rounds")
+    ask(backend, "watch")
+    ask(backend, "take_rounds")
     for _ in range(rounds):
         driver.step()
-    total = np.sum(ask(pool, "take_rounds"))
-    spent = ask(pool, "phases")
+    total = np.sum(ask(backend, "take_rounds"))
+    spent = ask(backend, "phases")
     shares = {name: sum(s[name] for s in spent) / total for name in spent[0]}
     return shares | {"other": 1 - sum(shares.values())}
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from algorithms.networks import kernels
-from algorithms.networks.eager import EagerStack
+from algorithms.networks.eager import EagerGroup
 from fedrl_ray.agents.execution_profile import single_thread
 
 SECONDS = 2.0
@@ -59,8 +59,8 @@ def _start(barrier: Barrier) -> None:
 @torch.inference_mode()
 def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, float]:
     degree_sizes = [*q_sizes[:-1], 1]
-    critics = EagerStack(num_agents, [q_sizes, degree_sizes], trainable=True)
-    target = EagerStack(num_agents, [q_sizes], trainable=False)
+    critics = EagerGroup(num_agents, [q_sizes, degree_sizes], trainable=True)
+    target = EagerGroup(num_agents, [q_sizes], trainable=False)
     products = products_of_a_step(critics, target, batch)
     buffers = [torch.rand(critics.flat.numel()) for _ in range(4)]
     _barrier.wait()
@@ -84,7 +84,7 @@ def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, f
     }
 
 
-def products_of_a_step(critics: EagerStack, target: EagerStack, batch: int) -> list[Product]:
+def products_of_a_step(critics: EagerGroup, target: EagerGroup, batch: int) -> list[Product]:
     """Act with Q; the target's Q of s'; Q and D of s, forward and backward."""
     weights = [layer.weight for layer in critics.layers]
     acting = [weight[: critics.num_agents] for weight in weights]
@@ -127,7 +127,7 @@ def _products(count: int, x: Any, w: Any, y: Any) -> None:
         kernels.product(x, w, None, -np.inf, y, w.reshape(-1)[:0])
 
 
-def traffic_bytes(critics: EagerStack, target: EagerStack) -> int:
+def traffic_bytes(critics: EagerGroup, target: EagerGroup) -> int:
     """What Adam (Q and D) and the soft update (Q) move in one local step."""
     return ADAM_WORDS * critics.flat.nbytes + SOFT_UPDATE_WORDS * target.flat.nbytes
 

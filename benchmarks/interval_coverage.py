@@ -19,8 +19,8 @@ from scipy import stats
 
 from algorithms.types import Array
 from fedrl_ray.analysis.statistics import (
-    FIGURES,
-    Figure,
+    RETURN_STATISTICS,
+    ReturnStatistic,
     difference,
     estimate,
     interval,
@@ -31,7 +31,7 @@ ENVIRONMENTS, EPISODES, RESAMPLES = 11, 10, 1000
 SEED_COUNTS = (3, 5, 10)
 METHODS = ("percentile", "expanded", "bias-corrected", "basic", "t", "ours")
 Ends = tuple[float, ...]
-Method = Callable[[Array, Figure], dict[str, Ends]]
+Method = Callable[[Array, ReturnStatistic], dict[str, Ends]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class World:
         noise = noise + np.sqrt(1 - self.common) * rng.normal(size=shape)
         return np.asarray(self._policies(rng, seeds)[:, :, None] + noise)
 
-    def truth(self, figure: Figure) -> float:
+    def truth(self, figure: ReturnStatistic) -> float:
         """The figure of noiseless returns of a great many seeds."""
         return estimate(self._policies(np.random.default_rng(0), 200_000)[:, :, None], figure)
 
@@ -83,12 +83,12 @@ FURTHER = (
 )
 
 
-def ours(x_SMR: Array, figure: Figure) -> dict[str, Ends]:
+def ours(x_SMR: Array, figure: ReturnStatistic) -> dict[str, Ends]:
     """The product's interval."""
     return {"ours": interval(x_SMR, figure)[1:]}
 
 
-def candidates(x_SMR: Array, figure: Figure) -> dict[str, Ends]:
+def candidates(x_SMR: Array, figure: ReturnStatistic) -> dict[str, Ends]:
     """Two-level bootstraps by name, and ours.
 
     Seeds are resampled, and episodes, the same ones for all seeds. From `expanded` on, all are
@@ -110,7 +110,7 @@ def candidates(x_SMR: Array, figure: Figure) -> dict[str, Ends]:
     } | ours(x_SMR, figure)
 
 
-def resampled(x_SMR: Array, figure: Figure) -> Array:
+def resampled(x_SMR: Array, figure: ReturnStatistic) -> Array:
     """The figure of every resample, [B]."""
     seeds, environments, episodes = x_SMR.shape
     rng = np.random.default_rng(0)
@@ -126,7 +126,7 @@ def resampled(x_SMR: Array, figure: Figure) -> Array:
 
 def coverage(method: Method, world: World, seeds: int, name: str, count: int) -> dict[str, str]:
     """Percent of intervals that hold the truth, and their mean width."""
-    figure, rng = FIGURES[name], np.random.default_rng(0)
+    figure, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
     truth = world.truth(figure)
     found = [method(world.draw(rng, seeds), figure) for _ in range(count)]
     return {key: cell([x[key] for x in found], truth) for key in found[0]}
@@ -134,7 +134,7 @@ def coverage(method: Method, world: World, seeds: int, name: str, count: int) ->
 
 def coverage_of_differences(a: World, b: World, seeds: int, name: str, count: int) -> str:
     """As `coverage`, of ours, for a minus b, which meet the same episodes."""
-    figure, rng = FIGURES[name], np.random.default_rng(0)
+    figure, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
     truth, found = a.truth(figure) - b.truth(figure), []
     for _ in range(count):
         common_MR = rng.normal(size=(ENVIRONMENTS, EPISODES))

@@ -94,7 +94,7 @@ def train_one(work: Path, name: str, method: str, seed: int) -> str:
         command = [str(HERE / "sb3_single.py"), str(preset), str(seed), str(out)]
     else:
         preset = CONFIGS / f"{method}.yaml"
-        sets = ["federation.pool=in_process", f"seed={seed}", "checkpoint.every=null"]
+        sets = ["federation.backend=in_process", f"seed={seed}", "checkpoint.every=null"]
         command = ["-c", "from fedrl_ray.cli.main import main; main()", "train", str(preset)]
         command += [part for text in sets for part in ("--set", text)]
         command += ["--output", str(out), "--quiet", *(["--resume"] if out.exists() else [])]

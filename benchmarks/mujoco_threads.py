@@ -19,23 +19,25 @@ from algorithms.types import Array
 from fedrl_ray.agents.execution_profile import single_thread
 from fedrl_ray.config import plugins
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from fedrl_ray.vector_envs.mujoco import MujocoStack
+from fedrl_ray.vector_envs.mujoco import MujocoVectorEnv
 
 FAMILIES = ("half_cheetah", "hopper", "walker2d", "ant")
 PERTURB = {"gravity": 0.2}
 STEPS = 100
 
 
-def stack(family: str, rows: int, threads: int) -> MujocoStack:
+def group(family: str, rows: int, threads: int) -> MujocoVectorEnv:
     """`rows` robots, each with its own gravity."""
     cls = plugins.load("environments", family)
     found = cls(cls.Config(threads=threads, perturb=PERTURB))
     dynamics = found.draw(PERTURB, seed=0, agent_ids=range(rows))
-    made: MujocoStack = found.make(dynamics, EpisodeSeeds.of_agents(0, range(rows)), retire=False)
+    made: MujocoVectorEnv = found.make(
+        dynamics, EpisodeSeeds.of_agents(0, range(rows)), retire=False
+    )
     return made
 
 
-def seconds(robots: MujocoStack, actions: Array) -> float:
+def seconds(robots: MujocoVectorEnv, actions: Array) -> float:
     """Of stepping through some actions, [T, N, A]."""
     begun = time.perf_counter()
     for action in actions:
@@ -45,14 +47,14 @@ def seconds(robots: MujocoStack, actions: Array) -> float:
 
 def measure(family: str, rows: int, threads: Sequence[int], repeats: int) -> Array:
     """Microseconds per environment step: [repeats, len(threads)]."""
-    stacks = [stack(family, rows, n) for n in threads]
-    size = len(stacks[0].spec.action_low)
+    groups = [group(family, rows, n) for n in threads]
+    size = len(groups[0].spec.action_low)
     rng, spent = np.random.default_rng(0), []
     for _ in range(repeats):
         actions = rng.uniform(-1, 1, (STEPS, rows, size)).astype(np.float32)
-        spent.append([seconds(one, actions) for one in stacks])
-    assert all(np.array_equal(one.obs, stacks[0].obs) for one in stacks), "threads change bits"
-    for one in stacks:
+        spent.append([seconds(one, actions) for one in groups])
+    assert all(np.array_equal(one.obs, groups[0].obs) for one in groups), "threads change bits"
+    for one in groups:
         one.close()
     return np.array(spent) / (STEPS * rows) * 1e6
 

@@ -81,7 +81,7 @@ def shortened(name: str, preset: Experiment, fraction: float | None) -> Experime
     return load(
         FOLDER / f"{name}.yaml",
         [
-            "federation.pool=in_process",
+            "federation.backend=in_process",
             f"federation.steps={rounds * interval}",
             f"evaluation.episodes={episodes}",
         ],

@@ -27,7 +27,9 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
     experiment = from_dict(settings(case))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        driver = Driver(experiment, directory=Path(folder), pool=placement.build_pool(experiment))
+        driver = Driver(
+            experiment, directory=Path(folder), backend=placement.build_backend(experiment)
+        )
         for _ in range(case["warm_up"] + case["rounds"]):
             started = time.perf_counter()
             report = driver.step()

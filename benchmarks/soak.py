@@ -126,7 +126,7 @@ class Soak:
         """To the end. Raises SystemExit where the run fails."""
         started = time.monotonic()
         self._program.start()
-        with ThreadPoolExecutor(1) as self._pool:
+        with ThreadPoolExecutor(1) as self._backend:
             try:
                 while self._program.status is None:
                     self._look()
@@ -165,7 +165,7 @@ class Soak:
         agents, nodes = self.cluster.processes(AGENTS), self._nodes()
         if kind == "node killed" and nodes:
             self.cluster.kill(nodes[int(who * len(nodes))])
-            self._repair = self._pool.submit(self.cluster.start)
+            self._repair = self._backend.submit(self.cluster.start)
         elif kind == "driver killed" and (drivers := self.cluster.processes(DRIVER)):
             os.kill(drivers[0], signal.SIGKILL)
         elif agents:

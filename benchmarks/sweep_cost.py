@@ -50,7 +50,7 @@ started = time.perf_counter()
 e = experiments.load(sys.argv[1], sys.argv[3:])
 for i, v in enumerate(variants(e, e.sweep)):
     data = at_point(e.to_dict(), v.point, v.seed).to_dict()
-    data["federation"]["pool"] = "in_process"
+    data["federation"]["backend"] = "in_process"
     run = Run(experiments.from_dict(data), Path(sys.argv[2]) / str(i))
     list(run)
     run.finish()

@@ -42,7 +42,7 @@ from algorithms.tabular.solver import (
 from algorithms.types import Array
 from fedrl_ray.environments.windy_cliff import WindyCliff
 from fedrl_ray.vector_envs.parameters import Range
-from fedrl_ray.vector_envs.tabular import TabularStack
+from fedrl_ray.vector_envs.tabular import TabularVectorEnv
 
 SEEDS = (0, 1, 2)
 EXACT_STEPS, SAMPLED_STEPS, PROBE_STEPS = 20_000, 100_000, 100_000
@@ -61,12 +61,12 @@ SCHEDULES = {
 
 def exact_curves(problem: Federation) -> list[dict[str, Any]]:
     """Exact FedRQ at E = 1, 10, 100, with a constant and a decaying step."""
-    mdp, stack = problem
+    mdp, group = problem
     goal, curves = robust_optimal_q(mdp, omega=OMEGA), []
     for interval in (1, 10, 100):
         for step_size in (CONSTANT, DECAYING):
             config = fedrq_config(mode="exact", step_size=step_size)
-            steps, tables, _ = train(stack(0), config, steps=EXACT_STEPS, interval=interval)
+            steps, tables, _ = train(group(0), config, steps=EXACT_STEPS, interval=interval)
             about = {"interval": interval, "step_size": step_size["kind"]}
             curves.append(about | curve(steps, tables, goal))
     return curves
@@ -74,13 +74,13 @@ def exact_curves(problem: Federation) -> list[dict[str, Any]]:
 
 def sampled_curves(problem: Federation) -> dict[str, Any]:
     """Sampled FedRQ and QAvg, E = 100: distance to Q*, a curve per seed."""
-    mdp, stack = problem
+    mdp, group = problem
     goal = robust_optimal_q(mdp, omega=OMEGA)
     runs: dict[str, list[Any]] = {"fedrq": [], "qavg": []}
     for name, omega in (("fedrq", OMEGA), ("qavg", 0.0)):
         for seed in SEEDS:
             steps, tables, _ = train(
-                stack(seed), fedrq_config(omega=omega), steps=SAMPLED_STEPS, interval=100, seed=seed
+                group(seed), fedrq_config(omega=omega), steps=SAMPLED_STEPS, interval=100, seed=seed
             )
             runs[name].append(curve(steps, tables, goal))
     qavg_gap = distance(robust_optimal_q(mdp, omega=0.0), goal)
@@ -90,13 +90,13 @@ def sampled_curves(problem: Federation) -> dict[str, Any]:
 
 def schedule_curves() -> dict[str, Any]:
     """Step sizes that weigh agents by their visits, on agents whose visits differ."""
-    mdp, stack = unlike_visitors()
+    mdp, group = unlike_visitors()
     goal, curves = robust_optimal_q(mdp, omega=OMEGA), {}
     for name, (step_size, power) in SCHEDULES.items():
         to_optimum, to_own, gaps = [], [], []
         for seed in SEEDS:
             steps, tables, learner = train(
-                stack(seed),
+                group(seed),
                 fedrq_config(step_size=step_size),
                 steps=PROBE_STEPS,
                 interval=100,
@@ -113,10 +113,10 @@ def schedule_curves() -> dict[str, Any]:
 
 def broken_assumption() -> dict[str, Any]:
     """Exact FedRQ at E = 1 where agents reach different neighbours."""
-    mdp, stack = federation(random_mdp(shared_support=False), {}, DISCOUNT)
+    mdp, group = federation(random_mdp(shared_support=False), {}, DISCOUNT)
     optimum, own = robust_optimal_q(mdp, omega=OMEGA), fedrq_fixed_point(mdp, omega=OMEGA)
     config = fedrq_config(mode="exact", step_size=CONSTANT)
-    steps, tables, _ = train(stack(0), config, steps=4000, interval=1)
+    steps, tables, _ = train(group(0), config, steps=4000, interval=1)
     return {
         "violating_states": int(assumption1_violations(mdp).sum()),
         "gap": distance(own, optimum),
@@ -132,10 +132,10 @@ def windy_cliff() -> list[dict[str, float]]:
     value under the worst kernel of the covering set of that omega, `robust_qavg` QAvg's there.
     """
     family, perturb = WindyCliff(WindyCliff.Config()), {"wind": Range(low=0.0, high=1.0)}
-    mdp, stack = federation(family, perturb, WINDY_DISCOUNT)
+    mdp, group = federation(family, perturb, WINDY_DISCOUNT)
     grid = family.kernels(family.grid(perturb, size=11, seed=0))
     unseen = FederatedMDP(**(vars(mdp) | {"kernel_KSAX": grid}))
-    tables = {omega: _windy_table(stack(0), omega) for omega in WINDY_OMEGAS}
+    tables = {omega: _windy_table(group(0), omega) for omega in WINDY_OMEGAS}
     qavg, start, rows = greedy_policy(tables[0.0]), family.tables.start_S, []
     for omega, q_SA in tables.items():
         policy = greedy_policy(q_SA)
@@ -148,9 +148,9 @@ def windy_cliff() -> list[dict[str, float]]:
     return rows
 
 
-def _windy_table(stack: TabularStack, omega: float) -> Array:
+def _windy_table(group: TabularVectorEnv, omega: float) -> Array:
     config = fedrq_config(mode="exact", omega=omega, discount=WINDY_DISCOUNT)
-    return train(stack, config, steps=EXACT_STEPS, interval=100)[1][-1]
+    return train(group, config, steps=EXACT_STEPS, interval=100)[1][-1]
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from algorithms.tabular.federated_mdp import FederatedMDP
 from algorithms.types import Array, ServerState, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularStack
+from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
 
 NUM_AGENTS, DISCOUNT, OMEGA = 4, 0.9, 0.3
 
-Federation = tuple[FederatedMDP, Callable[[int], TabularStack]]
+Federation = tuple[FederatedMDP, Callable[[int], TabularVectorEnv]]
 """A problem to solve exactly, and its environments for a seed."""
 
 
@@ -51,23 +51,23 @@ def unlike_visitors() -> Federation:
         discount=DISCOUNT,
     )
     spec = Spec(obs_size=1, num_states=2, num_actions=1, max_episode_steps=1000)
-    return mdp, lambda seed: TabularStack(
+    return mdp, lambda seed: TabularVectorEnv(
         spec, tables, kernel, EpisodeSeeds.of_agents(seed, range(2))
     )
 
 
 def train(
-    stack: TabularStack, config: FedRQ.Config, *, steps: int, interval: int, seed: int = 0
+    group: TabularVectorEnv, config: FedRQ.Config, *, steps: int, interval: int, seed: int = 0
 ) -> tuple[list[int], list[Array], FedRQ]:
     """FedRQ for some local steps: step counts, spaced evenly in their logarithm, and Q there."""
-    learner = FedRQ(config, stack.spec, agent_ids=range(len(stack.obs)), seed=seed)
+    learner = FedRQ(config, group.spec, agent_ids=range(len(group.obs)), seed=seed)
     mean, marks = Mean(Mean.Config()), log_spaced(steps // interval)
     server = ServerState(round=0, shared={"q": learner.shared()["q"][0]})
     tables = []
     while server.round < steps // interval:
         learner.load_shared(server.shared)
         for _ in range(interval):
-            learner.step(stack)
+            learner.step(group)
         server = mean.merge(server, [mean.partial(learner.shared())])
         if server.round in marks:
             tables.append(server.shared["q"])

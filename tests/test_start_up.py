@@ -15,7 +15,7 @@ import pytest
 
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder
-from fedrl_ray.backends.ray_backend import RayPool
+from fedrl_ray.backends.ray_backend import RayBackend
 from fedrl_ray.federation.driver import Driver
 
 SLOW = {
@@ -100,15 +100,15 @@ def test_an_actor_that_has_learnt_holds_torch_and_nothing_of_the_command_line(
     perturb = {"pole_length": 0.5, "gravity": 0.5}
     experiment = small(environment={"perturb": perturb}, evaluation={"grid": 5})
     order = RoundOrder(round=0, attempt=0, shared=Driver(experiment).server.shared)
-    pool = RayPool(
+    backend = RayBackend(
         experiment.to_dict(), [(0, 1)], requests=[{"CPU": 0.1}], timeout=60.0,
         build=TellingAgents,
     )  # fmt: skip
     try:
-        (reply,) = pool.run_round(order, [0])
-        modules = pool.call([0], "modules")[0]
+        (reply,) = backend.run_round(order, [0])
+        modules = backend.call([0], "modules")[0]
     finally:
-        pool.close()
+        backend.close()
     assert reply.agent_ids == (0, 1)
     assert "torch" in modules
     assert not [name for name in NOT_IN_AN_ACTOR if name in modules]

@@ -78,7 +78,7 @@ class FedRDDPG(RobustCriticLearner):
         hidden, actions = config.hidden_sizes, len(spec.action_low)
         self.build_critics([spec.obs_size + actions, *hidden, 1], last_bound=_LAST_BOUND)
         policy = NetworkPlan("policy", _POLICY, [spec.obs_size, *hidden, actions], has_target=True)
-        self.build_stack("actor", [policy], last_bound=_LAST_BOUND)
+        self.build_group("actor", [policy], last_bound=_LAST_BOUND)
         bounds = spec.action_low, spec.action_high
         low_A, high_A = (Home(None).asarray(np.array(bound)) for bound in bounds)
         self._noise_unit_A: Array = (high_A - low_A) / 2
@@ -126,10 +126,10 @@ class FedRDDPG(RobustCriticLearner):
         next_action_NBA = self.pi("policy_target", batch.next_obs)
         bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
         q_NB1, v_worst_NB = self.evaluate_critics(_joined(batch.obs, batch.action), batch.obs)
-        slopes = self.critic_slopes(
+        gradients = self.critic_gradients(
             batch, q_NB=q_NB1[..., 0], v_worst_NB=v_worst_NB, bootstrap_NB=bootstrap_NB
         )
-        self.descend("critics", *slopes)
+        self.apply_gradients("critics", *gradients)
         self._step_actor(batch.obs)
         self.update_target("q", "q_target")
         self.update_target("policy", "policy_target")
@@ -137,13 +137,15 @@ class FedRDDPG(RobustCriticLearner):
     def _step_actor(self, obs_NBS: Numbers) -> None:
         """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch: the deterministic
         policy gradient, dQ/da dpi/dphi (Silver et al. 2014)."""
-        (raw_NBA,) = self.stacks["actor"].forward(obs_NBS)
+        (raw_NBA,) = self.groups["actor"].forward(obs_NBS)
         tanh_NBA = namespace(raw_NBA).tanh(raw_NBA)
         action_NBA = self._centre_A + self._half_range_A * tanh_NBA
-        q_NB, slope_NBI = self.networks["q"].slope(_joined(obs_NBS, action_NBA))
+        q_NB, gradient_NBI = self.networks["q"].value_and_gradient(_joined(obs_NBS, action_NBA))
         self.metrics.add(actor_loss=-q_NB.mean(-1))
-        slope_NBA = slope_NBI[..., obs_NBS.shape[-1] :] * (-1.0 / q_NB.shape[-1])
-        self.descend("actor", slope_NBA * self._half_range_A * (1.0 - tanh_NBA * tanh_NBA))
+        gradient_NBA = gradient_NBI[..., obs_NBS.shape[-1] :] * (-1.0 / q_NB.shape[-1])
+        self.apply_gradients(
+            "actor", gradient_NBA * self._half_range_A * (1.0 - tanh_NBA * tanh_NBA)
+        )
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """The policy has its own learning rate."""

@@ -70,12 +70,12 @@ class FedRDQN(RobustCriticLearner):
         bootstrap_NB = xp.amax(self.networks["q_target"](batch.next_obs), -1)
         q_NBA, v_worst_NB = self.evaluate_critics(batch.obs, batch.obs)
         is_taken_NBA = batch.action == self._actions_A
-        slope_NB1, *degree_slope = self.critic_slopes(
+        gradient_NB1, *degree_gradient = self.critic_gradients(
             batch,
             q_NB=xp.where(is_taken_NBA, q_NBA, 0.0).sum(-1),
             v_worst_NB=v_worst_NB,
             bootstrap_NB=bootstrap_NB,
         )
-        slope_NBA = xp.where(is_taken_NBA, slope_NB1, 0.0)
-        self.descend("critics", slope_NBA, *degree_slope)
+        gradient_NBA = xp.where(is_taken_NBA, gradient_NB1, 0.0)
+        self.apply_gradients("critics", gradient_NBA, *degree_gradient)
         self.update_target("q", "q_target")

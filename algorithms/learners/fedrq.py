@@ -32,7 +32,7 @@ from ..tabular.federated_mdp import (
     state_values,
     worst_value,
 )
-from ..types import AgentState, Array, Params, Spec, StackedEnv, Transition
+from ..types import AgentState, Array, Params, Spec, Transition, VectorEnv
 
 if TYPE_CHECKING:
     from ..policies import TabularPolicy
@@ -98,9 +98,9 @@ class FedRQ:
         self.metrics = MeanPerAgent(n, Home(None))
         self._rows = np.arange(n)
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
-        self._kernels: tuple[StackedEnv, KnownKernels] | None = None
+        self._kernels: tuple[VectorEnv, KnownKernels] | None = None
 
-    def step(self, env: StackedEnv) -> None:
+    def step(self, env: VectorEnv) -> None:
         """t -> t + 1 of the paper's algorithm, for all N agents.
 
         Raises TypeError in mode exact for an environment that does not expose its kernels.
@@ -197,7 +197,7 @@ class FedRQ:
     def _step_size(self, visits: Array) -> Array:
         return self.config.step_size.at(visits, self.clock, discount=self.config.discount)
 
-    def _kernels_of(self, env: StackedEnv) -> KnownKernels:
+    def _kernels_of(self, env: VectorEnv) -> KnownKernels:
         if self._kernels is None or self._kernels[0] is not env:
             self._kernels = env, KnownKernels.of(env)
         return self._kernels[1]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from ..arrays import Numbers
 from ..lazy_torch import torch
 from ..types import AgentState
-from .stacked import Stack
+from .stacked import NetworkGroup
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -23,14 +23,14 @@ class StackedAdam(ABC):
     clock.
     """
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self.moments = {name: torch.zeros_like(stack.flat) for name in _MOMENTS}
+    def __init__(self, group: NetworkGroup) -> None:
+        self._group = group
+        self.moments = {name: torch.zeros_like(group.flat) for name in _MOMENTS}
 
     @abstractmethod
-    def descend(
+    def apply_gradients(
         self,
-        *slopes_NBO: Numbers,
+        *grads_NBO: Numbers,
         max_norm: float | None,
         learning_rates: Sequence[float],
         steps_done: int,
@@ -51,14 +51,14 @@ class StackedAdam(ABC):
         """The moments of one agent, by network and parameter."""
         return {
             f"{index}.{moment}.{name}": view[row].cpu().numpy().copy()
-            for index, network in enumerate(self._stack.networks)
+            for index, network in enumerate(self._group.networks)
             for moment in _MOMENTS
             for name, view in network.views(self.moments[moment]).items()
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
         """Take back what `agent_state` gave."""
-        for index, network in enumerate(self._stack.networks):
+        for index, network in enumerate(self._group.networks):
             for moment in _MOMENTS:
                 for name, view in network.views(self.moments[moment]).items():
                     view[row].copy_(torch.from_numpy(state[f"{index}.{moment}.{name}"]))

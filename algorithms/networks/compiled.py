@@ -13,13 +13,13 @@ import numpy as np
 
 from ..types import Array
 from .adam import BETAS, EPSILON, StackedAdam, denormals_as_zero
-from .stacked import Slot, Stack, StackedMLP, layout, pad
+from .stacked import NetworkGroup, Slot, StackedMLP, layout, pad
 
 _MOST_KEPT, _LARGEST_KEPT = 8, 1024
 """Buffers that a stack keeps, and rows of the largest minibatch of one."""
 
 
-class CompiledStack(Stack):
+class CompiledGroup(NetworkGroup):
     """On CPU only. Its gradient is needed by a step of Adam alone and is kept for one network."""
 
     def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
@@ -45,28 +45,28 @@ class CompiledStack(Stack):
         made = self._evaluated(network, x_NBI, 1 if batch == 1 else pad(batch))
         return made.output[..., : network.widths[-1]].copy()
 
-    def slope(self, network: StackedMLP, x_NBI: Array) -> tuple[Array, Array]:
+    def value_and_gradient(self, network: StackedMLP, x_NBI: Array) -> tuple[Array, Array]:
         made = self._evaluated(network, x_NBI, pad(x_NBI.shape[1]))
-        made.slope[..., 0] = 1.0
-        made.slope[..., 1:] = 0.0
+        made.grad[..., 0] = 1.0
+        made.grad[..., 1:] = 0.0
         found = np.empty_like(made.whole_input)
-        _kernels().input_slopes(
+        _kernels().input_gradients(
             self.numbers,
             self.layers,
             network.rows.start,
             made.padded,
             made.numbers,
-            made.whole_slope,
+            made.whole_grad,
             made.below,
             made.spare,
             found,
         )
         return made.output[..., 0].copy(), found[:, : x_NBI.shape[1], : network.widths[0]]
 
-    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
-        other = source.stack
-        assert isinstance(other, CompiledStack)
-        _kernels().follow(
+    def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        other = source.group
+        assert isinstance(other, CompiledGroup)
+        _kernels().soft_update(
             self.numbers,
             self.layers,
             network.rows.start,
@@ -108,32 +108,32 @@ class CompiledStack(Stack):
 class CompiledAdam(StackedAdam):
     """Gradient, clipping and step of one network, then of the next."""
 
-    def __init__(self, stack: CompiledStack) -> None:
-        super().__init__(stack)
-        self._compiled = stack
-        slots, size = layout(1, stack.widths)
-        self._gradient = np.zeros(size, dtype=stack.numbers.dtype)
+    def __init__(self, group: CompiledGroup) -> None:
+        super().__init__(group)
+        self._compiled = group
+        slots, size = layout(1, group.widths)
+        self._gradient = np.zeros(size, dtype=group.numbers.dtype)
         self._own_layers = _table(slots)
         self._arrays = [moment.numpy() for moment in self.moments.values()]  # the same memory
 
-    def descend(
+    def apply_gradients(
         self,
-        *slopes_NBO: Array,
+        *grads_NBO: Array,
         max_norm: float | None,
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
-        stack, made = self._compiled, self._compiled.made
-        for net, slope_NBO in zip(stack.networks, slopes_NBO, strict=True):
-            made.slope[net.rows, :, : net.widths[-1]] = slope_NBO
+        group, made = self._compiled, self._compiled.made
+        for net, grad_NBO in zip(group.networks, grads_NBO, strict=True):
+            made.grad[net.rows, :, : net.widths[-1]] = grad_NBO
         with denormals_as_zero():
-            _kernels().descend(
-                stack.numbers,
+            _kernels().apply_gradients(
+                group.numbers,
                 *self._arrays,
-                stack.layers,
+                group.layers,
                 made.padded,
                 made.numbers,
-                made.whole_slope,
+                made.whole_grad,
                 made.below,
                 made.spare,
                 self._gradient,
@@ -154,7 +154,7 @@ class CompiledAdam(StackedAdam):
                 1 / np.sqrt(1 - beta_sq**step),
                 EPSILON,
             ]
-            for rate, _ in zip(learning_rates, self._stack.networks, strict=True)
+            for rate, _ in zip(learning_rates, self._group.networks, strict=True)
         ]
         return np.array(rows, self._gradient.dtype)
 
@@ -163,7 +163,7 @@ class _Made:
     """What the layers of R networks make of a minibatch of B rows, and the derivatives by it.
 
     padded: B with the rows that are added, whose derivatives are 0. input [R, B, I], output and
-    slope [R, B, O] are the minibatch's own rows; whole_input and whole_slope have all. numbers
+    slope [R, B, O] are the minibatch's own rows; whole_input and whole_grad have all. numbers
     [R, F]: input and what each layer made of it, as the kernels take them.
     """
 
@@ -176,8 +176,8 @@ class _Made:
         self.input = self.whole_input[:, :batch]
         output = self.numbers[:, -b * widths[-1] :].reshape(rows, b, widths[-1])
         self.output = output[:, :batch]
-        self.whole_slope = np.zeros((rows, b, widths[-1]), dtype)
-        self.slope = self.whole_slope[:, :batch]
+        self.whole_grad = np.zeros((rows, b, widths[-1]), dtype)
+        self.grad = self.whole_grad[:, :batch]
         self.below = np.zeros((2, b * max(widths)), dtype)
         self.spare = np.zeros(_kernels().spare_size(b, widths), dtype)
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..lazy_torch import torch
 from .adam import BETAS, EPSILON, StackedAdam, denormals_as_zero
-from .stacked import Stack, StackedMLP
+from .stacked import NetworkGroup, StackedMLP
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class EagerStack(Stack):
+class EagerGroup(NetworkGroup):
     """Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
     graph than the products take.
 
@@ -50,21 +50,21 @@ class EagerStack(Stack):
     def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
         return self._run_one(network, x_NBI)[-1][..., : network.widths[-1]]
 
-    def slope(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+    def value_and_gradient(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
         activations = self._run_one(network, x_NBI)
         ones = torch.zeros_like(activations[-1])
         ones[..., 0] = 1.0
-        slope = _run_back(self._layers_of(network), activations, ones)
-        return activations[-1][..., 0], slope[..., : network.widths[0]]
+        grad = _run_back(self._layers_of(network), activations, ones)
+        return activations[-1][..., 0], grad[..., : network.widths[0]]
 
-    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+    def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
         torch._foreach_lerp_(network.own, source.own, rate)
 
-    def backward(self, *slopes_NBO: Tensor) -> None:
+    def backward(self, *grads_NBO: Tensor) -> None:
         """Derivatives by all parameters, over those of the pass before, from the derivatives by
         what `forward` gave last: [N, B, out] each."""
-        slope = self._fill("out", slopes_NBO)
-        _run_back(self.layers, self._activations, slope, self.gradients)
+        grad = self._fill("out", grads_NBO)
+        _run_back(self.layers, self._activations, grad, self.gradients)
 
     def clip_gradients(self, max_norm: float | None) -> None:
         """Scale the gradient of each agent's network to a norm of at most `max_norm`."""
@@ -113,21 +113,21 @@ class EagerAdam(StackedAdam):
     """One fused Adam over the buffer of a stack: Adam is elementwise, so agents and networks that
     share a buffer stay independent."""
 
-    def __init__(self, stack: EagerStack) -> None:
-        super().__init__(stack)
-        self._eager = stack
-        buffers = [stack.flat, stack.flat_gradient, *self.moments.values()]
+    def __init__(self, group: EagerGroup) -> None:
+        super().__init__(group)
+        self._eager = group
+        buffers = [group.flat, group.flat_gradient, *self.moments.values()]
         self._whole = _pieces([[buffer] for buffer in buffers])
-        self._apart = [_pieces([net.parts(b) for b in buffers]) for net in stack.networks]
+        self._apart = [_pieces([net.parts(b) for b in buffers]) for net in group.networks]
 
-    def descend(
+    def apply_gradients(
         self,
-        *slopes_NBO: Tensor,
+        *grads_NBO: Tensor,
         max_norm: float | None,
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
-        self._eager.backward(*slopes_NBO)
+        self._eager.backward(*grads_NBO)
         self._eager.clip_gradients(max_norm)
         with denormals_as_zero():
             if len(set(learning_rates)) == 1:
@@ -166,7 +166,7 @@ def _run(layers: Sequence[_Layer], x: Tensor) -> list[Tensor]:
 def _run_back(
     layers: Sequence[_Layer],
     activations: Sequence[Tensor],
-    slope: Tensor,
+    grad: Tensor,
     gradients: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> Tensor:
     """Chain rule through the layers. With `gradients`, those of weights and biases are written
@@ -175,13 +175,13 @@ def _run_back(
         x = activations[index]
         if gradients:
             into_weight, into_bias = gradients[index]
-            torch.bmm(x.mT, slope, out=into_weight)
-            torch.sum(slope, 1, keepdim=True, out=into_bias)
+            torch.bmm(x.mT, grad, out=into_weight)
+            torch.sum(grad, 1, keepdim=True, out=into_bias)
         if index or not gradients:
-            slope = torch.bmm(slope, layers[index].weight_transposed)
+            grad = torch.bmm(grad, layers[index].weight_transposed)
         if index:
-            torch.ops.aten.threshold_backward(slope, x, 0.0, grad_input=slope)
-    return slope
+            torch.ops.aten.threshold_backward(grad, x, 0.0, grad_input=grad)
+    return grad
 
 
 def _pieces(buffers: Sequence[list[Tensor]]) -> _Pieces:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ..arrays import Home
 from ..offpolicy_config import OffPolicyConfig, runs_compiled
 from .adam import StackedAdam
-from .compiled import CompiledAdam, CompiledStack
-from .eager import EagerAdam, EagerStack
-from .stacked import Stack
+from .compiled import CompiledAdam, CompiledGroup
+from .eager import EagerAdam, EagerGroup
+from .stacked import NetworkGroup
 
 
 def home(config: OffPolicyConfig) -> Home:
@@ -20,17 +20,17 @@ def home(config: OffPolicyConfig) -> Home:
 
 def trained(
     config: OffPolicyConfig, num_agents: int, shapes: Sequence[Sequence[int]]
-) -> tuple[Stack, StackedAdam]:
+) -> tuple[NetworkGroup, StackedAdam]:
     """Networks, and the optimiser that steps them."""
     if runs_compiled(config):
-        compiled = CompiledStack(num_agents, shapes)
+        compiled = CompiledGroup(num_agents, shapes)
         return compiled, CompiledAdam(compiled)
-    eager = EagerStack(num_agents, shapes, trainable=True, device=config.device)
+    eager = EagerGroup(num_agents, shapes, trainable=True, device=config.device)
     return eager, EagerAdam(eager)
 
 
-def fixed(config: OffPolicyConfig, num_agents: int, widths: Sequence[int]) -> Stack:
+def fixed(config: OffPolicyConfig, num_agents: int, widths: Sequence[int]) -> NetworkGroup:
     """A network that follows another."""
     if runs_compiled(config):
-        return CompiledStack(num_agents, [widths])
-    return EagerStack(num_agents, [widths], trainable=False, device=config.device)
+        return CompiledGroup(num_agents, [widths])
+    return EagerGroup(num_agents, [widths], trainable=False, device=config.device)

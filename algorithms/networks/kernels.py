@@ -314,30 +314,30 @@ def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any
 
 
 @compiled
-def _through(slope_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
+def _through(grad_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
     """slope w', the derivative by a layer's input from that by what it makes."""
     if w_IO.shape[1] <= NARROW:
-        product(slope_BO, _transposed(w_IO, spare), None, _ANYTHING, out_BI, ahead)
+        product(grad_BO, _transposed(w_IO, spare), None, _ANYTHING, out_BI, ahead)
         return
-    slope_OB = _transposed(slope_BO, spare)  # smaller than w
-    out_IB = _matrix(spare, slope_BO.size, out_BI.shape[1], out_BI.shape[0])
-    product(w_IO, slope_OB, None, _ANYTHING, out_IB, ahead)
+    grad_OB = _transposed(grad_BO, spare)  # smaller than w
+    out_IB = _matrix(spare, grad_BO.size, out_BI.shape[1], out_BI.shape[0])
+    product(w_IO, grad_OB, None, _ANYTHING, out_IB, ahead)
     _transpose(out_IB, out_BI)
 
 
 @compiled
-def _weight_gradient(x_BI: Any, slope_BO: Any, into_IO: Any, ahead: Any) -> None:
+def _weight_gradient(x_BI: Any, grad_BO: Any, into_IO: Any, ahead: Any) -> None:
     """x' slope."""
-    product(x_BI.T, slope_BO, None, _ANYTHING, into_IO, ahead)
+    product(x_BI.T, grad_BO, None, _ANYTHING, into_IO, ahead)
 
 
 @compiled
-def _where_positive(slope_BI: Any, x_BI: Any) -> None:
+def _where_positive(grad_BI: Any, x_BI: Any) -> None:
     """The derivative through a ReLU that made x."""
     zero = x_BI.dtype.type(0)
     for b in range(x_BI.shape[0]):
         for i in range(x_BI.shape[1]):
-            slope_BI[b, i] = slope_BI[b, i] if x_BI[b, i] > zero else zero
+            grad_BI[b, i] = grad_BI[b, i] if x_BI[b, i] > zero else zero
 
 
 @compiled
@@ -370,7 +370,7 @@ def _clipping(gradient: Any, max_norm: float) -> Any:
 def _adam(
     parameter: Any, gradient: Any, exp_avg: Any, exp_avg_sq: Any, scale: Any, constants: Any
 ) -> None:
-    """Adam (Kingma and Ba 2015) with the gradient times `scale`; see `descend`."""
+    """Adam (Kingma and Ba 2015) with the gradient times `scale`; see `apply_gradients`."""
     step_size, fresh, kept_sq = constants[0], constants[1], constants[2]
     fresh_sq, correction_sq, eps = constants[3], constants[4], constants[5]
     for k in range(parameter.size):
@@ -453,13 +453,13 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) ->
 
 
 @compiled
-def input_slopes(
+def input_gradients(
     flat: Any,
     layers: Any,
     first_row: int,
     batch: int,
     made_RF: Any,
-    slopes_RBO: Any,
+    grads_RBO: Any,
     below_2F: Any,
     spare: Any,
     found_RBI: Any,
@@ -469,24 +469,24 @@ def input_slopes(
     below: two rows of B times the widest layer. spare: see `spare_size`.
     """
     for row in range(len(made_RF)):
-        slope_BO, start = slopes_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
+        grad_BO, start = grads_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
         for index in range(len(layers) - 1, -1, -1):
             layer = layers[index]
             weight_IO = _weight(flat, layer, first_row + row)
             start -= batch * layer[4]
             if index == 0:
-                _through(slope_BO, weight_IO, found_RBI[row], spare, flat[:0])
+                _through(grad_BO, weight_IO, found_RBI[row], spare, flat[:0])
             else:
                 x_BI = _matrix(made_RF[row], start, batch, layer[4])
                 below, nothing = below_2F[index % 2], flat[:0]
-                slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, nothing)
+                grad_BO = _below(grad_BO, weight_IO, x_BI, below, spare, nothing)
 
 
 @compiled
-def _below(slope_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any, ahead: Any) -> Any:
+def _below(grad_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any, ahead: Any) -> Any:
     """The derivative by what went into the ReLU that made x."""
     below_BI = _matrix(below, 0, x_BI.shape[0], x_BI.shape[1])
-    _through(slope_BO, weight_IO, below_BI, spare, ahead)
+    _through(grad_BO, weight_IO, below_BI, spare, ahead)
     _where_positive(below_BI, x_BI)
     return below_BI
 
@@ -503,7 +503,7 @@ def _adam_step(
     scale: Any,
     constants: Any,
 ) -> None:
-    """Adam on every layer of network `row`; see `descend`."""
+    """Adam on every layer of network `row`; see `apply_gradients`."""
     for index in range(len(layers)):
         layer, own = layers[index], own_layers[index]
         _adam(
@@ -525,14 +525,14 @@ def _adam_step(
 
 
 @compiled
-def descend(
+def apply_gradients(
     flat: Any,
     exp_avg: Any,
     exp_avg_sq: Any,
     layers: Any,
     batch: int,
     made_RF: Any,
-    slopes_RBO: Any,
+    grads_RBO: Any,
     below_2F: Any,
     spare: Any,
     gradient: Any,
@@ -544,30 +544,30 @@ def descend(
     gradient, clipped to a norm of `max_norm`.
 
     gradient, own_layers: a flat buffer of one network and its `layers`. below, spare: as for
-    `input_slopes`. constants: a row for each of an agent's networks, of step size over
+    `input_gradients`. constants: a row for each of an agent's networks, of step size over
     1 - beta1^t, 1 - beta1, beta2, 1 - beta2, 1 / sqrt(1 - beta2^t), epsilon.
     """
     num_agents = len(made_RF) // len(constants_P6)
     for row in range(len(made_RF)):
-        slope_BO, start = slopes_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
+        grad_BO, start = grads_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
         for index in range(len(layers) - 1, -1, -1):
             layer, own = layers[index], own_layers[index]
             start -= batch * layer[4]
             x_BI = _matrix(made_RF[row], start, batch, layer[4])
             soon = _soon(exp_avg, layer, row)
-            _weight_gradient(x_BI, slope_BO, _weight(gradient, own, 0), soon)
-            _sum_rows(slope_BO, _bias(gradient, own, 0)[0])
+            _weight_gradient(x_BI, grad_BO, _weight(gradient, own, 0), soon)
+            _sum_rows(grad_BO, _bias(gradient, own, 0)[0])
             if index > 0:
                 weight_IO = _weight(flat, layer, row)
                 below, soon = below_2F[index % 2], _soon(exp_avg_sq, layer, row)
-                slope_BO = _below(slope_BO, weight_IO, x_BI, below, spare, soon)
+                grad_BO = _below(grad_BO, weight_IO, x_BI, below, spare, soon)
         scale = _clipping(gradient, max_norm)
         constants = constants_P6[row // num_agents]
         _adam_step(flat, exp_avg, exp_avg_sq, layers, row, gradient, own_layers, scale, constants)
 
 
 @compiled
-def follow(
+def soft_update(
     flat: Any,
     layers: Any,
     first_row: int,
@@ -582,12 +582,12 @@ def follow(
         row, other = first_row + agent, source_row + agent
         for index in range(len(layers)):
             mine, its = layers[index], source_layers[index]
-            _approach(_weights(flat, mine, row), _weights(source, its, other), rate)
-            _approach(_bias(flat, mine, row)[0], _bias(source, its, other)[0], rate)
+            _lerp(_weights(flat, mine, row), _weights(source, its, other), rate)
+            _lerp(_bias(flat, mine, row)[0], _bias(source, its, other)[0], rate)
 
 
 @compiled
-def _approach(x: Any, y: Any, rate: Any) -> None:
+def _lerp(x: Any, y: Any, rate: Any) -> None:
     """From the nearer end, so that rate 1 arrives."""
     rest = x.dtype.type(1) - rate
     if rate < rest:
@@ -635,12 +635,12 @@ def _call_all(dtype: Any) -> None:
     layers = np.array([[0, 64, 64, 64, 8, 8]])
     flat, exp_avg, exp_avg_sq, gradient = np.zeros((4, 128), dtype)
     made_RF, spare = np.zeros((1, 128), dtype), np.zeros(spare_size(8, [8]), dtype)
-    slopes_RBO, found_RBI = np.zeros((2, 1, 8, 8), dtype)
+    grads_RBO, found_RBI = np.zeros((2, 1, 8, 8), dtype)
     below_2F, constants_P6 = np.zeros((2, 64), dtype), np.ones((1, 6), dtype)
     forward(flat, layers, 0, 8, made_RF)
-    input_slopes(flat, layers, 0, 8, made_RF, slopes_RBO, below_2F, spare, found_RBI)
-    descend(
-        flat, exp_avg, exp_avg_sq, layers, 8, made_RF, slopes_RBO, below_2F, spare, gradient,
+    input_gradients(flat, layers, 0, 8, made_RF, grads_RBO, below_2F, spare, found_RBI)
+    apply_gradients(
+        flat, exp_avg, exp_avg_sq, layers, 8, made_RF, grads_RBO, below_2F, spare, gradient,
         layers, 1.0, constants_P6,
     )  # fmt: skip
-    follow(flat, layers, 0, exp_avg, layers, 0, 1, flat.dtype.type(1.0))
+    soft_update(flat, layers, 0, exp_avg, layers, 0, 1, flat.dtype.type(1.0))

@@ -1,7 +1,7 @@
 """Stacked networks: the parameters of N networks of one shape.
 
-A `Stack` holds one or more networks for each of N agents: a layer is a weight [P * N, in, out] and
-a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
+A `NetworkGroup` holds one or more networks for each of N agents. A layer is a weight
+[P * N, in, out] and a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
 lie in one flat buffer, so that the optimiser is one operation; a network's rows are contiguous in
 each layer.
 
@@ -50,7 +50,7 @@ class Slot(NamedTuple):
     shape: tuple[int, int]
 
 
-class Stack(ABC):
+class NetworkGroup(ABC):
     """Networks of the same depth for N agents, in one buffer: multilayer perceptrons with ReLU
     between layers. `shapes`: input, hidden and output sizes of each network.
 
@@ -82,11 +82,11 @@ class Stack(ABC):
         """One network: [N, B, in] -> [N, B, out]."""
 
     @abstractmethod
-    def slope(self, network: StackedMLP, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
+    def value_and_gradient(self, network: StackedMLP, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
         """The first output of one network, [N, B], and its derivative by x, [N, B, in]."""
 
     @abstractmethod
-    def lerp(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+    def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
         """One network goes `rate` of the way towards another of the same shape."""
 
     def view(self, flat: Tensor, slot: Slot) -> Tensor:
@@ -98,26 +98,26 @@ class Stack(ABC):
 class StackedMLP:
     """One network of a stack, for its N agents."""
 
-    def __init__(self, stack: Stack, index: int, widths: Sequence[int]) -> None:
-        self.stack, self.widths, self.num_agents = stack, tuple(widths), stack.num_agents
-        self.rows = slice(index * stack.num_agents, (index + 1) * stack.num_agents)
-        self.own = self.parts(stack.flat)
+    def __init__(self, group: NetworkGroup, index: int, widths: Sequence[int]) -> None:
+        self.group, self.widths, self.num_agents = group, tuple(widths), group.num_agents
+        self.rows = slice(index * group.num_agents, (index + 1) * group.num_agents)
+        self.own = self.parts(group.flat)
         """Where it lies in its stack's buffer."""
 
     def __call__(self, x_NBI: Numbers) -> Numbers:
         """[N, B, in] -> [N, B, out]."""
-        return self.stack.evaluate(self, x_NBI)
+        return self.group.evaluate(self, x_NBI)
 
-    def slope(self, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
+    def value_and_gradient(self, x_NBI: Numbers) -> tuple[Numbers, Numbers]:
         """The first output, [N, B], and its derivative by x, [N, B, in]."""
-        return self.stack.slope(self, x_NBI)
+        return self.group.value_and_gradient(self, x_NBI)
 
     def parts(self, flat: Tensor) -> list[Tensor]:
         """Where this network lies in a buffer of its stack's layout: one piece per parameter."""
         first, n = self.rows.start, self.num_agents
         return [
             flat[slot.start + first * slot.stride : slot.start + (first + n) * slot.stride]
-            for slot in self.stack.slots
+            for slot in self.group.slots
         ]
 
     def copy(self, source: StackedMLP) -> None:
@@ -125,18 +125,18 @@ class StackedMLP:
         for mine, theirs in zip(self.own, source.own, strict=True):
             mine.copy_(theirs)
 
-    def lerp(self, source: StackedMLP, rate: float) -> None:
+    def soft_update(self, source: StackedMLP, rate: float) -> None:
         """Go `rate` of the way towards a network of the same shape."""
-        self.stack.lerp(self, source, rate)
+        self.group.soft_update(self, source, rate)
 
     def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
         """Named views without the padding, each [N, ...], of this network's buffer or of any
         buffer of the same layout (an optimiser's moments)."""
-        source = self.stack.flat if flat is None else flat
+        source = self.group.flat if flat is None else flat
         named = {}
-        for index, slot in enumerate(self.stack.slots):
+        for index, slot in enumerate(self.group.slots):
             rows = self.widths[index // 2] if slot.shape[0] > 1 else 1
-            view = self.stack.view(source, slot)[self.rows]
+            view = self.group.view(source, slot)[self.rows]
             named[slot.name] = view[:, :rows, : self.widths[index // 2 + 1]]
         return named
 

@@ -15,7 +15,7 @@ import numpy as np
 from algorithms import prefixes
 from algorithms.types import AgentState, Array, Params
 
-from ..common.error_source import blame
+from ..common.error_source import attribute_error
 from ..common.errors import RunError, UserError
 from ..config import loading, plugins
 from ..config.checks import build_family
@@ -88,7 +88,7 @@ class LocalAgents:
             try:
                 scores.append(rollouts.returns(act))
             except Exception as error:
-                blame(error, agent)
+                attribute_error(error, agent)
                 raise
         return np.concatenate(scores)
 
@@ -137,15 +137,15 @@ class LocalAgents:
                 f"the parameters of agent {agent} are no longer finite; "
                 "a smaller learner.learning_rate or a learner.max_grad_norm may help"
             )
-            blame(error, int(agent))
+            attribute_error(error, int(agent))
             raise error
 
 
-def host_agents(experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> LocalAgents:
+def build_local_agents(experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> LocalAgents:
     """The agents as their learner wants them hosted."""
     learner = plugins.load("learners", experiment["learner"]["name"])
-    host_class = learner.host_class() if hasattr(learner, "host_class") else LocalAgents
-    return host_class(experiment, agent_ids)
+    agents_class = learner.agents_class() if hasattr(learner, "agents_class") else LocalAgents
+    return agents_class(experiment, agent_ids)
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:

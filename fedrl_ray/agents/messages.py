@@ -46,14 +46,14 @@ _VERBS: dict[FailureKind, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostFailure:
+class WorkerFailure:
     """A host that gave no answer. Data, until the driver's policy decides.
 
     kind: `died` (process or node lost), `timeout`, `exception` (user code raised; `reason`
     holds the traceback), or `checkpoint` (its shard is not as it was written).
     """
 
-    host: int
+    worker: int
     agent_ids: tuple[int, ...]
     kind: FailureKind
     reason: str

@@ -16,7 +16,7 @@ from algorithms.types import Array
 
 
 @dataclass(frozen=True)
-class Figure:
+class ReturnStatistic:
     """A weighted mean of sorted mean returns.
 
     weights: of n values in ascending order, [n], summing to 1. pooled: taken once, over the S x M
@@ -39,7 +39,7 @@ def cvar(means_M: Array, fraction: float) -> Array:
     The environment at the border counts in part: 0.25 of 11 environments are the two worst and
     three quarters of the third. fraction 1 is the mean; 1 / M and below is the minimum.
     """
-    return Figure("", partial(cvar_weights, fraction=fraction))(means_M)
+    return ReturnStatistic("", partial(cvar_weights, fraction=fraction))(means_M)
 
 
 def cvar_weights(n: int, fraction: float) -> Array:
@@ -61,16 +61,16 @@ def iqm_weights(n: int) -> Array:
     return np.asarray(kept / kept.sum())
 
 
-FIGURES: Mapping[str, Figure] = MappingProxyType(
+RETURN_STATISTICS: Mapping[str, ReturnStatistic] = MappingProxyType(
     {
-        "average": Figure("mean of test environments", partial(cvar_weights, fraction=1)),
-        "worst": Figure("worst test environment", lambda n: np.eye(n)[0]),
-        "cvar10": Figure("mean of the worst 10%", partial(cvar_weights, fraction=0.1)),
-        "cvar25": Figure("mean of the worst 25%", partial(cvar_weights, fraction=0.25)),
-        "iqm": Figure("interquartile mean, seeds pooled", iqm_weights, pooled=True),
-        "p10": Figure("10th percentile", partial(percentile_weights, percent=10)),
-        "p50": Figure("median", partial(percentile_weights, percent=50)),
-        "p90": Figure("90th percentile", partial(percentile_weights, percent=90)),
+        "average": ReturnStatistic("mean of test environments", partial(cvar_weights, fraction=1)),
+        "worst": ReturnStatistic("worst test environment", lambda n: np.eye(n)[0]),
+        "cvar10": ReturnStatistic("mean of the worst 10%", partial(cvar_weights, fraction=0.1)),
+        "cvar25": ReturnStatistic("mean of the worst 25%", partial(cvar_weights, fraction=0.25)),
+        "iqm": ReturnStatistic("interquartile mean, seeds pooled", iqm_weights, pooled=True),
+        "p10": ReturnStatistic("10th percentile", partial(percentile_weights, percent=10)),
+        "p50": ReturnStatistic("median", partial(percentile_weights, percent=50)),
+        "p90": ReturnStatistic("90th percentile", partial(percentile_weights, percent=90)),
     }
 )
 """By name. `iqm` is rliable's: over the mean returns of all seeds and environments at once."""

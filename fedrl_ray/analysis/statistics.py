@@ -14,8 +14,8 @@ from scipy import stats
 
 from algorithms.types import Array
 
-from .return_statistics import FIGURES as FIGURES
-from .return_statistics import Figure as Figure
+from .return_statistics import RETURN_STATISTICS as RETURN_STATISTICS
+from .return_statistics import ReturnStatistic as ReturnStatistic
 from .return_statistics import cvar as cvar
 
 MAX_HALVINGS = 50
@@ -42,7 +42,7 @@ def scope(*returns_SMR: Array) -> str:
     return "one seed: interval over episodes only" if episodes > 1 else "one episode: no interval"
 
 
-def estimate(returns_SMR: Array, figure: str | Figure) -> float:
+def estimate(returns_SMR: Array, figure: str | ReturnStatistic) -> float:
     """The figure of each seed's environment means, averaged over seeds (`iqm`: pooled).
 
     As logged, not corrected for bias: the minimum of noisy means lies below the minimum of the
@@ -51,7 +51,7 @@ def estimate(returns_SMR: Array, figure: str | Figure) -> float:
     return _of_seeds(_checked(returns_SMR).mean(2), _figure(figure))
 
 
-def interval(returns_SMR: Array, figure: str | Figure, *, level: float = 0.95) -> Interval:
+def interval(returns_SMR: Array, figure: str | ReturnStatistic, *, level: float = 0.95) -> Interval:
     """A figure with its interval.
 
     Student's, from the spread between seeds and what episodes add that all seeds share. It spans
@@ -64,7 +64,7 @@ def interval(returns_SMR: Array, figure: str | Figure, *, level: float = 0.95) -
 
 
 def difference(
-    a_SMR: Array, b_SMR: Array, figure: str | Figure, *, level: float = 0.95
+    a_SMR: Array, b_SMR: Array, figure: str | ReturnStatistic, *, level: float = 0.95
 ) -> Interval:
     """Figure of a minus that of b, with its interval (Welch's where `interval` is Student's).
 
@@ -111,7 +111,7 @@ class _Parts(NamedTuple):
     """Less the mean of each seed."""
 
 
-def _interval(samples: Sequence[Array], figure: Figure, level: float) -> Interval:
+def _interval(samples: Sequence[Array], figure: ReturnStatistic, level: float) -> Interval:
     """Of the first sample's figure less that of the second, if there is one."""
     plain, split = [_plain(x, figure) for x in samples], [_split(x, figure) for x in samples]
     first, *second = [_of_seeds(x.mean(2), figure) for x in samples]
@@ -139,12 +139,12 @@ def _around(centres: Sequence[float], half: float) -> tuple[float, float]:
     return min(centres) - half, max(centres) + half
 
 
-def _plain(x_SMR: Array, figure: Figure) -> _Parts:
+def _plain(x_SMR: Array, figure: ReturnStatistic) -> _Parts:
     """Environments sorted by all their episodes."""
     return _parts(x_SMR, _by_rank(x_SMR.mean(2, keepdims=True), figure), figure)
 
 
-def _split(x_SMR: Array, figure: Figure) -> _Parts:
+def _split(x_SMR: Array, figure: ReturnStatistic) -> _Parts:
     """Environments sorted by half of the episodes and valued by the others, over J halvings.
 
     No episode has a say in its own weight, so noise is not taken for rank. Pooled figures are
@@ -159,7 +159,7 @@ def _split(x_SMR: Array, figure: Figure) -> _Parts:
     return _parts(x_SMR, weights_SMJ @ valued_RJ.T / valued_RJ.sum(1), figure)
 
 
-def _parts(x_SMR: Array, weights_SMR: Array, figure: Figure) -> _Parts:
+def _parts(x_SMR: Array, weights_SMR: Array, figure: ReturnStatistic) -> _Parts:
     table_SR = (weights_SMR * x_SMR).sum(1)
     seeds_S = table_SR.mean(1)
     centre = float(seeds_S.mean())
@@ -167,7 +167,7 @@ def _parts(x_SMR: Array, weights_SMR: Array, figure: Figure) -> _Parts:
     return _Parts(centre, _jackknife(x_SMR, figure) if figure.pooled else seeds_S, episodes_SR)
 
 
-def _by_rank(order_SMJ: Array, figure: Figure) -> Array:
+def _by_rank(order_SMJ: Array, figure: ReturnStatistic) -> Array:
     """The figure's weight of each environment, given what to sort by; equals share theirs."""
     shape = order_SMJ.shape
     if figure.pooled:
@@ -178,7 +178,7 @@ def _by_rank(order_SMJ: Array, figure: Figure) -> Array:
     return np.asarray(weights_SMJ.reshape(shape) * (shape[0] if figure.pooled else 1))
 
 
-def _jackknife(x_SMR: Array, figure: Figure) -> Array:
+def _jackknife(x_SMR: Array, figure: ReturnStatistic) -> Array:
     """Pseudo-values of the seeds of a pooled figure, [S]: S f(all) - (S - 1) f(all but s)."""
     means_SM, seeds = x_SMR.mean(2), len(x_SMR)
     if seeds == 1:
@@ -214,16 +214,16 @@ def _student(variances: Sequence[Variance], level: float) -> float:
     return float(stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(total))
 
 
-def _of_seeds(means_SM: Array, figure: Figure) -> float:
+def _of_seeds(means_SM: Array, figure: ReturnStatistic) -> float:
     return float(figure(means_SM.ravel()) if figure.pooled else figure(means_SM).mean())
 
 
-def _figure(figure: str | Figure) -> Figure:
-    if isinstance(figure, Figure):
+def _figure(figure: str | ReturnStatistic) -> ReturnStatistic:
+    if isinstance(figure, ReturnStatistic):
         return figure
-    if figure not in FIGURES:
-        raise ValueError(f"figure must be one of {', '.join(FIGURES)}, got {figure!r}")
-    return FIGURES[figure]
+    if figure not in RETURN_STATISTICS:
+        raise ValueError(f"figure must be one of {', '.join(RETURN_STATISTICS)}, got {figure!r}")
+    return RETURN_STATISTICS[figure]
 
 
 def _checked(returns_SMR: Array) -> Array:

@@ -7,15 +7,15 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from algorithms.types import Array, Params
 
-from ..agents.local_agents import LocalAgents, host_agents
-from ..agents.messages import HostFailure, Place, RoundOrder, RoundReply
+from ..agents.local_agents import LocalAgents, build_local_agents
+from ..agents.messages import Place, RoundOrder, RoundReply, WorkerFailure
 from ..storage.agent_shards import Shard
-from .backend import Hosts, exception_failure, place_here
+from .backend import Workers, exception_failure, place_here
 
 T = TypeVar("T")
 
 
-class InProcessPool:
+class InProcessBackend:
     """Every agent in this process, in the same groups as the actors would have."""
 
     kind: ClassVar[Literal["ray", "in_process"]] = "in_process"
@@ -23,49 +23,53 @@ class InProcessPool:
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
-        self._hosts = [host_agents(experiment, group) for group in self.groups]
+        self._workers = [build_local_agents(experiment, group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(None, self._experiment)] * len(self.groups)
 
-    def run_round(self, order: RoundOrder, hosts: Hosts) -> Iterator[RoundReply | HostFailure]:
-        return (self._try(index, lambda host: host.run_round(order)) for index in hosts)
+    def run_round(
+        self, order: RoundOrder, workers: Workers
+    ) -> Iterator[RoundReply | WorkerFailure]:
+        return (self._try(index, lambda worker: worker.run_round(order)) for index in workers)
 
-    def evaluate(self, shared: Params, hosts: Hosts) -> list[Array | HostFailure]:
-        return self._map(lambda host: host.evaluate(shared), hosts)
+    def evaluate(self, shared: Params, workers: Workers) -> list[Array | WorkerFailure]:
+        return self._map(lambda worker: worker.evaluate(shared), workers)
 
-    def save(self, directory: str, hosts: Hosts) -> list[Shard | HostFailure]:
-        return self._map(lambda host: host.save(directory), hosts)
+    def save(self, directory: str, workers: Workers) -> list[Shard | WorkerFailure]:
+        return self._map(lambda worker: worker.save(directory), workers)
 
-    def load(self, directory: str, files: Mapping[int, str], hosts: Hosts) -> list[HostFailure]:
-        results = self._map(lambda host: host.load(directory, files), hosts)
-        return [r for r in results if isinstance(r, HostFailure)]
+    def load(
+        self, directory: str, files: Mapping[int, str], workers: Workers
+    ) -> list[WorkerFailure]:
+        results = self._map(lambda worker: worker.load(directory, files), workers)
+        return [r for r in results if isinstance(r, WorkerFailure)]
 
-    def is_up(self, host: int) -> bool:
+    def is_up(self, worker: int) -> bool:
         return True
 
-    def await_up(self, hosts: Hosts) -> None:
+    def await_up(self, workers: Workers) -> None:
         return None
 
-    def rebuild(self, hosts: Hosts) -> None:
-        for host in hosts:
-            self._hosts[host].close()
-            self._hosts[host] = host_agents(self._experiment, self.groups[host])
+    def rebuild(self, workers: Workers) -> None:
+        for worker in workers:
+            self._workers[worker].close()
+            self._workers[worker] = build_local_agents(self._experiment, self.groups[worker])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
         self.rebuild(range(len(self.groups)))
 
     def close(self) -> None:
-        for host in self._hosts:
-            host.close()
-        self._hosts = []
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
 
-    def _map(self, call: Callable[[LocalAgents], T], hosts: Hosts) -> list[T | HostFailure]:
-        return [self._try(index, call) for index in hosts]
+    def _map(self, call: Callable[[LocalAgents], T], workers: Workers) -> list[T | WorkerFailure]:
+        return [self._try(index, call) for index in workers]
 
-    def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | HostFailure:
+    def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | WorkerFailure:
         try:
-            return call(self._hosts[index])
+            return call(self._workers[index])
         except Exception as error:
             return exception_failure(index, self.groups[index], error)

@@ -16,7 +16,7 @@ from ..ray_cluster.resources import Bundle, ResourcesConfig, bundle, require_cap
 from . import memory_estimate
 
 if TYPE_CHECKING:
-    from .backend import Pool
+    from .backend import Backend
 
 
 def groups(
@@ -46,13 +46,13 @@ def _split(agents: list[int], agents_per_actor: int | str, actors: int) -> list[
     return [tuple(agents[i : i + size]) for i in range(0, len(agents), size)]
 
 
-def pool_of(experiment: Experiment) -> Literal["ray", "in_process"]:
+def backend_of(experiment: Experiment) -> Literal["ray", "in_process"]:
     """Where agents live. auto: in this process where tables are learnt, a step of which costs less
     than a message, and where one actor would hold all agents; else, and wherever something is
     asked of Ray, as Ray actors."""
     f = experiment.federation
-    if f.pool != "auto":
-        return f.pool
+    if f.backend != "auto":
+        return f.backend
     asks = (
         os.environ.get("RAY_ADDRESS", "local") != "local"
         or experiment.resources != ResourcesConfig()
@@ -63,16 +63,16 @@ def pool_of(experiment: Experiment) -> Literal["ray", "in_process"]:
 
 
 def settled(experiment: Experiment) -> Experiment:
-    """The same with `federation.pool` decided, as config.yaml records it."""
-    federation = experiment.federation.model_copy(update={"pool": pool_of(experiment)})
+    """The same with `federation.backend` decided, as config.yaml records it."""
+    federation = experiment.federation.model_copy(update={"backend": backend_of(experiment)})
     return experiment.model_copy(update={"federation": federation})
 
 
-def packing_words(packing: Sequence[int], pool: str) -> str:
+def packing_words(packing: Sequence[int], backend: str) -> str:
     """`1,000 agents in 2 Ray actors of 500`; packing: agents of each actor."""
     actors = f"{len(packing):,} Ray actor{'s' if len(packing) > 1 else ''}"
     sizes = "-".join(f"{size:,}" for size in sorted({min(packing), max(packing)}))
-    where = f"{actors} of {sizes}" if pool == "ray" else "this process"
+    where = f"{actors} of {sizes}" if backend == "ray" else "this process"
     return f"{sum(packing):,} agent{'s' if sum(packing) > 1 else ''} in {where}"
 
 
@@ -125,24 +125,26 @@ def plan_on_cluster(experiment: Experiment) -> tuple[list[tuple[int, ...]], list
     return packed, requests
 
 
-def build_pool(experiment: Experiment, nodes: Sequence[Bundle] | None = None) -> Pool:
-    """The pool that `federation.pool` names, checked against the machine or the cluster first;
+def build_backend(experiment: Experiment, nodes: Sequence[Bundle] | None = None) -> Backend:
+    """The pool that `federation.backend` names, checked against the machine or the cluster first;
     against the cluster as it was where `nodes` tells that, and room is held for it already.
     Raises UserError."""
     f = experiment.federation
-    if pool_of(experiment) == "in_process":
-        from .in_process import InProcessPool
+    if backend_of(experiment) == "in_process":
+        from .in_process import InProcessBackend
 
         check_memory(experiment, actors=0)
-        return InProcessPool(experiment.to_dict(), groups(f.num_agents, f.agents_per_actor, cpus=1))
+        return InProcessBackend(
+            experiment.to_dict(), groups(f.num_agents, f.agents_per_actor, cpus=1)
+        )
 
     from ..ray_cluster import cluster
-    from .ray_backend import RayPool
+    from .ray_backend import RayBackend
 
     cluster.connect()
     packed, requests = plan_on_cluster(experiment) if nodes is None else plan(experiment, nodes)
     check_memory(experiment, len(packed), cluster.memory())
-    return RayPool(
+    return RayBackend(
         experiment.to_dict(),
         packed,
         requests=requests,

@@ -17,12 +17,11 @@ Build = Callable[[Mapping[str, Any], Sequence[int]], LocalAgents]
 """From an experiment (plain data) and agent ids."""
 
 
-class AgentHost:
-    """One actor. `build` makes its agents: `host_agents`, or in tests of faults a subclass of
-    `LocalAgents`.
+class RayWorker:
+    """One actor. `build` makes its agents: `build_local_agents`, or in tests of faults another.
 
     It is asked by messages of Ray, or on a line to a driver on the same node. Exceptions come back
-    as values, a HostFailure each, so that they keep their own words.
+    as values, a WorkerFailure each, so that they keep their own words.
     """
 
     def __init__(self, build: Build, experiment: Mapping[str, Any], ids: Sequence[int]) -> None:
@@ -57,7 +56,7 @@ class AgentHost:
                     line.tell(length)
 
     def answer(self, question: tuple[Any, ...]) -> Any:
-        """Do what is asked: `call` or `reset`, and its arguments. A HostFailure in place of what
+        """Do what is asked: `call` or `reset`, and its arguments. A WorkerFailure in place of what
         that raises."""
         verb, *args = question
         try:

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Question:
-    """What some hosts are asked: a verb of `AgentHost.answer` and its arguments. They are put once
+    """What some hosts are asked: a verb of `RayWorker.answer` and its arguments. They are put once
     into each medium that carries them."""
 
     def __init__(self, outbox: Outbox | None, verb: str, *args: Any) -> None:
@@ -44,7 +44,7 @@ def new_outbox() -> Outbox | None:
         return None
 
 
-class RayHost:
+class RayWorkerHandle:
     """One actor. `starting` is the call that tells when it is up, None once that was taken note of;
     `place` where it runs, or the one before it ran; None as long as that is not known."""
 

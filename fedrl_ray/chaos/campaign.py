@@ -54,7 +54,9 @@ class Chaos:
         RunError where the cluster, or the undisturbed run, fails."""
         with ExitStack() as stack:
             self._folder = stack.enter_context(_folder(self._options.output))
-            first = self._program("undisturbed", ["federation.pool=in_process"], dict(os.environ))
+            first = self._program(
+                "undisturbed", ["federation.backend=in_process"], dict(os.environ)
+            )
             stack.callback(first.kill)
             first.start()
             cluster = _cluster(self._experiment, self._options.nodes)
@@ -71,7 +73,7 @@ class Chaos:
 
     def _case(self, cluster: LocalCluster, name: str, policy: str) -> Case:
         fault = self._faults[name]()
-        sets = [*fault.settings, "federation.pool=ray", f"federation.on_failure={policy}"]
+        sets = [*fault.settings, "federation.backend=ray", f"federation.on_failure={policy}"]
         output = self._folder / f"{name}-{policy}"
         scene = Scene(
             experiment=loading.load(self._options.config, [*self._options.overrides, *sets]),

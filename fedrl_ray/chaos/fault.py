@@ -34,7 +34,7 @@ class Scene:
 
     def agents_pid(self, which: int = -1) -> int:
         """The process of a host of agents, by its place among the hosts."""
-        return int(self.observer.hosts[which]["pid"])
+        return int(self.observer.workers[which]["pid"])
 
 
 class Fault:

@@ -16,7 +16,7 @@ from ..common.errors import RunError
 
 PATIENCE_SECONDS = 60.0
 """Ray ends the actors of a program that was killed only after a while."""
-AGENTS, DRIVER = "ray::AgentHost", "ray::DriverActor"
+AGENTS, DRIVER = "ray::RayWorker", "ray::DriverActor"
 """Titles that Ray gives the processes of our actors."""
 
 

@@ -140,7 +140,7 @@ class LocalCluster:
         return next((node for node in self.nodes if node.process.pid == session), None)
 
     def processes(self, title: str) -> list[int]:
-        """Processes whose title, as Ray sets it, begins so: `ray::AgentHost`."""
+        """Processes whose title, as Ray sets it, begins so: `ray::RayWorker`."""
         found = []
         for pid in _in_sessions({node.process.pid for node in self.nodes}):
             with contextlib.suppress(psutil.Error):

@@ -25,7 +25,7 @@ class Observer:
         self._mark: tuple[float, int] | None = None
         self.highest = self.redone = 0
         self.events: Counter[str] = Counter()
-        self.hosts: list[dict[str, Any]] = []
+        self.workers: list[dict[str, Any]] = []
         self.recovered: float | None = None
 
     def look(self) -> None:
@@ -69,7 +69,7 @@ class Observer:
         if event["event"] == "resumed":
             self._went_back(self.highest, event["round"])
         if event["event"] in ("started", "resumed"):
-            self.hosts = event["hosts"]
+            self.workers = event["workers"]
 
 
 def _lines(path: Path) -> list[bytes]:

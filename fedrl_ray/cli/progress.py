@@ -92,7 +92,7 @@ class _Figures:
 
 
 def print_failures(report: RoundReport) -> None:
-    """Hosts lost since the last report: said, never hidden."""
+    """Workers lost since the last report: said, never hidden."""
     for failure in report.failures:
         notes.print(f"round {report.round}: {failure}", style="yellow", soft_wrap=True)
 

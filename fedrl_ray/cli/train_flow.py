@@ -19,7 +19,7 @@ from ..common.json_values import nan_as_null
 from ..config.schema import Experiment
 from ..runs import run_directory
 from ..storage import locations
-from ..storage.local_mirror import WorkingCopy
+from ..storage.local_mirror import LocalMirror
 from ..storage.locations import Location
 from .progress import BarView, ProgressView, SilentView, print_evaluation
 
@@ -102,7 +102,7 @@ def _open(experiment: Experiment, location: Location, options: TrainOptions) -> 
         "any_profile": options.any_profile,
         "fall_back": options.restartable,
     }
-    if experiment.federation.pool == "ray":
+    if experiment.federation.backend == "ray":
         from ..runs.remote_run import RemoteRun
 
         run: Any = RemoteRun(experiment, location, **keys)
@@ -117,7 +117,7 @@ def _open(experiment: Experiment, location: Location, options: TrainOptions) -> 
 
 def _introduce(run: Any, experiment: Experiment, location: Location) -> None:
     """Where the agents are, what they need, where the results go, and which laws do not hold."""
-    where = packing_words(run.packing, experiment.federation.pool)
+    where = packing_words(run.packing, experiment.federation.backend)
     notes.print(f"{where}; {run.memory}; run: {location}", soft_wrap=True, highlight=False)
     for reason in run.exemptions.values():
         notes.print(reason, style="yellow", soft_wrap=True)
@@ -148,7 +148,7 @@ def _interruptible() -> Iterator[_Interrupt]:
 def _write_report(location: Location) -> None:
     from ..reports.page import write_report
 
-    copy = WorkingCopy(location)
+    copy = LocalMirror(location)
     try:
         write_report([copy.directory], copy.directory / REPORT)
     except UserError as error:  # what is trained is trained

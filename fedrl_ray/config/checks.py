@@ -112,7 +112,7 @@ def check_resources(experiment: Experiment) -> None:
 def check_gpu(experiment: Experiment) -> None:
     """Raises UserError where an actor is to use a GPU that it does not ask for: Ray hides them."""
     f = experiment.federation
-    if getattr(experiment.learner.settings, "device", "cpu") != "cuda" or f.pool == "in_process":
+    if getattr(experiment.learner.settings, "device", "cpu") != "cuda" or f.backend == "in_process":
         return
     for agent in range(f.num_agents):
         if not experiment.resources.of(agent).gpu:

@@ -11,18 +11,22 @@ from pydantic import ValidationError
 from ..common.errors import UserError
 from . import plugins
 from .checks import check_experiment
+from .renamed_keys import new_name, under_new_names
 from .schema import Experiment, Plugin
 from .validation_errors import one_line
 from .yaml_files import apply_overrides, read_yaml
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    path: str | Path, overrides: Sequence[str] = (), *, hint_at_old_keys: bool = True
+) -> Experiment:
     """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
 
     Raises UserError, one line: the file, the full key, the rule and the value.
     """
-    data = apply_overrides(read_yaml(Path(path)), overrides)
-    return from_dict(data, source=str(path))
+    source = str(path)
+    data = under_new_names(read_yaml(Path(path)), source=source, hint=hint_at_old_keys)
+    return from_dict(apply_overrides(data, [new_name(o) for o in overrides]), source=source)
 
 
 def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:

@@ -34,7 +34,7 @@ class FederationConfig(Settings):
     """Budget: local steps per agent. The number of rounds is steps / sync_interval."""
     sync_interval: Count = 100
     """Local steps E between two averagings; it must divide `steps`."""
-    pool: Literal["auto", "ray", "in_process"] = "auto"
+    backend: Literal["auto", "ray", "in_process"] = "auto"
     """Local agents as Ray actors, or all in the driver's process; auto: in the process where tables
     are learnt or one actor would hold all agents, and nothing is asked of a cluster. The results
     are the same."""

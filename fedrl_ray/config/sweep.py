@@ -57,7 +57,7 @@ class SweepConfig(Settings):
     """Which trials go on: fifo, asha or pbt; a name, or a mapping with its keys."""
     searcher: Literal["random", "optuna"] = "random"
     """Who draws from the distributions: independent draws, or Optuna's suggestions."""
-    pool: Literal["auto", "in_process", "ray"] = "auto"
+    backend: Literal["auto", "in_process", "ray"] = "auto"
     """Agents of a trial in its own process, or as actors with a CPU each; auto: actors where the
     cluster has more than one node."""
     max_concurrent: Count | None = None
@@ -119,5 +119,5 @@ class SweepConfig(Settings):
     def identity(self) -> dict[str, Any]:
         """What decides the table: a sweep is resumed only under the same."""
         data = self.model_dump(mode="json")
-        free = ("pool", "max_concurrent", "max_failures", "trackers")
+        free = ("backend", "max_concurrent", "max_failures", "trackers")
         return {key: value for key, value in data.items() if key not in free}

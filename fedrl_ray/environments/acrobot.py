@@ -11,7 +11,7 @@ from algorithms.types import Dynamics, Spec
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
-from ..vector_envs.sync import ScalarStack
+from ..vector_envs.sync import SyncVectorEnv
 
 
 class Acrobot(EnvFamily):
@@ -30,9 +30,9 @@ class Acrobot(EnvFamily):
     }
     spec = Spec(obs_size=6, num_actions=3, max_episode_steps=500)
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
         envs = [_acrobot(dynamics, row) for row in range(len(seeds))]
-        return ScalarStack(self.spec, envs, seeds, retire=retire)
+        return SyncVectorEnv(self.spec, envs, seeds, retire=retire)
 
 
 def _acrobot(dynamics: Dynamics, row: int) -> AcrobotEnv:

@@ -11,12 +11,12 @@ from gymnasium.utils.seeding import np_random
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from ..vector_envs.episodes import EpisodeSeeds, EpisodeStack
+from ..vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
 
 
-class CartPoleStack(EpisodeStack):
+class PerturbedCartPoleVectorEnv(EpisodicVectorEnv):
     """N rows of Gymnasium's CartPoleVectorEnv. Its resets are not used: they draw from one
     generator for all rows and come a step late."""
 
@@ -70,5 +70,7 @@ class CartPole(EnvFamily):
     }
     spec = Spec(obs_size=4, num_actions=2, max_episode_steps=500)
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> CartPoleStack:
-        return CartPoleStack(self.spec, dynamics, seeds, retire=retire)
+    def make(
+        self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
+    ) -> PerturbedCartPoleVectorEnv:
+        return PerturbedCartPoleVectorEnv(self.spec, dynamics, seeds, retire=retire)

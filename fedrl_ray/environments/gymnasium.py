@@ -19,7 +19,7 @@ from ..vector_envs.user.checks import check_effect, check_reset, check_steps, fi
 from ..vector_envs.user.config import GymnasiumConfig
 from ..vector_envs.user.source import create, find_source, is_attribute
 from ..vector_envs.user.targets import read_parameters
-from ..vector_envs.user.vector_env import Resume, UserStack
+from ..vector_envs.user.vector_env import Resume, UserVectorEnv
 
 _LOG = logging.getLogger(__name__)
 _INEXACT = (
@@ -52,10 +52,10 @@ class Gymnasium(EnvFamily):
         if self._resume is None:
             self.exemptions = {"resume": _INEXACT}
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserVectorEnv:
         rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
         with self._all_or_none(rows, seeds) as envs:
-            return UserStack(
+            return UserVectorEnv(
                 self.spec,
                 envs,
                 seeds,
@@ -82,16 +82,16 @@ class Gymnasium(EnvFamily):
                 try:
                     envs.append(opened.enter_context(closing(self.build(values))))
                 except Exception as error:
-                    seeds.blame(error, row)
+                    seeds.attribute_error(error, row)
                     raise
             yield envs
             opened.pop_all()
 
-    def trial_stack(self, spec: Spec, resume: Resume) -> UserStack:
+    def trial_stack(self, spec: Spec, resume: Resume) -> UserVectorEnv:
         """One nominal environment, to find out whether it resumes."""
         seeds = EpisodeSeeds.of_grid(0, [0], 1)
         with self._all_or_none([self._nominal_values()], seeds) as envs:
-            return UserStack(
+            return UserVectorEnv(
                 spec,
                 envs,
                 seeds,

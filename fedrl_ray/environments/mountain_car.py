@@ -11,7 +11,7 @@ from algorithms.types import Dynamics, Spec
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
-from ..vector_envs.sync import ScalarStack, with_attributes
+from ..vector_envs.sync import SyncVectorEnv, with_attributes
 
 _ATTRIBUTES = {"gravity": "gravity", "force": "force", "max_speed": "max_speed"}
 
@@ -30,6 +30,6 @@ class MountainCar(EnvFamily):
     }
     spec = Spec(obs_size=2, num_actions=3, max_episode_steps=200)
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> ScalarStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
         envs = with_attributes(MountainCarEnv, _ATTRIBUTES, dynamics)
-        return ScalarStack(self.spec, envs, seeds, retire=retire)
+        return SyncVectorEnv(self.spec, envs, seeds, retire=retire)

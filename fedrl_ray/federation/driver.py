@@ -19,9 +19,9 @@ from algorithms.types import ServerState
 
 from ..agents.evaluation import GridEvaluator, evaluation_of_agents, initial_shared
 from ..agents.execution_profile import differences, execution_profile, single_thread, unlike_nodes
-from ..agents.messages import Evaluation, HostFailure, RoundOrder, RoundReply, RoundReport
-from ..backends.backend import Pool
-from ..backends.placement import build_pool
+from ..agents.messages import Evaluation, RoundOrder, RoundReply, RoundReport, WorkerFailure
+from ..backends.backend import Backend
+from ..backends.placement import build_backend
 from ..common.errors import CheckpointError, RunError, UserError
 from ..config import plugins
 from ..config.checks import build_family
@@ -30,7 +30,7 @@ from ..storage import checkpoints, digests, locations
 from ..storage.agent_shards import Shard
 from ..storage.local_mirror import CHECKPOINTS
 from ..storage.locations import Location
-from .participation import Attendance
+from .participation import Participation
 from .replies import Replies, require_read
 from .resume_rules import require_fits, require_same_experiment, require_same_profile
 from .round_metrics import merge_metrics, spread
@@ -50,7 +50,11 @@ class Driver:
     """
 
     def __init__(
-        self, experiment: Experiment, *, directory: Location | None = None, pool: Pool | None = None
+        self,
+        experiment: Experiment,
+        *,
+        directory: Location | None = None,
+        backend: Backend | None = None,
     ) -> None:
         single_thread()
         self.experiment, self._folder = experiment, directory
@@ -60,7 +64,7 @@ class Driver:
         )
         self.server = ServerState(round=0, shared=initial_shared(experiment, self._family))
         self._evaluator: GridEvaluator | None = None
-        self.pool = build_pool(experiment) if pool is None else pool
+        self.backend = build_backend(experiment) if backend is None else backend
         self._attempt = 0
         self._failures: list[str] = []  # since the last report
         self.clock = PhaseClock()
@@ -71,7 +75,7 @@ class Driver:
         self._checkpoint: Location | None = None
         self._refused: set[Location] = set()
         self._profile = execution_profile(experiment.to_dict())
-        self._attendance = Attendance(self.pool, experiment.federation)
+        self._participation = Participation(self.backend, experiment.federation)
 
     # -- the four verbs ---------------------------------------------------------------------
 
@@ -80,12 +84,12 @@ class Driver:
         started = time.perf_counter()
         while True:
             self._admit()
-            hosts = self._attendance.present
+            workers = self._participation.present
             order = RoundOrder(
                 round=self.server.round, attempt=self._attempt, shared=self.server.shared
             )
             taken = Replies(order)
-            merged = self._merge(taken, hosts)
+            merged = self._merge(taken, workers)
             complete = self._is_quorum(taken.replies) if self._continues else not taken.lost
             self._spend(taken.waited, taken.replies if complete else [], bool(taken.lost))
             if taken.lost:
@@ -112,8 +116,8 @@ class Driver:
     def _save(self, started: float) -> Location | None:
         folder = self._require_folder()
         aside = checkpoints.staging(folder, self.server.round)
-        results = self.pool.save(str(aside), self._attendance.present)
-        lost = [r for r in results if isinstance(r, HostFailure)]
+        results = self.backend.save(str(aside), self._participation.present)
+        lost = [r for r in results if isinstance(r, WorkerFailure)]
         if lost:
             first = self._checkpoint is None
             self._recover(lost)
@@ -140,7 +144,7 @@ class Driver:
             self._failures.append(f"resumed under another profile: {'; '.join(changed)}")
         server = checkpoints.read_server(path, manifest)
         require_fits(path, server.shared, self.server.shared)
-        lost = self.pool.load(str(path), manifest.agent_files, range(len(self.groups)))
+        lost = self.backend.load(str(path), manifest.agent_files, range(len(self.groups)))
         require_read(lost)
         self.server = server
         self._progress, self._checkpoint = dict(manifest.progress), path
@@ -176,7 +180,7 @@ class Driver:
 
     def close(self) -> None:
         """Let go of the local agents."""
-        self.pool.close()
+        self.backend.close()
 
     # -- convenience ------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class Driver:
     @property
     def groups(self) -> Sequence[tuple[int, ...]]:
         """Agent ids of each host."""
-        return self.pool.groups
+        return self.backend.groups
 
     @property
     def exemptions(self) -> dict[str, str]:
@@ -206,7 +210,7 @@ class Driver:
         settings = self.experiment.learner.settings
         chosen = getattr(learner, "exemptions_of", lambda _: learner.exemptions)(settings)
         declared = {**chosen, **self._aggregator.exemptions, **self._family.exemptions}
-        return declared | unlike_nodes(self.pool.places(), self._profile)
+        return declared | unlike_nodes(self.backend.places(), self._profile)
 
     @property
     def progress(self) -> dict[str, float]:
@@ -222,9 +226,9 @@ class Driver:
         self.clock.add("learning", learning)
         self.clock.add("recovery" if lost else "communication", seconds - learning)
 
-    def _merge(self, taken: Replies, hosts: Sequence[int]) -> ServerState:
+    def _merge(self, taken: Replies, workers: Sequence[int]) -> ServerState:
         """One round on the hosts: what comes back, merged while others are still at work."""
-        partials = taken.partials(lambda: self.pool.run_round(taken.order, hosts), hosts)
+        partials = taken.partials(lambda: self.backend.run_round(taken.order, workers), workers)
         called = time.perf_counter()
         merged: ServerState = self._aggregator.merge(self.server, partials)
         self.clock.add("aggregation", time.perf_counter() - called - taken.waited)
@@ -262,17 +266,17 @@ class Driver:
 
     def _evaluate_at_agents(self) -> Evaluation | None:
         self._admit()
-        hosts = self._attendance.present
-        results = self.pool.evaluate(self.server.shared, hosts)
-        lost = [r for r in results if isinstance(r, HostFailure)]
+        workers = self._participation.present
+        results = self.backend.evaluate(self.server.shared, workers)
+        lost = [r for r in results if isinstance(r, WorkerFailure)]
         if lost:
             self._recover(lost)
             return self._evaluate_at_agents() if self._continues else None
         e = self.experiment
         k = e.federation.num_agents
         scores = np.full((k, e.evaluation.episodes), np.nan)  # NaN: agents that are absent
-        for host, result in zip(hosts, results, strict=True):
-            scores[list(self.pool.groups[host])] = result
+        for worker, result in zip(workers, results, strict=True):
+            scores[list(self.backend.groups[worker])] = result
         dynamics = self._family.draw(
             e.environment.settings.perturb, seed=e.seed, agent_ids=range(k)
         )
@@ -288,66 +292,65 @@ class Driver:
         present = sum(len(r.agent_ids) for r in replies)
         return self._continues and present >= self.experiment.federation.min_agents
 
-    def _recover(self, lost: Sequence[HostFailure]) -> None:
+    def _recover(self, lost: Sequence[WorkerFailure]) -> None:
         """Law 3. `rewind`: everybody goes back to the last checkpoint. `continue`: the lost agents
         are rebuilt from their own last shard and join at the next broadcast."""
         self._failures += [str(failure) for failure in lost]
         for failure in lost:
-            self.tell("host_lost", **self._described(failure))
+            self.tell("worker_lost", **self._described(failure))
         self._require_recoverable(lost)
         self._attempt += 1
         with self.clock.phase("recovery"):
             self._rebuild(lost)
 
-    def _rebuild(self, lost: Sequence[HostFailure]) -> None:
+    def _rebuild(self, lost: Sequence[WorkerFailure]) -> None:
         if self._checkpoint is None:  # lost while the first one was being written
-            self.pool.rebuild(range(len(self.pool.groups)))
+            self.backend.rebuild(range(len(self.backend.groups)))
             return
-        hosts = sorted({failure.host for failure in lost})
-        self.pool.rebuild(hosts)
+        workers = sorted({failure.worker for failure in lost})
+        self.backend.rebuild(workers)
         if self._continues:
             self._checkpoint = self._newest_sound()  # the lost agents' states, now and later
-            self._attendance.leave(hosts)
+            self._participation.leave(workers)
             return
         before = self.server.round
         self.restore_newest(any_profile=True)
         self.tell("rewind", from_round=before, to_round=self.server.round)
 
     def _admit(self) -> None:
-        """Hosts that were rebuilt join as soon as they are up; the others wait for them only where
-        they are too few."""
-        self._attendance.admit(self._join)
-        while self._attendance.needs_more:
+        """Let rebuilt workers join that are up, and wait for one only where too few are left."""
+        self._participation.admit(self._join)
+        while self._participation.needs_more:
             with self.clock.phase("recovery"):
-                self._attendance.await_one()
-            self._attendance.admit(self._join)
+                self._participation.await_one()
+            self._participation.admit(self._join)
 
-    def _join(self, host: int) -> None:
+    def _join(self, worker: int) -> None:
         path = self._checkpoint = self._newest_sound()
         manifest = checkpoints.read_manifest(path)
         with self.clock.phase("recovery"):
-            again = self.pool.load(str(path), manifest.agent_files, [host])
+            again = self.backend.load(str(path), manifest.agent_files, [worker])
         try:
             require_read(again)
         except CheckpointError as error:
             self._refuse(path, error)
-            return self._join(host)
+            return self._join(worker)
         if again:
             self._recover(again)
         else:
-            agents = list(self.pool.groups[host])
+            agents = list(self.backend.groups[worker])
             self.tell("rebuilt", agents=agents, from_round=manifest.round)
 
     def _shards_of_the_absent(self, aside: Location) -> list[Shard]:
-        """Hosts that have not joined again are checkpointed as they were last."""
-        absent = self._attendance.absent_agents
+        """Workers that have not joined again are checkpointed as they were last."""
+        absent = self._participation.absent_agents
         if not absent or self._checkpoint is None:
             return []
         return checkpoints.carry_over(self._checkpoint, aside, absent)
 
-    def _described(self, failure: HostFailure) -> dict[str, Any]:
+    def _described(self, failure: WorkerFailure) -> dict[str, Any]:
         """A failure as fields of a log."""
-        place = self.pool.places()[failure.host]
+        place = self.backend.places()[failure.worker]
         return {
             "agents": list(failure.agent_ids),
             "kind": failure.kind,
@@ -356,7 +359,7 @@ class Driver:
             "pid": None if place is None else place.pid,
         }
 
-    def _require_recoverable(self, lost: Sequence[HostFailure]) -> None:
+    def _require_recoverable(self, lost: Sequence[WorkerFailure]) -> None:
         for failure in lost:
             if failure.kind == "exception":
                 raise RunError(str(failure))

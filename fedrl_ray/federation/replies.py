@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from algorithms.types import Array, Partial
 
-from ..agents.messages import HostFailure, RoundOrder, RoundReply
+from ..agents.messages import RoundOrder, RoundReply, WorkerFailure
 from ..common.errors import CheckpointError
 
 
@@ -25,28 +25,28 @@ class Replies:
         self.order = order
         self._sent = _bytes(order.shared.values())
         self.replies: list[RoundReply] = []
-        self.lost: list[HostFailure] = []
+        self.lost: list[WorkerFailure] = []
         self.bytes, self.waited = 0, 0.0
 
     def partials(
-        self, run: Callable[[], Iterable[RoundReply | HostFailure]], hosts: Sequence[int]
+        self, run: Callable[[], Iterable[RoundReply | WorkerFailure]], workers: Sequence[int]
     ) -> Iterator[Partial]:
         """The sums of a round that `run` begins, in the order of the hosts, which is that of the
         agents."""
         started = time.perf_counter()
-        for host, result in zip(hosts, run(), strict=True):
-            partial = self._take(host, result)
+        for worker, result in zip(workers, run(), strict=True):
+            partial = self._take(worker, result)
             self.waited += time.perf_counter() - started
             if partial is not None:
                 yield partial
             started = time.perf_counter()
 
-    def _take(self, host: int, result: RoundReply | HostFailure) -> Partial | None:
-        if isinstance(result, HostFailure):
+    def _take(self, worker: int, result: RoundReply | WorkerFailure) -> Partial | None:
+        if isinstance(result, WorkerFailure):
             self.lost.append(result)
             return None
         if (result.round, result.attempt) != (self.order.round, self.order.attempt):
-            self.lost.append(_old(host, result))
+            self.lost.append(_old(worker, result))
             return None
         partial = result.partial
         assert partial is not None
@@ -55,16 +55,16 @@ class Replies:
         return partial
 
 
-def require_read(lost: Sequence[HostFailure]) -> None:
+def require_read(lost: Sequence[WorkerFailure]) -> None:
     """Raises CheckpointError where a host found its shard not as it was written."""
     for failure in lost:
         if failure.kind == "checkpoint":
             raise CheckpointError(failure.reason)
 
 
-def _old(host: int, reply: RoundReply) -> HostFailure:
+def _old(worker: int, reply: RoundReply) -> WorkerFailure:
     reason = f"answered round {reply.round}, attempt {reply.attempt}"
-    return HostFailure(host=host, agent_ids=reply.agent_ids, kind="timeout", reason=reason)
+    return WorkerFailure(worker=worker, agent_ids=reply.agent_ids, kind="timeout", reason=reason)
 
 
 def _bytes(arrays: Iterable[Array]) -> int:

@@ -133,7 +133,7 @@ class RLlib:
         return bytes_per_agent(config, spec, steps)
 
     @classmethod
-    def host_class(cls) -> type[LocalAgents]:
+    def agents_class(cls) -> type[LocalAgents]:
         """What hosts the agents in place of `LocalAgents`."""
         from ..rllib.agents import RLlibAgents
 

@@ -27,7 +27,7 @@ _NUMBERS_UNCHANGED = (
     "sweep",
     "checkpoint",
     "resources",
-    "federation.pool",
+    "federation.backend",
     "federation.agents_per_actor",
     "federation.round_timeout",
     "federation.start_timeout",

@@ -22,7 +22,7 @@ from .series import averaged, bins_of, last_tenth
 Row = dict[str, Any]
 Number = float | None
 
-FIGURES = ("average", "worst", "nominal")
+RETURN_STATISTICS = ("average", "worst", "nominal")
 """What an evaluation gives as a number."""
 
 
@@ -104,7 +104,7 @@ def evaluation_log(path: Path) -> EvaluationLog:
     rows = evaluation_rows(path)
     return EvaluationLog(
         steps=np.array([row["steps"] for row in rows]),
-        figures={name: _column(path, rows, name) for name in FIGURES},
+        figures={name: _column(path, rows, name) for name in RETURN_STATISTICS},
         final_returns=_final(path, rows),
         dynamics=rows[-1]["dynamics"] if rows else {},
         where=str(rows[-1]["where"]) if rows else "none",

@@ -13,7 +13,7 @@ import numpy as np
 from algorithms.types import Array
 
 from ..analysis import statistics
-from ..analysis.statistics import FIGURES, Interval
+from ..analysis.statistics import RETURN_STATISTICS, Interval
 from .keys import OMEGA, Flat, identity, level, round_steps, setting
 from .runs import RunData
 
@@ -93,7 +93,7 @@ class Method:
         """Every figure of `statistics`, and the nominal one; empty without returns."""
         if self.returns is None:
             return {}
-        found = {name: statistics.interval(self.returns, name) for name in FIGURES}
+        found = {name: statistics.interval(self.returns, name) for name in RETURN_STATISTICS}
         return found | {"nominal": self._nominal()}
 
     @property

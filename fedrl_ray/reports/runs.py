@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.errors import UserError
+from ..config.renamed_keys import under_new_names
 from ..config.yaml_files import read_yaml
 from ..runs import run_directory
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
@@ -122,7 +123,7 @@ def _read(path: Path) -> RunData:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    config = read_yaml(path)
+    config = under_new_names(read_yaml(path), source=str(path), hint=False)
     flat = flatten(config)
     for key, kind in _REQUIRED.items():
         value: Any = flat.get(key)

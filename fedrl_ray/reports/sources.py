@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common.errors import UserError
+from ..config.renamed_keys import under_new_names
 from ..config.yaml_files import read_yaml
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS
 from ..sweeps.directory import SWEEP, Trial, is_sweep, read_trials
@@ -116,7 +117,7 @@ def _strangers(below: Sequence[Path], inside: Sequence[Path]) -> Iterator[Path]:
 def _add_sweep(found: Found, path: Path) -> None:
     if not found.is_new(path):
         return
-    config = read_yaml(path / SWEEP).get("sweep")
+    config = under_new_names(read_yaml(path / SWEEP), source=str(path), hint=False).get("sweep")
     trials = tuple(read_trials(path))
     info = SweepInfo(path=path, config=config if isinstance(config, dict) else {}, trials=trials)
     before = f"{path}/" if found.sweeps else ""  # trials of two sweeps have the same names

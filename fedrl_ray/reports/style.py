@@ -96,7 +96,8 @@ def line(
 ) -> None:  # fmt: skip
     """A line with a dozen markers; what has the same group is shown and hidden together."""
     fig.add_scatter(
-        x=x, y=y, name=plain_text(name), legendgroup=plain_text(group or name), mode="lines+markers",
+        x=x, y=y, name=plain_text(name), legendgroup=plain_text(group or name),
+        mode="lines+markers",
         line={"color": chosen.colour, "dash": chosen.dash, "width": width, "shape": shape},
         marker={"symbol": chosen.marker, "size": 7, "maxdisplayed": 12},
         col=1, **more,

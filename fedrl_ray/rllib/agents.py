@@ -11,7 +11,7 @@ from algorithms.types import AgentState, Array, Params
 
 from ..agents.local_agents import LocalAgents
 from ..agents.messages import RoundOrder
-from ..common.error_source import blame
+from ..common.error_source import attribute_error
 from ..config.schema import Experiment
 from ..ray_cluster import cluster
 from .agent import Agent
@@ -53,7 +53,7 @@ class Algorithms:
             try:
                 self._metrics.append(agent.train(self.clock, self._iterations))
             except Exception as error:
-                blame(error, agent_id)
+                attribute_error(error, agent_id)
                 raise
 
     def drain_metrics(self) -> dict[str, Array]:

@@ -20,7 +20,7 @@ PREFIX = "fedrl-ray-run-"
 FRESH_SECONDS = 60.0
 
 
-class WorkingCopy:
+class LocalMirror:
     """A run directory to write logs into: the folder itself, or for a URI a temporary one that
     holds what is there (checkpoints, which go there directly, left out) and is published."""
 

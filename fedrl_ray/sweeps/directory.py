@@ -119,7 +119,7 @@ def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> 
 
 def read_sweep(directory: Path) -> tuple[Experiment, SweepConfig]:
     """The experiment and its sweep. Raises UserError."""
-    experiment = load(directory / SWEEP)
+    experiment = load(directory / SWEEP, hint_at_old_keys=False)
     if experiment.sweep is None:
         raise UserError(f"{directory / SWEEP}: has no section sweep")
     return experiment, experiment.sweep

@@ -25,7 +25,7 @@ _FIXED = {
     "name": "trials are named by their keys",
     "seed": "sweep.seeds repeats every point",
     "federation.steps": "every point gets the same budget",
-    "federation.pool": "sweep.pool decides for all trials",
+    "federation.backend": "sweep.backend decides for all trials",
     "evaluation": "all trials are scored alike",
     "sweep": "a sweep does not search itself",
 }

@@ -29,7 +29,7 @@ class TrialSettings:
     directory: Path
     base: dict[str, Any]
     sweep: SweepConfig
-    pool: str
+    backend: str
     nodes: list[dict[str, float]]
     """The cluster when the sweep began: packing is decided once for all trials."""
 
@@ -43,7 +43,7 @@ def trial_experiment(settings: TrialSettings, config: dict[str, Any]) -> Experim
     """The experiment that one trial trains, from the config that Tune gives it."""
     experiment = at_point(settings.base, config["trial"]["point"], seed_of(config))
     data = experiment.to_dict()
-    data["federation"]["pool"] = settings.pool
+    data["federation"]["backend"] = settings.backend
     if settings.is_population and "keep_degree_network" in data["learner"]:
         data["learner"]["keep_degree_network"] = True
     return loading.from_dict(data)
@@ -70,12 +70,14 @@ def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.Placement
         return tune.PlacementGroupFactory([{"CPU": 1.0}])
     requests = requests_of(settings, experiment)
     held = [request | {"CPU": request["CPU"] or LEAST_CPU} for request in requests]
-    return tune.PlacementGroupFactory([{}, *held] if experiment.federation.pool == "ray" else held)
+    return tune.PlacementGroupFactory(
+        [{}, *held] if experiment.federation.backend == "ray" else held
+    )
 
 
 def requests_of(settings: TrialSettings, experiment: Experiment) -> list[Bundle]:
     """What the processes of a trial ask for."""
-    if experiment.federation.pool == "in_process":
+    if experiment.federation.backend == "in_process":
         return [together(experiment.resources, range(experiment.federation.num_agents))]
     return placement.plan(experiment, settings.nodes)[1]
 
@@ -86,6 +88,6 @@ def require_room(settings: TrialSettings, configs: Iterable[dict[str, Any]]) -> 
     for config in configs:
         experiment = trial_experiment(settings, config)
         groups: Sequence[Sequence[int]] = [range(experiment.federation.num_agents)]
-        if experiment.federation.pool == "ray":
+        if experiment.federation.backend == "ray":
             groups = placement.plan(experiment, settings.nodes)[0]
         require_capacity(groups, requests_of(settings, experiment), settings.nodes)

@@ -20,7 +20,7 @@ from ..runs import run_directory
 from ..storage import locations
 from . import directory
 from .directory import Ledger, Trial
-from .tuner import build_tuner, import_tune, listed_variants, pool_of_trials
+from .tuner import backend_of_trials, build_tuner, import_tune, listed_variants
 from .validation import require_sweep
 
 
@@ -165,11 +165,11 @@ def _introduce_trial(experiment: Experiment, sweep: SweepConfig) -> None:
     from ..backends import memory_estimate, placement
     from ..ray_cluster import cluster
 
-    pool, sizes = pool_of_trials(sweep), [experiment.federation.num_agents]
-    if pool == "ray":
+    backend, sizes = backend_of_trials(sweep), [experiment.federation.num_agents]
+    if backend == "ray":
         sizes = [len(group) for group in placement.plan(experiment, cluster.capacity())[0]]
-    where = placement.packing_words(sizes, pool)
-    needed = memory_estimate.estimate(experiment, len(sizes) if pool == "ray" else 0)
+    where = placement.packing_words(sizes, backend)
+    needed = memory_estimate.estimate(experiment, len(sizes) if backend == "ray" else 0)
     notes.print(f"a trial: {where}; {needed}", soft_wrap=True, highlight=False)
 
 

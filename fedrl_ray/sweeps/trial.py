@@ -21,8 +21,8 @@ from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT, TIMESTEPS_TOTAL
 
 from ..analysis.return_statistics import cvar
-from ..backends.backend import Pool
-from ..backends.placement import build_pool
+from ..backends.backend import Backend
+from ..backends.placement import build_backend
 from ..common.errors import RunError, UserError, one_line
 from ..common.text_files import write_text
 from ..config.schema import Experiment
@@ -61,7 +61,7 @@ class FederationTrial(tune.Trainable):
         self._settings: TrialSettings = parameters["settings"]
         to_stderr()
         self._run: Run | None = None
-        self._pool: Pool | None = None
+        self._backend: Backend | None = None
         self._reported = 0  # steps of the last row that Tune was told of
         self._rows: deque[dict[str, Any]] = deque()
         self._prepare(config)
@@ -116,8 +116,8 @@ class FederationTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         self._end_run()
-        if self._pool is not None:
-            self._pool.close()
+        if self._backend is not None:
+            self._backend.close()
 
     def _end_run(self) -> None:
         """Leave the run as it is; one stopped early is resumable all the same."""
@@ -194,16 +194,16 @@ class FederationTrial(tune.Trainable):
         return self._run
 
     def _driver(self) -> Driver:
-        pool, self._pool = self._pool, None
-        if pool is None:
-            pool = build_pool(self._experiment, self._settings.nodes)
+        backend, self._backend = self._backend, None
+        if backend is None:
+            backend = build_backend(self._experiment, self._settings.nodes)
         else:
-            pool.reset(self._experiment.to_dict())
-        return Driver(self._experiment, directory=self._directory, pool=pool)
+            backend.reset(self._experiment.to_dict())
+        return Driver(self._experiment, directory=self._directory, backend=backend)
 
     def _let_go(self) -> None:
         if self._run is not None:
-            self._pool = self._run.detach()
+            self._backend = self._run.detach()
         self._run = None
 
     def _note_failure(self, error: Exception) -> None:
@@ -224,6 +224,6 @@ def agents_can_stay(old: Experiment, new: Experiment) -> bool:
 
     def key(e: Experiment) -> tuple[Any, ...]:
         f = e.federation
-        return (e.learner.name, e.environment, f.num_agents, f.pool, f.agents_per_actor)
+        return (e.learner.name, e.environment, f.num_agents, f.backend, f.agents_per_actor)
 
     return key(old) == key(new)

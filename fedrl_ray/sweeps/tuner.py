@@ -46,7 +46,7 @@ def build_tuner(
         directory=folder.absolute(),
         base=experiment.to_dict(),
         sweep=sweep,
-        pool=pool_of_trials(sweep),
+        backend=backend_of_trials(sweep),
         nodes=cluster.capacity(),
     )
     listed = listed_variants(experiment, sweep)
@@ -92,9 +92,9 @@ def build_tuner(
     )
 
 
-def pool_of_trials(sweep: SweepConfig) -> str:
-    if sweep.pool != "auto":
-        return sweep.pool
+def backend_of_trials(sweep: SweepConfig) -> str:
+    if sweep.backend != "auto":
+        return sweep.backend
     from ..ray_cluster import cluster
 
     return "ray" if cluster.num_nodes() > 1 else "in_process"

@@ -10,7 +10,7 @@ import numpy as np
 from algorithms.draws import Role, episode_seed
 from algorithms.types import AgentState, Array, Spec, Transition
 
-from ..common.error_source import blame
+from ..common.error_source import attribute_error
 
 
 class EpisodeSeeds:
@@ -40,13 +40,13 @@ class EpisodeSeeds:
         """The seed of one episode of one row."""
         return episode_seed(self._seed, self._role, self._index[row], episode)
 
-    def blame(self, error: Exception, row: int) -> None:
+    def attribute_error(self, error: Exception, row: int) -> None:
         """What one row raised is that agent's; of a test environment it is nobody's."""
         if self._role is Role.EPISODE:
-            blame(error, self._index[row])
+            attribute_error(error, self._index[row])
 
 
-class EpisodeStack(ABC):
+class EpisodicVectorEnv(ABC):
     """N environments in lock-step. Subclasses supply physics; this class keeps the episodes.
 
     A row whose episode ends is reset in the same step from its own next seed, so no

@@ -16,7 +16,7 @@ from algorithms.draws import Role, philox
 from algorithms.types import Dynamics, Spec
 
 from ..common.errors import UserError
-from .episodes import EpisodeSeeds, EpisodeStack
+from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .grids import grid_points, require_size
 from .parameters import TRAINING, EnvironmentConfig, Parameter, Range
 
@@ -37,7 +37,7 @@ class EnvFamily(ABC):
         self.config = config
 
     @abstractmethod
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodeStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodicVectorEnv:
         """A stack of environments, row i with dynamics[name][i]; every parameter is present."""
 
     def bytes_per_environment(self) -> int:

@@ -18,7 +18,7 @@ from .episodes import EpisodeSeeds
 from .family import EnvFamily
 from .mujoco_model import PARAMETERS, Robot, perturbed_model
 from .parameters import EnvironmentConfig
-from .sync import ScalarStack
+from .sync import SyncVectorEnv
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class MujocoConfig(EnvironmentConfig):
     same. Worth it where an actor has as many CPUs and hosts several agents: `resources.cpu`."""
 
 
-class MujocoStack(ScalarStack):
+class MujocoVectorEnv(SyncVectorEnv):
     """N robots. Rows with the same dynamics share one compiled model, which nothing writes to, so
     threads may step them side by side; MuJoCo holds no lock of Python's while it computes."""
 
@@ -80,9 +80,9 @@ class MujocoFamily(EnvFamily):
         super().__init__(config)
         require_mujoco(type(self).__module__.rpartition(".")[2])
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoVectorEnv:
         """A stack of this robot."""
-        return MujocoStack(
+        return MujocoVectorEnv(
             self.spec, self.robot, dynamics, seeds, retire=retire, threads=self.config.threads
         )
 

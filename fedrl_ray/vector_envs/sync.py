@@ -10,11 +10,11 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from .episodes import EpisodeSeeds, EpisodeStack
+from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .threads import StepThreads
 
 
-class ScalarStack(EpisodeStack):
+class SyncVectorEnv(EpisodicVectorEnv):
     """Steps unwrapped environments one by one: each row is exactly Gymnasium's own environment.
 
     `state_names` are the attributes that `step` reads and writes; resets are seeded, so the
@@ -47,7 +47,7 @@ class ScalarStack(EpisodeStack):
             try:
                 obs[i], reward[i], terminated[i], truncated[i], _ = self._envs[i].step(action[i])
             except Exception as error:
-                self.seeds.blame(error, i)
+                self.seeds.attribute_error(error, i)
                 raise
 
         self._threads.each(step, np.flatnonzero(self.alive).tolist())
@@ -57,7 +57,7 @@ class ScalarStack(EpisodeStack):
         try:
             return np.asarray(self._envs[row].reset(seed=seed)[0], dtype=np.float32)
         except Exception as error:
-            self.seeds.blame(error, row)
+            self.seeds.attribute_error(error, row)
             raise
 
     def physics_state(self, row: int) -> AgentState:

@@ -13,7 +13,7 @@ import numpy as np
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from .episodes import EpisodeSeeds, EpisodeStack
+from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .family import EnvFamily
 
 _BLOCK = 1024
@@ -38,7 +38,7 @@ class Tables:
         object.__setattr__(self, "reward_SAX", rounded)
 
 
-class TabularStack(EpisodeStack):
+class TabularVectorEnv(EpisodicVectorEnv):
     """N rows of finite chains; observations and actions are indices.
 
     kernel_USAX: the distinct kernels; row i follows kernel_USAX[kernel_of_row[i]]. Exact learners
@@ -142,11 +142,11 @@ class TabularFamily(EnvFamily):
         s, a = self.spec.num_states, self.spec.num_actions
         return super().bytes_per_environment() + 8 * (4 * s * a * s + _BLOCK)
 
-    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> TabularStack:
+    def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> TabularVectorEnv:
         points = np.stack([dynamics[name] for name in self.parameters])
         distinct, kernel_of_row = np.unique(points, axis=1, return_inverse=True)
         kernels = self.kernels(dict(zip(self.parameters, distinct, strict=True)))
-        return TabularStack(
+        return TabularVectorEnv(
             self.spec,
             self.tables,
             kernels,

@@ -15,16 +15,16 @@ class StepThreads:
 
     def __init__(self, threads: int) -> None:
         self._others = threads - 1
-        self._pool = ThreadPoolExecutor(self._others) if self._others else None
+        self._backend = ThreadPoolExecutor(self._others) if self._others else None
 
     def each(self, call: Callable[[int], None], rows: Sequence[int]) -> None:
         """Returns when all rows are done. What a row raised is raised again; of several, that of
         the lowest row, as one thread would have met it first."""
-        if self._pool is None:
+        if self._backend is None:
             return _all(call, rows)
         size = max(1, -(-len(rows) // (self._others + 1)))
         own, *parts = [rows[i : i + size] for i in range(0, len(rows), size)] or [rows]
-        others = [self._pool.submit(_all, call, part) for part in parts]
+        others = [self._backend.submit(_all, call, part) for part in parts]
         try:
             _all(call, own)
         finally:
@@ -34,8 +34,8 @@ class StepThreads:
 
     def close(self) -> None:
         """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        if self._backend is not None:
+            self._backend.shutdown()
 
 
 def _all(call: Callable[[int], None], rows: Sequence[int]) -> None:

@@ -35,7 +35,7 @@ def test_an_update_stays_on_one_device(cls, spec, keys):
     batch = Transition(*(torch.zeros(*shape, device="meta") for shape in shapes(spec)))
     with torch.inference_mode():
         learner.update(batch)
-    devices = {stack.flat.device.type for stack in learner.stacks.values()}
+    devices = {group.flat.device.type for group in learner.groups.values()}
     assert devices | {learner.replay._rows.device.type} == {"meta"}
     with torch.inference_mode(), pytest.raises(RuntimeError):
         learner.update(batch._replace(reward=torch.zeros(N, B)))  # and a mix is refused
@@ -55,11 +55,11 @@ def test_a_minibatch_is_drawn_where_the_replay_is():
 def test_an_actor_is_to_ask_for_the_gpu_it_uses(small):
     cuda = {"device": "cuda"}
     with pytest.raises(UserError, match=r"learner.device cuda needs resources.gpu above 0"):
-        small(learner=cuda, federation={"pool": "ray"})
+        small(learner=cuda, federation={"backend": "ray"})
     agents = {"agents": {"2": {"gpu": 0.0}}}
     with pytest.raises(UserError, match=r"got 0 for agent 2"):
-        small(learner=cuda, federation={"pool": "ray"}, resources={"gpu": 0.2} | agents)
-    small(learner=cuda, federation={"pool": "ray"}, resources={"gpu": 0.2})
+        small(learner=cuda, federation={"backend": "ray"}, resources={"gpu": 0.2} | agents)
+    small(learner=cuda, federation={"backend": "ray"}, resources={"gpu": 0.2})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -13,7 +13,7 @@ from algorithms.learners.fedrq import FedRQ
 from algorithms.types import Array, Spec, Transition
 from fedrl_ray.environments.windy_cliff import WindyCliff
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from fedrl_ray.vector_envs.tabular import TabularStack
+from fedrl_ray.vector_envs.tabular import TabularVectorEnv
 from tests.support import laws
 from tests.support.federations import cartpoles, same_bits
 from tests.support.tabular_federations import distance, random_federation
@@ -77,7 +77,9 @@ def test_a_terminal_successor_is_a_neighbour_of_value_zero() -> None:
     assert learner.q_NSA[0, 1, 1] == 5.0
 
 
-def plain_q_averaging(env: TabularStack, actions_TN: Array, *, interval: int, c: float) -> Array:
+def plain_q_averaging(
+    env: TabularVectorEnv, actions_TN: Array, *, interval: int, c: float
+) -> Array:
     """QAvg as a loop over agents, steps and nothing else: [S, A]."""
     n, states, num_actions = env.kernel_NSAX.shape[:3]
     q = [np.zeros((states, num_actions)) for _ in range(n)]
@@ -178,7 +180,7 @@ def test_mode_exact_leaves_the_environment_alone_and_needs_its_kernels() -> None
     learner = FedRQ(FedRQ.Config(mode="exact"), env.spec, agent_ids=[0, 1], seed=0)
     learner.step(env)
     assert same_bits(before, env.agent_state(0))
-    with pytest.raises(TypeError, match="CartPoleStack has not; use mode sampled"):
+    with pytest.raises(TypeError, match="PerturbedCartPoleVectorEnv has not; use mode sampled"):
         learner.step(cartpoles([0, 1]))
 
 

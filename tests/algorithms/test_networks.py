@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from algorithms.arrays import Numbers
 from algorithms.networks import factory, kernels
 from algorithms.networks.adam import StackedAdam
-from algorithms.networks.stacked import Stack, StackedMLP, initial_weights
+from algorithms.networks.stacked import NetworkGroup, StackedMLP, initial_weights
 from algorithms.offpolicy_config import OffPolicyConfig
 from algorithms.types import Params
 
@@ -87,19 +87,19 @@ class Problem(NamedTuple):
 
     def fit(self, kind: OffPolicyConfig, rows: list[int]) -> list[Tensor]:
         """Two clipped Adam steps on these agents: outputs, slopes, parameters and moments."""
-        stack, adam = factory.trained(kind, len(rows), [self.widths])
-        net, seen = stack.networks[0], list[Numbers]()
+        group, adam = factory.trained(kind, len(rows), [self.widths])
+        net, seen = group.networks[0], list[Numbers]()
         net.load({name: x[rows] for name, x in self.params.items()})
         for step in range(2):
             xs, ys = [self.x[rows]], [self.y[rows]]
-            seen += descend(stack, adam, xs, ys, max_norm=0.05, step=step)
-            seen += [net(self.x[rows]), *net.slope(self.x[rows])]
+            seen += apply_gradients(group, adam, xs, ys, max_norm=0.05, step=step)
+            seen += [net(self.x[rows]), *net.value_and_gradient(self.x[rows])]
         moments = [view for m in adam.moments.values() for view in net.views(m).values()]
         return [tensor(x) for x in (*seen, *net.views().values(), *moments)]
 
 
-def descend(
-    stack: Stack,
+def apply_gradients(
+    group: NetworkGroup,
     adam: StackedAdam,
     xs: list[Numbers],
     ys: list[Numbers],
@@ -109,9 +109,9 @@ def descend(
     step: int = 0,
 ) -> tuple[Numbers, ...]:
     """A step on the squared errors summed over everything; the outputs before it."""
-    outs = stack.forward(*xs)
+    outs = group.forward(*xs)
     slopes = (2 * (out - y) for out, y in zip(outs, ys, strict=True))
-    adam.descend(*slopes, max_norm=max_norm, learning_rates=rates, steps_done=step)
+    adam.apply_gradients(*slopes, max_norm=max_norm, learning_rates=rates, steps_done=step)
     return outs
 
 
@@ -168,10 +168,10 @@ def test_a_stacked_step_is_that_of_plain_torch(
     kind: OffPolicyConfig, widths: tuple[int, ...], max_norm: float | None
 ) -> None:
     problem = Problem.random(kind, widths, 7)
-    stack, stacked_adam = factory.trained(kind, NUM_AGENTS, [widths])
-    net = stack.networks[0]
+    group, stacked_adam = factory.trained(kind, NUM_AGENTS, [widths])
+    net = group.networks[0]
     net.load(problem.params)
-    descend(stack, stacked_adam, [problem.x], [problem.y], max_norm=max_norm, rates=(1e-2,))
+    apply_gradients(group, stacked_adam, [problem.x], [problem.y], max_norm=max_norm, rates=(1e-2,))
     for row in (0, 31):
         plain = linears(widths, problem.params, row)
         adam = torch.optim.Adam(plain.parameters(), lr=1e-2)
@@ -188,12 +188,12 @@ def test_a_stacked_step_is_that_of_plain_torch(
 @both
 def test_padding_stays_zero(kind: OffPolicyConfig) -> None:
     problem = Problem.random(kind, (5, 12, 9, 3), 7)
-    stack, adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
-    net = stack.networks[0]
+    group, adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
+    net = group.networks[0]
     net.load(problem.params)
     for step in range(3):
-        descend(stack, adam, [problem.x], [problem.y], step=step)
-    rest = stack.flat.clone()
+        apply_gradients(group, adam, [problem.x], [problem.y], step=step)
+    rest = group.flat.clone()
     assert rest.abs().sum() > 0
     for view in net.views(rest).values():
         view.zero_()
@@ -229,9 +229,9 @@ def test_initial_weights_fill_their_bounds() -> None:
 def test_the_moments_of_one_agent_travel(kind: OffPolicyConfig) -> None:
     problem = Problem.random(kind, (5, 12, 3), 7)
     pairs = [factory.trained(kind, NUM_AGENTS, [(5, 12, 3)]) for _ in range(2)]
-    stacks, adams = zip(*pairs, strict=True)
-    stacks[0].networks[0].load(problem.params)
-    descend(stacks[0], adams[0], [problem.x], [problem.y])
+    groups, adams = zip(*pairs, strict=True)
+    groups[0].networks[0].load(problem.params)
+    apply_gradients(groups[0], adams[0], [problem.x], [problem.y])
     state = adams[0].agent_state(3)
     adams[1].load_agent_state(8, state)
     assert all(np.array_equal(x, adams[1].agent_state(8)[name]) for name, x in state.items())
@@ -244,26 +244,28 @@ def test_the_slope_of_a_network_is_that_of_plain_torch(kind: OffPolicyConfig) ->
     problem = Problem.random(kind, (5, 12, 9, 1), 7)
     net = fixed(kind, NUM_AGENTS, problem.widths)
     net.load(problem.params)
-    value_NB, slope_NBI = net.slope(problem.x)
+    value_NB, gradient_NBI = net.value_and_gradient(problem.x)
     for row in (0, 31):
         x = tensor(problem.x[row]).requires_grad_()
         plain = linears(problem.widths, problem.params, row)(x)[:, 0]
-        (slope,) = torch.autograd.grad(plain.sum(), x)
+        (gradient,) = torch.autograd.grad(plain.sum(), x)
         torch.testing.assert_close(tensor(value_NB[row]), plain.detach(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(tensor(slope_NBI[row]), slope, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tensor(gradient_NBI[row]), gradient, rtol=1e-4, atol=1e-5)
 
 
 UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
 """A critic of state and action, and a network of the state alone."""
 
 
-def fit(stack: Stack, adam: StackedAdam, problems: list[Problem], rates: tuple[float, ...]) -> None:
+def fit(
+    group: NetworkGroup, adam: StackedAdam, problems: list[Problem], rates: tuple[float, ...]
+) -> None:
     """Three steps on the sum of the networks' losses."""
-    for net, problem in zip(stack.networks, problems, strict=True):
+    for net, problem in zip(group.networks, problems, strict=True):
         net.load(problem.params)
     xs, ys = [p.x for p in problems], [p.y for p in problems]
     for step in range(3):
-        descend(stack, adam, xs, ys, max_norm=0.5, rates=rates, step=step)
+        apply_gradients(group, adam, xs, ys, max_norm=0.5, rates=rates, step=step)
 
 
 @both
@@ -275,9 +277,9 @@ def test_networks_that_share_a_stack_learn_the_same_bits_as_alone(
     together, adam = factory.trained(kind, NUM_AGENTS, UNEQUAL)
     fit(together, adam, problems, rates)
     for net, problem, rate in zip(together.networks, problems, rates, strict=True):
-        stack, own_adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
-        fit(stack, own_adam, [problem], (rate,))
-        for name, view in stack.networks[0].views().items():
+        group, own_adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
+        fit(group, own_adam, [problem], (rate,))
+        for name, view in group.networks[0].views().items():
             assert torch.equal(net.views()[name], view), name
 
 
@@ -290,7 +292,7 @@ def test_a_network_follows_another_that_shares_its_stack(kind: OffPolicyConfig) 
     start = initial_weights(UNEQUAL[1], seed=1, network=0)
     for rate in (0.005, 0.25, 0.5, 0.9, 1.0):
         target.load(start)
-        target.lerp(together.networks[1], rate)
+        target.soft_update(together.networks[1], rate)
         for name, view in together.networks[1].views().items():
             began = torch.tensor(start[name]).expand_as(view)
             torch.testing.assert_close(target.views()[name], torch.lerp(began, view, rate))
@@ -305,7 +307,7 @@ def test_a_network_of_a_shared_stack_follows_one_of_its_own(kind: OffPolicyConfi
     together, _ = factory.trained(kind, 3, UNEQUAL)
     source = fixed(kind, 3, UNEQUAL[1])
     source.load(initial_weights(UNEQUAL[1], seed=0, network=0))
-    together.networks[1].lerp(source, 1.0)
+    together.networks[1].soft_update(source, 1.0)
     for name, view in source.views().items():
         assert torch.equal(together.networks[1].views()[name], view)
     assert not any(view.any() for view in together.networks[0].views().values())
@@ -316,14 +318,14 @@ def test_to_evaluate_between_forward_and_descend_changes_nothing(kind: OffPolicy
     problem = Problem.random(kind, (5, 12, 9), 16)
     learnt = []
     for disturb in (False, True):
-        stack, adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
-        stack.networks[0].load(problem.params)
-        (out,) = stack.forward(problem.x)
+        group, adam = factory.trained(kind, NUM_AGENTS, [problem.widths])
+        group.networks[0].load(problem.params)
+        (out,) = group.forward(problem.x)
         if disturb:
-            stack.networks[0](problem.y[..., :5])
-            stack.networks[0].slope(problem.y[..., :5])
-        adam.descend(out - problem.y, max_norm=None, learning_rates=[1e-2], steps_done=0)
-        learnt.append(stack.flat.clone())
+            group.networks[0](problem.y[..., :5])
+            group.networks[0].value_and_gradient(problem.y[..., :5])
+        adam.apply_gradients(out - problem.y, max_norm=None, learning_rates=[1e-2], steps_done=0)
+        learnt.append(group.flat.clone())
     assert torch.equal(*learnt)
 
 
@@ -338,14 +340,19 @@ def test_outputs_are_those_of_plain_torch(kind: OffPolicyConfig, batch: int) -> 
 
 
 def test_a_round_compiles_nothing_that_building_did_not() -> None:
-    stack, adam = factory.trained(COMPILED, 3, UNEQUAL)
-    entries = (kernels.forward, kernels.input_slopes, kernels.descend, kernels.follow)
+    group, adam = factory.trained(COMPILED, 3, UNEQUAL)
+    entries = (
+        kernels.forward,
+        kernels.input_gradients,
+        kernels.apply_gradients,
+        kernels.soft_update,
+    )
     built = [list(entry.signatures) for entry in entries]
     problems = [Problem.random(COMPILED, widths, 5) for widths in UNEQUAL]
-    fit(stack, adam, [p.first(3) for p in problems], (1e-2, 1e-3))
-    stack.networks[0].slope(problems[0].x[:3])
-    stack.networks[1](problems[1].x[:3, :1])
-    fixed(COMPILED, 3, UNEQUAL[0]).lerp(stack.networks[0], 0.1)
+    fit(group, adam, [p.first(3) for p in problems], (1e-2, 1e-3))
+    group.networks[0].value_and_gradient(problems[0].x[:3])
+    group.networks[1](problems[1].x[:3, :1])
+    fixed(COMPILED, 3, UNEQUAL[0]).soft_update(group.networks[0], 0.1)
     assert all(built) and built == [list(entry.signatures) for entry in entries]
 
 

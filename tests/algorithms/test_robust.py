@@ -30,13 +30,13 @@ def tensor(*values: float) -> Tensor:
 def expectile(samples: Tensor, level: float) -> float:
     """Where the gradient of the loss, averaged over the samples, is zero."""
 
-    def slope(at: float) -> float:
+    def gradient(at: float) -> float:
         prediction = torch.full_like(samples, at, requires_grad=True)
         expectile_loss(prediction, samples, expectile=level).mean().backward()
         assert prediction.grad is not None
         return float(prediction.grad.sum())
 
-    return float(brentq(slope, float(samples.min()), float(samples.max()), xtol=1e-12))
+    return float(brentq(gradient, float(samples.min()), float(samples.max()), xtol=1e-12))
 
 
 def test_a_prediction_above_its_target_weighs_one_minus_the_level() -> None:
@@ -130,9 +130,9 @@ def test_the_slopes_are_those_of_the_losses(level: float) -> None:
             expectile_loss(prediction, target, expectile=level),
         ),
     ):
-        (slope,) = torch.autograd.grad(loss_NB.mean(-1).sum(), prediction, retain_graph=True)
+        (gradient,) = torch.autograd.grad(loss_NB.mean(-1).sum(), prediction, retain_graph=True)
         torch.testing.assert_close(found.loss, loss_NB.mean(-1))
-        torch.testing.assert_close(found.slope, slope)
+        torch.testing.assert_close(found.gradient, gradient)
 
 
 def test_arrays_of_numpy_give_the_numbers_that_tensors_give() -> None:

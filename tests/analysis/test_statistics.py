@@ -13,8 +13,8 @@ from scipy import stats
 
 from algorithms.types import Array
 from fedrl_ray.analysis.statistics import (
-    FIGURES,
     MAX_HALVINGS,
+    RETURN_STATISTICS,
     Interval,
     cvar,
     difference,
@@ -32,7 +32,7 @@ SQUARES_M = np.arange(11.0) ** 2
 WHOLE = st.integers(-50, 50).map(float)
 SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(2, 5))
 RETURNS = SHAPES.flatmap(lambda shape: arrays(np.float64, shape, elements=WHOLE))
-NAMES = st.sampled_from(sorted(FIGURES))
+NAMES = st.sampled_from(sorted(RETURN_STATISTICS))
 quick = settings(max_examples=40, deadline=None)
 
 
@@ -72,21 +72,21 @@ def test_cvar_counts_the_last_environment_in_part(fraction: float, expected: flo
 )
 def test_figures_by_hand(name: str, expected: float) -> None:
     shuffled_M = np.random.default_rng(0).permutation(SQUARES_M)
-    assert FIGURES[name](shuffled_M) == pytest.approx(expected)
+    assert RETURN_STATISTICS[name](shuffled_M) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", range(1, 25))
 def test_figures_agree_with_scipy_and_numpy(n: int) -> None:
     means_M = noise(n, seed=n)
-    assert FIGURES["iqm"](means_M) == pytest.approx(stats.trim_mean(means_M, 0.25))
+    assert RETURN_STATISTICS["iqm"](means_M) == pytest.approx(stats.trim_mean(means_M, 0.25))
     for percent in (10, 50, 90):
         expected = np.percentile(means_M, percent)
-        assert FIGURES[f"p{percent}"](means_M) == pytest.approx(expected)
+        assert RETURN_STATISTICS[f"p{percent}"](means_M) == pytest.approx(expected)
 
 
 def test_figures_keep_leading_axes() -> None:
     means_TSM = noise(4, 3, 11)
-    for figure in FIGURES.values():
+    for figure in RETURN_STATISTICS.values():
         assert figure(means_TSM).shape == (4, 3)
         assert figure(means_TSM)[2, 1] == pytest.approx(figure(means_TSM[2, 1]))
 
@@ -111,7 +111,7 @@ def test_the_worst_is_that_of_each_seed_and_the_iqm_is_of_all() -> None:
 def test_without_episode_noise_it_is_students_over_seeds() -> None:
     returns_SMR = np.array([1.0, 2.0, 3.0])[:, None, None] + np.zeros((3, 4, 5))
     half = T2 * 1 / np.sqrt(3)
-    for name in set(FIGURES) - {"iqm"}:
+    for name in set(RETURN_STATISTICS) - {"iqm"}:
         assert interval(returns_SMR, name) == pytest.approx((2, 2 - half, 2 + half))
 
 
@@ -221,7 +221,7 @@ def test_a_difference_the_other_way_round_has_the_other_sign(a: Array, b: Array,
     assert there.estimate == estimate(a, name) - estimate(b, name)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", RETURN_STATISTICS)
 def test_equal_returns_have_no_width(name: str) -> None:
     equal_SMR = np.full((3, 4, 5), 0.1)
     assert interval(equal_SMR, name) == pytest.approx((0.1, 0.1, 0.1))
@@ -230,7 +230,7 @@ def test_equal_returns_have_no_width(name: str) -> None:
 
 def test_the_same_returns_have_the_same_interval() -> None:
     returns_SMR = noise(4, 11, 10)
-    for name in FIGURES:
+    for name in RETURN_STATISTICS:
         assert interval(returns_SMR, name) == interval(returns_SMR.copy(), name)
 
 
@@ -254,7 +254,7 @@ def test_more_episodes_than_halvings() -> None:
 def coverage(name: str, seeds: int, means_M: Array, *, common: bool = False) -> float:
     """Share of 300 intervals that hold the figure of the means: seeds differ by 0.3, episodes by 1,
     independently or in common."""
-    rng, truth, hits = np.random.default_rng(0), float(FIGURES[name](means_M)), 0.0
+    rng, truth, hits = np.random.default_rng(0), float(RETURN_STATISTICS[name](means_M)), 0.0
     for _ in range(300):
         episodes_SMR = rng.normal(size=(1 if common else seeds, len(means_M), 10))
         seeds_S11 = 0.3 * rng.normal(size=(seeds, 1, 1))

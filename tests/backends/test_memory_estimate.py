@@ -89,22 +89,22 @@ def test_a_containers_limit_is_the_machines(
 
 
 @pytest.mark.parametrize(
-    ("changes", "pool"),
+    ("changes", "backend"),
     [
         ({}, "ray"),
         ({"federation": {"num_agents": 1}}, "in_process"),
         ({"federation": {"agents_per_actor": 5}}, "in_process"),
         ({"federation": {"agents_per_actor": 4}}, "ray"),
         ({"federation": {"num_agents": 1}, "resources": {"gpu": 1}}, "ray"),
-        ({"federation": {"pool": "in_process"}}, "in_process"),
+        ({"federation": {"backend": "in_process"}}, "in_process"),
     ],
 )
 def test_auto_is_this_process_where_one_actor_would_hold_all(
-    small: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], pool: str
+    small: Any, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], backend: str
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    changes = changes | {"federation": {"pool": "auto"} | changes.get("federation", {})}
-    assert placement.settled(small(**changes)).federation.pool == pool
+    changes = changes | {"federation": {"backend": "auto"} | changes.get("federation", {})}
+    assert placement.settled(small(**changes)).federation.backend == backend
 
 
 def test_auto_is_this_process_for_tables_unless_a_cluster_is_named(
@@ -112,9 +112,9 @@ def test_auto_is_this_process_for_tables_unless_a_cluster_is_named(
 ) -> None:
     tabular = from_dict(TABLES | {"federation": {"num_agents": 100}})
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert placement.pool_of(tabular) == "in_process"
+    assert placement.backend_of(tabular) == "in_process"
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert placement.pool_of(tabular) == "ray"
+    assert placement.backend_of(tabular) == "ray"
 
 
 def test_where_agents_are_and_what_they_need_is_recorded(small: Any, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_where_agents_are_and_what_they_need_is_recorded(small: Any, tmp_path: P
     summary = run.finish()
     run.close()
     started = json.loads((tmp_path / "run" / LOG).read_text().splitlines()[0])
-    assert started["pool"] == summary["pool"] == "in_process"
+    assert started["backend"] == summary["backend"] == "in_process"
     assert started["memory"] == memory_estimate.estimate(experiment, 0)._asdict()
     assert sum(started["memory"].values()) == run.memory.total
 

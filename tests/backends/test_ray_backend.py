@@ -18,7 +18,7 @@ from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder
 from fedrl_ray.backends import channel, ray_backend
 from fedrl_ray.backends.placement import groups
-from fedrl_ray.backends.ray_backend import RayPool
+from fedrl_ray.backends.ray_backend import RayBackend
 from fedrl_ray.common.errors import RunError
 from fedrl_ray.federation.driver import Driver
 from fedrl_ray.runs.events import LOG
@@ -58,17 +58,17 @@ def ray_driver(tmp_path) -> Iterator[Any]:
     """Builds a driver over real actors of a given class; ends them afterwards."""
     drivers: list[Driver] = []
 
-    def build(experiment: Any, host_class: Any, directory: Path) -> Driver:
+    def build(experiment: Any, agents_class: Any, directory: Path) -> Driver:
         f = experiment.federation
         packed = groups(f.num_agents, f.agents_per_actor, cpus=2)
-        pool = RayPool(
+        backend = RayBackend(
             experiment.to_dict(),
             packed,
             requests=[{"CPU": 0.1}] * len(packed),
             timeout=f.round_timeout,
-            build=host_class,
+            build=agents_class,
         )
-        drivers.append(Driver(experiment, directory=directory, pool=pool))
+        drivers.append(Driver(experiment, directory=directory, backend=backend))
         return drivers[-1]
 
     yield build
@@ -77,7 +77,7 @@ def ray_driver(tmp_path) -> Iterator[Any]:
 
 
 def process_ids(driver: Driver) -> list[int]:
-    return driver.pool.call(range(len(driver.groups)), "process_id")  # type: ignore[attr-defined]
+    return driver.backend.call(range(len(driver.groups)), "process_id")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,9 @@ def test_an_answer_that_nobody_took_is_not_taken_for_another(small, tmp_path, ra
     driver = ray_driver(small(federation={"agents_per_actor": 3}), ObservedAgents, tmp_path / "run")
     order = RoundOrder(round=0, attempt=0, shared=driver.server.shared)
     first, _ = process_ids(driver)
-    driver.pool.run_round(order, [0, 1])  # given up before any answer was taken
-    assert driver.pool.call([0], "process_id") == [first]
-    replies = list(driver.pool.run_round(order, [0, 1]))
+    driver.backend.run_round(order, [0, 1])  # given up before any answer was taken
+    assert driver.backend.call([0], "process_id") == [first]
+    replies = list(driver.backend.run_round(order, [0, 1]))
     assert [reply.agent_ids for reply in replies] == [(0, 1, 2), (3, 4)]
 
 
@@ -123,7 +123,7 @@ def test_an_interrupted_wait_leaves_no_answer_behind(small, tmp_path, ray_driver
     with monkeypatch.context() as patched:
         patched.setattr(channel.Line, "receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            next(driver.pool.run_round(order, [0, 1]))
+            next(driver.backend.run_round(order, [0, 1]))
     assert process_ids(driver) == ids
 
 
@@ -165,11 +165,11 @@ def test_a_hung_actor_is_killed_and_changes_no_bit(small, tmp_path, ray_driver, 
     run = Run(experiment, tmp_path / "run", driver=driver)
     run.advance()
     hung = process_ids(driver)[0]
-    driver.pool._timeout = 5.0  # type: ignore[attr-defined]
+    driver.backend._timeout = 5.0  # type: ignore[attr-defined]
     os.kill(hung, signal.SIGSTOP)
     after = run.advance()
     assert "agents 0-2 did not answer in time" in after.failures[0]
-    driver.pool._timeout = 30.0  # type: ignore[attr-defined]
+    driver.backend._timeout = 30.0  # type: ignore[attr-defined]
     list(run)
     assert digests(run.finish()) == digests(undisturbed)
     assert not _runs(hung)
@@ -198,7 +198,7 @@ def test_an_actor_killed_under_continue_is_not_waited_for_and_joins_when_it_is_u
         run.advance()
     os.kill(process_ids(driver)[0], signal.SIGKILL)
     assert [run.advance().participants for _ in range(2)] == [2, 2]
-    driver.pool.await_up([0])
+    driver.backend.await_up([0])
     assert {report.participants for report in run} == {5}
     assert run.finish()["status"] == "completed"
 
@@ -212,7 +212,7 @@ def test_an_exception_stops_the_run_with_its_traceback(small, tmp_path, ray_driv
 
 
 def test_the_driver_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, undisturbed):
-    experiment = small(federation={"pool": "ray", "agents_per_actor": 3})
+    experiment = small(federation={"backend": "ray", "agents_per_actor": 3})
     run = RemoteRun(experiment, tmp_path / "run")
     for _ in range(6):
         run.advance()

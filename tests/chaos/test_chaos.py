@@ -25,7 +25,7 @@ from tests.support.small import SMALL, merged
 
 COMMAND = [sys.executable, "-m", "fedrl_ray", "chaos"]
 TINY = {
-    "federation": {"num_agents": 3, "steps": 3000, "pool": "ray", "agents_per_actor": 2},
+    "federation": {"num_agents": 3, "steps": 3000, "backend": "ray", "agents_per_actor": 2},
     "evaluation": {"every": None, "where": "none"},
     "checkpoint": {"every": 200},
 }

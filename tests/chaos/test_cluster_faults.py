@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 PINNED = {"agents": {2: {"custom": {"robot": 1}}}}
 ROBOT = {"name": "gymnasium", "factory": "broken_robot:make", "max_episode_steps": 200}
-FEDERATION = {"num_agents": 3, "steps": 2000, "pool": "ray", "agents_per_actor": 2}
+FEDERATION = {"num_agents": 3, "steps": 2000, "backend": "ray", "agents_per_actor": 2}
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +72,14 @@ class Job:
 
     def left(self) -> dict[str, int]:
         found = leftovers.take(self.cluster.environment)
-        found["processes"] = len(self.cluster.processes("ray::AgentHost"))
+        found["processes"] = len(self.cluster.processes("ray::RayWorker"))
         return {what: count for what, count in found.items() if count}
 
     def digests(self) -> tuple[str, str]:
         return digests(json.loads((self.output / "summary.json").read_text()))
 
     def undisturbed(self) -> tuple[str, str]:
-        experiment = loading.load(self.config, ["federation.pool=in_process"])
+        experiment = loading.load(self.config, ["federation.backend=in_process"])
         return digests(train(experiment, self.output.with_name("undisturbed")))
 
 
@@ -143,7 +143,7 @@ def test_a_node_that_dies_while_a_checkpoint_is_written_changes_no_bit(job, clus
 def test_an_agent_and_the_driver_that_die_together_change_no_bit(job, cluster):
     run = job()
     run.until(lambda: run.seen.highest >= 10)
-    for pid in [run.seen.hosts[0]["pid"], *cluster.processes(leftovers.DRIVER)]:
+    for pid in [run.seen.workers[0]["pid"], *cluster.processes(leftovers.DRIVER)]:
         os.kill(pid, signal.SIGKILL)
     status, words = run.end()
     assert status == 0 and run.seen.events["driver_died"] == 1, words
@@ -166,7 +166,7 @@ def test_an_exception_in_user_code_ends_the_run_once_and_leaves_nothing(job):
     status, words = run.end()
     assert status == 1
     assert sum("ValueError: sensor 7 gives no reading" in line for line in words) == 1
-    assert run.seen.events["host_lost"] <= 2 and run.seen.events["rewind"] == 0  # of two hosts
+    assert run.seen.events["worker_lost"] <= 2 and run.seen.events["rewind"] == 0  # of two hosts
     assert run.left() == {}
 
 

@@ -19,7 +19,7 @@ from tests.support.runs import digests, train
 from tests.support.small import SMALL, merged
 
 COMMAND = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", "train"]
-LONG = {"steps": 2000, "pool": "ray", "agents_per_actor": 3}
+LONG = {"steps": 2000, "backend": "ray", "agents_per_actor": 3}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(merged(SMALL, {"federation": LONG})))
-    experiment = loading.load(path, ["federation.pool=in_process"])
+    experiment = loading.load(path, ["federation.backend=in_process"])
     return path, digests(train(experiment, folder / "run"))
 
 

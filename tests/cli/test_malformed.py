@@ -36,7 +36,11 @@ from tests.support.malformed_place import (  # fmt: skip
 
 CHEAP = [
     part
-    for key in ("federation.steps=20", "federation.sync_interval=10", "federation.pool=in_process")
+    for key in (
+        "federation.steps=20",
+        "federation.sync_interval=10",
+        "federation.backend=in_process",
+    )
     for part in ("--set", key)
 ]
 """So that what is accepted is quickly done."""

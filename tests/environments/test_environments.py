@@ -17,8 +17,8 @@ from tests.support.vector_envs import (
     family_of,
     perturbed_value,
     run,
-    stack_of,
     varied,
+    vector_env_of,
 )
 
 NAMES = plugins.names("environments")
@@ -29,10 +29,10 @@ PARAMETERS = [(name, parameter) for name in NAMES for parameter in family_of(nam
 def test_packing_changes_no_bit(name: str) -> None:
     family, dynamics = family_of(name, 50), varied(name, 5)
     actions = actions_for(family.spec, 120, 5)
-    together = stack_of(family, dynamics, range(5))
+    together = vector_env_of(family, dynamics, range(5))
     expected = run(together, actions)
     for group in ([0], [1], [2, 3, 4]):
-        alone = stack_of(family, dynamics, group)
+        alone = vector_env_of(family, dynamics, group)
         found = run(alone, actions[:, group])
         for row, agent in enumerate(group):
             assert same_bits(bits(found, row), bits(expected, agent))
@@ -45,7 +45,7 @@ def test_a_saved_agent_goes_on_exactly(name: str) -> None:
     actions = actions_for(family.spec, 150, 2)
     save_at = int(np.random.default_rng(list(name.encode())).integers(51, 99))
     for at in (0, save_at):
-        first, second = (stack_of(family, dynamics, agents) for agents in ([0, 1], [1, 0]))
+        first, second = (vector_env_of(family, dynamics, agents) for agents in ([0, 1], [1, 0]))
         run(first, actions[:at])
         for row in (0, 1):
             second.load_agent_state(1 - row, first.agent_state(row))
@@ -63,7 +63,7 @@ def test_agents_do_not_touch_each_other(name: str) -> None:
     dynamics, nominal = varied(name, 3), family_of(name).nominal()
     others = {p: np.append(values[:2], nominal[p]) for p, values in dynamics.items()}
     actions = actions_for(family.spec, 80, 3)
-    one, two = (run(stack_of(family, d, range(3)), actions) for d in (dynamics, others))
+    one, two = (run(vector_env_of(family, d, range(3)), actions) for d in (dynamics, others))
     assert all(same_bits(bits(one, row), bits(two, row)) for row in (0, 1))
     assert not same_bits(bits(one, 2), bits(two, 2))
 
@@ -77,7 +77,7 @@ def test_each_parameter_changes_the_trajectory(name: str, parameter: str) -> Non
     changed = {p: v.copy() for p, v in nominal.items()}
     changed[parameter][1] = perturbed_value(family, name, parameter)
     actions = actions_for(family.spec, 200, 2)
-    one, two = (run(stack_of(family, d, [0, 1]), actions) for d in (nominal, changed))
+    one, two = (run(vector_env_of(family, d, [0, 1]), actions) for d in (nominal, changed))
     assert not same_bits(bits(one, 1), bits(two, 1))
 
 
@@ -85,13 +85,13 @@ def test_each_parameter_changes_the_trajectory(name: str, parameter: str) -> Non
 def test_truncation_is_not_termination(name: str) -> None:
     cut, whole = family_of(name, 4), family_of(name)
     dynamics, actions = varied(name, 2), actions_for(cut.spec, 4, 2)
-    stack, twin = stack_of(cut, dynamics, [0, 1]), stack_of(whole, dynamics, [0, 1])
-    transitions, expected = run(stack, actions), run(twin, actions)
+    vector_env, twin = vector_env_of(cut, dynamics, [0, 1]), vector_env_of(whole, dynamics, [0, 1])
+    transitions, expected = run(vector_env, actions), run(twin, actions)
     for row in (0, 1):
         assert same_bits(bits(transitions, row), bits(expected, row))
-    assert stack.finished.all() and not transitions[-1].terminated.any()
+    assert vector_env.finished.all() and not transitions[-1].terminated.any()
     fresh = [cut.make(_row(dynamics, r), _second_episode(r), retire=False) for r in (0, 1)]
-    assert np.array_equal(stack.obs, np.concatenate([one.obs for one in fresh]))
+    assert np.array_equal(vector_env.obs, np.concatenate([one.obs for one in fresh]))
 
 
 def _row(dynamics: Dynamics, row: int) -> Dynamics:
@@ -107,23 +107,23 @@ def _second_episode(agent: int) -> EpisodeSeeds:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_retired_row_keeps_its_first_return(name: str) -> None:
     family = family_of(name, 30)
-    stack = stack_of(family, varied(name, 3), range(3), retire=True)
+    vector_env = vector_env_of(family, varied(name, 3), range(3), retire=True)
     returns = np.zeros(3)
     for action in actions_for(family.spec, 30, 3):
-        alive = stack.alive.copy()
-        returns += np.where(alive, stack.step(action).reward.astype(float), 0.0)
-    assert not stack.alive.any()
-    np.testing.assert_allclose(stack.finished_return, returns, rtol=1e-6)
-    total, count = stack.drain_episodes()
-    assert np.array_equal(count, np.ones(3)) and np.array_equal(total, stack.finished_return)
+        alive = vector_env.alive.copy()
+        returns += np.where(alive, vector_env.step(action).reward.astype(float), 0.0)
+    assert not vector_env.alive.any()
+    np.testing.assert_allclose(vector_env.finished_return, returns, rtol=1e-6)
+    total, count = vector_env.drain_episodes()
+    assert np.array_equal(count, np.ones(3)) and np.array_equal(total, vector_env.finished_return)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stack_may_be_closed_twice(name: str) -> None:
-    stack = stack_of(family_of(name, 30), varied(name, 2), range(2))
-    run(stack, actions_for(stack.spec, 3, 2))
-    stack.close()
-    stack.close()
+    vector_env = vector_env_of(family_of(name, 30), varied(name, 2), range(2))
+    run(vector_env, actions_for(vector_env.spec, 3, 2))
+    vector_env.close()
+    vector_env.close()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,5 +132,5 @@ def test_a_family_knows_the_memory_of_its_environments(name: str) -> None:
     known = family.bytes_per_environment()
     assert 2**12 <= known < 2**22
     if family.spec.kind == "tabular":
-        stack: Any = stack_of(family, varied(name, 2), range(2))
-        assert known >= 2 * stack.kernel_NSAX[0].nbytes + stack.reward_SAX.nbytes
+        vector_env: Any = vector_env_of(family, varied(name, 2), range(2))
+        assert known >= 2 * vector_env.kernel_NSAX[0].nbytes + vector_env.reward_SAX.nbytes

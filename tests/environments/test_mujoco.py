@@ -18,11 +18,11 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import plugins
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.environments.hopper import Hopper
-from fedrl_ray.vector_envs.mujoco import MujocoConfig, MujocoStack
+from fedrl_ray.vector_envs.mujoco import MujocoConfig, MujocoVectorEnv
 from fedrl_ray.vector_envs.parameters import EnvironmentConfig
 from fedrl_ray.vector_envs.threads import StepThreads
 from tests.support.federations import same_bits
-from tests.support.vector_envs import actions_for, bits, family_of, run, stack_of
+from tests.support.vector_envs import actions_for, bits, family_of, run, vector_env_of
 
 mujoco: Any = pytest.importorskip("mujoco")
 
@@ -40,9 +40,9 @@ def model_of(name: str, **perturb: float) -> Any:
     """The compiled model of a robot, nominal but for some parameters."""
     family = family_of(name)
     dynamics = family.nominal() | {p: np.array([value]) for p, value in perturb.items()}
-    stack = stack_of(family, dynamics, [0])
-    assert isinstance(stack, MujocoStack)
-    return stack._envs[0].model
+    vector_env = vector_env_of(family, dynamics, [0])
+    assert isinstance(vector_env, MujocoVectorEnv)
+    return vector_env._envs[0].model
 
 
 def saved(model: Any) -> bytes:
@@ -55,16 +55,16 @@ def saved(model: Any) -> bytes:
 def test_a_nominal_robot_is_gymnasiums_bit_for_bit(name: str) -> None:
     family = family_of(name)
     env: Any = gymnasium.make(ROBOTS[name])
-    stack = stack_of(family, family.nominal(), [0])
+    vector_env = vector_env_of(family, family.nominal(), [0])
     assert saved(model_of(name)) == saved(env.unwrapped.model)
     assert env.observation_space.shape == (family.spec.obs_size,)
     assert env.action_space.low.tolist() == list(family.spec.action_low)
     assert env.spec.max_episode_steps == family.spec.max_episode_steps
-    obs, _ = env.reset(seed=stack.seeds.seed(0, 0))
+    obs, _ = env.reset(seed=vector_env.seeds.seed(0, 0))
     for action in actions_for(family.spec, 200, 1):
-        assert np.array_equal(stack.obs[0], obs.astype(np.float32))
+        assert np.array_equal(vector_env.obs[0], obs.astype(np.float32))
         obs, reward, terminated, _, _ = env.step(action[0])
-        t = stack.step(action)
+        t = vector_env.step(action)
         assert t.reward[0] == np.float32(reward) and bool(t.terminated[0]) == terminated
         assert np.array_equal(t.next_obs[0], obs.astype(np.float32))
         if terminated:
@@ -155,12 +155,12 @@ def test_rows_of_equal_dynamics_share_a_model_and_stay_apart() -> None:
     family = family_of("hopper")
     dynamics = {p: np.repeat(v, 3) for p, v in family.nominal().items()}
     dynamics["gravity"][2] = 5.0
-    stack: Any = stack_of(family, dynamics, range(3))
-    one, two, three = (env.model for env in stack._envs)
+    vector_env: Any = vector_env_of(family, dynamics, range(3))
+    one, two, three = (env.model for env in vector_env._envs)
     assert one is two and one is not three
     actions = actions_for(family.spec, 60, 3)
-    together: list[Any] = run(stack, actions)
-    alone = run(stack_of(family, dynamics, [1]), actions[:, 1:2])
+    together: list[Any] = run(vector_env, actions)
+    alone = run(vector_env_of(family, dynamics, [1]), actions[:, 1:2])
     assert same_bits(bits(together, 1), bits(alone, 0))
 
 
@@ -168,11 +168,11 @@ def test_ant_reads_body_positions_that_its_integration_state_does_not_hold() -> 
     """Why `physics_state` keeps them: without, the first reward after loading is another."""
     family, rewards = family_of("ant"), []
     actions = actions_for(family.spec, 31, 1)
-    first = stack_of(family, family.nominal(), [0])
+    first = vector_env_of(family, family.nominal(), [0])
     run(first, actions[:30])
     state: dict[str, Array] = first.agent_state(0)
     for positions in (state["physics/body_positions"], state["physics/body_positions"] + 0.01):
-        second = stack_of(family, family.nominal(), [0])
+        second = vector_env_of(family, family.nominal(), [0])
         second.load_agent_state(0, state | {"physics/body_positions": positions})
         rewards.append(second.step(actions[30]).reward[0])
     assert first.step(actions[30]).reward[0] == rewards[0] != rewards[1]
@@ -195,10 +195,10 @@ def test_threads_change_no_bit(name: str) -> None:
     dynamics, results = family.draw({"gravity": 0.3}, seed=1, agent_ids=range(5)), []
     for threads in (1, 2, 3):
         family.config = MujocoConfig(threads=threads)
-        stack = stack_of(family, dynamics, range(5))
-        steps: list[Any] = run(stack, actions_for(family.spec, 40, 5))
-        results.append([(bits(steps, row), stack.agent_state(row)) for row in range(5)])
-        stack.close()
+        vector_env = vector_env_of(family, dynamics, range(5))
+        steps: list[Any] = run(vector_env, actions_for(family.spec, 40, 5))
+        results.append([(bits(steps, row), vector_env.agent_state(row)) for row in range(5)])
+        vector_env.close()
     for other in results[1:]:
         for (steps_a, state_a), (steps_b, state_b) in zip(results[0], other, strict=True):
             assert same_bits(steps_a, steps_b) and same_bits(state_a, state_b)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from algorithms.types import Transition
-from fedrl_ray.vector_envs.episodes import EpisodeStack
-from tests.support.vector_envs import actions_for, family_of, stack_of
+from fedrl_ray.vector_envs.episodes import EpisodicVectorEnv
+from tests.support.vector_envs import actions_for, family_of, vector_env_of
 
 ATTRIBUTES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "cartpole": (
@@ -83,27 +83,29 @@ def test_physics_are_gymnasiums_own(name: str, parameter: str, factor: float) ->
     """Two whole episodes, each with its end."""
     family = family_of(name)
     value = family.nominal()[parameter] * factor
-    stack = stack_of(family, family.nominal() | {parameter: value}, [0])
+    vector_env = vector_env_of(family, family.nominal() | {parameter: value}, [0])
     env = gymnasium_env(name, parameter, float(value[0]))
     assert env.spec is not None and env.spec.max_episode_steps == family.spec.max_episode_steps
     for episode in (0, 1):
-        obs, _ = env.reset(seed=stack.seeds.seed(0, episode))
-        assert np.array_equal(stack.obs[0], obs)
+        obs, _ = env.reset(seed=vector_env.seeds.seed(0, episode))
+        assert np.array_equal(vector_env.obs[0], obs)
         for action in actions_for(family.spec, family.spec.max_episode_steps, 1):
             expected = env.step(action[0])
-            agrees(name, stack, stack.step(action), expected, env.unwrapped)
+            agrees(name, vector_env, vector_env.step(action), expected, env.unwrapped)
             if expected[2] or expected[3]:
                 break
 
 
-def agrees(name: str, stack: EpisodeStack, found: Transition, expected: Any, env: Any) -> None:
+def agrees(
+    name: str, vector_env: EpisodicVectorEnv, found: Transition, expected: Any, env: Any
+) -> None:
     """Exactly, but CartPole's vector mathematics in float64 to 1e-9."""
     obs, reward, terminated, truncated, _ = expected
     if name != "cartpole":
         assert np.array_equal(found.next_obs[0], obs)
-    elif not stack.finished[0]:
-        state = stack.physics_state(0)["state"]
+    elif not vector_env.finished[0]:
+        state = vector_env.physics_state(0)["state"]
         np.testing.assert_allclose(state, env.state, rtol=1e-9, atol=1e-9)
     assert found.reward[0] == np.float32(reward)
     assert bool(found.terminated[0]) == terminated
-    assert stack.finished[0] == (terminated or truncated)
+    assert vector_env.finished[0] == (terminated or truncated)

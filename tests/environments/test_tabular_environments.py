@@ -18,7 +18,7 @@ from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.environments.windy_cliff import WindyCliff
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 from fedrl_ray.vector_envs.parameters import Range
-from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularStack
+from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
 from tests.support.federations import same_bits
 
 FAMILIES = [RandomMDP, WindyCliff, FrozenLake]
@@ -35,7 +35,7 @@ def mdp_of(family: Any, kernels: Array) -> FederatedMDP:
     )
 
 
-def random_actions(env: TabularStack, steps: int) -> list[Array]:
+def random_actions(env: TabularVectorEnv, steps: int) -> list[Array]:
     generator, n = np.random.default_rng(0), len(env.obs)
     return [generator.integers(env.spec.num_actions, size=n) for _ in range(steps)]
 
@@ -80,7 +80,7 @@ def test_first_states_follow_the_start_distribution() -> None:
     )
     spec = Spec(obs_size=1, num_states=3, num_actions=1, max_episode_steps=1)
     kernel = np.broadcast_to(np.eye(3)[:, None], (2000, 3, 1, 3))
-    env = TabularStack(spec, tables, kernel, EpisodeSeeds.of_agents(0, range(2000)))
+    env = TabularVectorEnv(spec, tables, kernel, EpisodeSeeds.of_agents(0, range(2000)))
     assert np.bincount(env.obs, minlength=3) == pytest.approx([500, 1500, 0], abs=90)
 
 
@@ -103,11 +103,11 @@ def test_packing_changes_no_step(cls: Any) -> None:
 def test_a_saved_row_goes_on_exactly(cls: Any) -> None:
     family = family_of(cls)
 
-    def stack() -> Any:
+    def vector_env() -> Any:
         dynamics = family.draw({}, seed=0, agent_ids=range(2))
         return family.make(dynamics, EpisodeSeeds.of_agents(0, range(2)), retire=False)
 
-    env, other = stack(), stack()
+    env, other = vector_env(), vector_env()
     actions = random_actions(env, 300)
     for action in actions[:130]:
         env.step(action)
@@ -139,10 +139,10 @@ def test_long_episodes_draw_the_same_numbers_a_block_at_a_time() -> None:
 
 def test_the_longest_episodes_take_no_memory() -> None:
     family = family_of(WindyCliff, max_episode_steps=10**7)
-    stack = family.make(
+    vector_env = family.make(
         {"wind": np.full(200, 0.5)}, EpisodeSeeds.of_agents(0, range(200)), retire=False
     )
-    assert stack._uniform_NT.nbytes < 2**21
+    assert vector_env._uniform_NT.nbytes < 2**21
 
 
 def test_a_continuing_task_is_truncated_and_not_terminated() -> None:
@@ -246,11 +246,13 @@ def test_frozen_lake_is_gymnasiums(map_name: str, name: str) -> None:
     env = gymnasium.make(name, success_rate=1.0)
     assert env.spec is not None
     assert family.spec.max_episode_steps == env.spec.max_episode_steps
-    stack = family.make({"success_rate": np.ones(1)}, EpisodeSeeds.of_agents(0, [0]), retire=False)
+    vector_env = family.make(
+        {"success_rate": np.ones(1)}, EpisodeSeeds.of_agents(0, [0]), retire=False
+    )
     obs, done = env.reset(seed=0)[0], False
-    for action in random_actions(stack, 400):
+    for action in random_actions(vector_env, 400):
         obs = env.reset()[0] if done else obs
-        t = stack.step(action)
+        t = vector_env.step(action)
         assert t.obs[0] == obs
         obs, reward, terminated, truncated, _ = env.step(int(action[0]))
         done = terminated or truncated

@@ -17,7 +17,7 @@ from fedrl_ray.environments import gymnasium as gymnasium_family
 from fedrl_ray.environments.gymnasium import Gymnasium
 from tests.support.federations import same_bits
 from tests.support.user_envs import CountedSpring
-from tests.support.vector_envs import actions_for, bits, run, stack_of
+from tests.support.vector_envs import actions_for, bits, run, vector_env_of
 
 MASS = {"mass": {"target": "mass", "low": 0.1, "high": 10.0, "unit": "kg"}}
 STIFFNESS = {"stiffness": {"target": "unwrapped.stiffness"}}
@@ -52,25 +52,25 @@ def test_a_registered_id_brings_its_time_limit() -> None:
 def test_a_factorys_time_limit_becomes_the_stacks() -> None:
     family = family_of("wrapped", kwargs={"limit": 20}, max_episode_steps=None)
     assert family.spec.max_episode_steps == 20
-    stack = stack_of(family, {}, [0])
-    transitions = run(stack, actions_for(family.spec, 20, 1))
-    assert stack.finished[0] and transitions[-1].terminated[0] == 0.0
+    vector_env = vector_env_of(family, {}, [0])
+    transitions = run(vector_env, actions_for(family.spec, 20, 1))
+    assert vector_env.finished[0] and transitions[-1].terminated[0] == 0.0
 
 
 def test_discrete_actions_are_counted_from_zero_and_observations_are_flat() -> None:
     family = family_of()
-    stack, env = stack_of(family, {}, [0]), family.build({}).env
-    obs, _ = env.reset(seed=stack.seeds.seed(0, 0))
+    vector_env, env = vector_env_of(family, {}, [0]), family.build({}).env
+    obs, _ = env.reset(seed=vector_env.seeds.seed(0, 0))
     for action in (0, 1, 2, 2):
-        assert np.array_equal(stack.obs[0], obs.astype(np.float32).ravel())
+        assert np.array_equal(vector_env.obs[0], obs.astype(np.float32).ravel())
         obs, reward, *_ = env.step(action - 1)
-        assert stack.step(np.array([action])).reward[0] == np.float32(reward)
+        assert vector_env.step(np.array([action])).reward[0] == np.float32(reward)
 
 
 def test_continuous_actions_keep_their_bounds_and_shape() -> None:
     family = family_of("PushedSpring")
     assert family.spec.action_low == (-1.0, -1.0) and family.spec.action_high == (1.0, 2.0)
-    run(stack_of(family, {}, [0, 1]), actions_for(family.spec, 50, 2))
+    run(vector_env_of(family, {}, [0, 1]), actions_for(family.spec, 50, 2))
 
 
 def test_nominal_values_come_from_signature_keyword_or_attribute() -> None:
@@ -85,16 +85,16 @@ def test_nominal_values_come_from_signature_keyword_or_attribute() -> None:
 def test_each_row_has_its_own_parameters() -> None:
     family = family_of(parameters=MASS | STIFFNESS, perturb={"mass": 0.5, "stiffness": 0.5})
     dynamics = {"mass": np.array([1.0, 2.0]), "stiffness": np.array([3.0, 4.0])}
-    stack: Any = stack_of(family, dynamics, [0, 1])
-    held = [(env.env.mass, env.env.stiffness) for env in stack._envs]
+    vector_env: Any = vector_env_of(family, dynamics, [0, 1])
+    held = [(env.env.mass, env.env.stiffness) for env in vector_env._envs]
     assert held == [(1.0, 3.0), (2.0, 4.0)]
 
 
 def test_an_attribute_survives_a_reset_that_undoes_it() -> None:
     family = family_of("ForgetfulSpring", parameters=STIFFNESS, perturb={"stiffness": 0.5})
-    stack: Any = stack_of(family, {"stiffness": np.array([5.0])}, [0])
-    run(stack, actions_for(family.spec, 50, 1))
-    assert stack._episode[0] >= 1 and stack._envs[0].env.stiffness == 5.0
+    vector_env: Any = vector_env_of(family, {"stiffness": np.array([5.0])}, [0])
+    run(vector_env, actions_for(family.spec, 50, 1))
+    assert vector_env._episode[0] >= 1 and vector_env._envs[0].env.stiffness == 5.0
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_environment_resumes_by_state_or_by_replay(name: str, wind: float, wa
     family = family_of(name, kwargs={"wind": wind})
     assert family._resume == way and not family.exemptions
     actions = actions_for(family.spec, 100, 2)
-    first, second = (stack_of(family, {}, agents) for agents in ([0, 1], [1, 0]))
+    first, second = (vector_env_of(family, {}, agents) for agents in ([0, 1], [1, 0]))
     run(first, actions[:55])
     for row in (0, 1):
         state = first.agent_state(row)
@@ -129,7 +129,7 @@ def test_what_cannot_be_resumed_says_so_and_goes_on(
     assert family.exemptions["resume"].startswith("resume is not exact")
     assert not caplog.records
     gymnasium_family._warn_once.cache_clear()
-    first, second = (stack_of(family, {}, [0]) for _ in range(2))
+    first, second = (vector_env_of(family, {}, [0]) for _ in range(2))
     run(first, actions_for(family.spec, 55, 1))
     with caplog.at_level(logging.WARNING):
         second.load_agent_state(0, first.agent_state(0))
@@ -148,7 +148,7 @@ def test_an_unusable_get_state_is_said(caplog: pytest.LogCaptureFixture) -> None
 
 def test_a_saved_row_at_the_start_of_an_episode_loads() -> None:
     family = family_of()
-    first, second = (stack_of(family, {}, [0]) for _ in range(2))
+    first, second = (vector_env_of(family, {}, [0]) for _ in range(2))
     state = first.agent_state(0)
     assert state["physics/actions"].shape == (0,)
     second.load_agent_state(0, state)
@@ -184,10 +184,10 @@ def test_refused_environments_are_closed() -> None:
 def test_a_stack_closes_its_environments_once() -> None:
     family = family_of("CountedSpring")
     CountedSpring.open = 0
-    stack = stack_of(family, {}, [0, 1, 2])
+    vector_env = vector_env_of(family, {}, [0, 1, 2])
     assert CountedSpring.open == 3
     for _ in range(2):
-        stack.close()
+        vector_env.close()
         assert CountedSpring.open == 0
 
 
@@ -196,7 +196,7 @@ def test_a_stack_that_does_not_come_up_is_closed(monkeypatch: pytest.MonkeyPatch
     CountedSpring.open = 0
     monkeypatch.setattr(CountedSpring, "observe", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        stack_of(family, {}, [0, 1])
+        vector_env_of(family, {}, [0, 1])
     assert CountedSpring.open == 0
 
 

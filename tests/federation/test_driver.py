@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from fedrl_ray.agents.execution_profile import execution_profile
-from fedrl_ray.agents.messages import HostFailure, RoundReply
-from fedrl_ray.backends.in_process import InProcessPool
+from fedrl_ray.agents.messages import RoundReply, WorkerFailure
+from fedrl_ray.backends.in_process import InProcessBackend
 from fedrl_ray.backends.placement import groups
 from fedrl_ray.common.errors import RunError, UserError
 from fedrl_ray.federation.driver import Driver
@@ -24,7 +24,7 @@ from fedrl_ray.storage import checkpoints
 from tests.support.runs import digests, train
 
 
-class FaultyPool(InProcessPool):
+class FaultyBackend(InProcessBackend):
     """Loses hosts at given calls of `run_round` (counted from 0) and says so, as Ray would."""
 
     def __init__(self, experiment: Any, lose: dict[int, list[int]], kind: str = "died") -> None:
@@ -33,12 +33,12 @@ class FaultyPool(InProcessPool):
         super().__init__(experiment.to_dict(), packed)
         self._lose, self._kind, self._calls = lose, kind, -1
 
-    def run_round(self, order: Any, hosts: Any) -> list[RoundReply | HostFailure]:
+    def run_round(self, order: Any, workers: Any) -> list[RoundReply | WorkerFailure]:
         self._calls += 1
-        results = list(super().run_round(order, hosts))
-        for host in self._lose.get(self._calls, []):
-            results[list(hosts).index(host)] = HostFailure(
-                host=host, agent_ids=self.groups[host], kind=self._kind, reason="for the test"
+        results = list(super().run_round(order, workers))
+        for worker in self._lose.get(self._calls, []):
+            results[list(workers).index(worker)] = WorkerFailure(
+                worker=worker, agent_ids=self.groups[worker], kind=self._kind, reason="for the test"
             )
         return results
 
@@ -81,8 +81,8 @@ def test_rewind_after_a_lost_host_changes_no_bit(small, tmp_path):
     experiment = small(federation={"agents_per_actor": 2})
     whole = train(experiment, tmp_path / "whole")
     directory = tmp_path / "faulty"
-    pool = FaultyPool(experiment, lose={0: [0], 6: [1, 2], 7: [2]})
-    driver = Driver(experiment, directory=directory, pool=pool)
+    backend = FaultyBackend(experiment, lose={0: [0], 6: [1, 2], 7: [2]})
+    driver = Driver(experiment, directory=directory, backend=backend)
     assert digests(train(experiment, directory, driver)) == digests(whole)
     rows = list(read_rows(directory / METRICS))
     assert [row["round"] for row in rows] == list(range(1, 13))
@@ -92,16 +92,16 @@ def test_rewind_after_a_lost_host_changes_no_bit(small, tmp_path):
 
 def test_rewinds_without_progress_end_the_run(small, tmp_path):
     experiment = small(federation={"agents_per_actor": 5, "max_rewinds": 2})
-    pool = FaultyPool(experiment, lose={call: [0] for call in range(4, 20)})
-    driver = Driver(experiment, directory=tmp_path / "run", pool=pool)
+    backend = FaultyBackend(experiment, lose={call: [0] for call in range(4, 20)})
+    driver = Driver(experiment, directory=tmp_path / "run", backend=backend)
     with pytest.raises(RunError, match=r"federation\.max_rewinds is 2"):
         train(experiment, tmp_path / "run", driver)
 
 
 def test_continue_goes_on_with_the_survivors(small, tmp_path):
     experiment = small(federation={"agents_per_actor": 2, "on_failure": "continue"})
-    pool = FaultyPool(experiment, lose={5: [1]})
-    driver = Driver(experiment, directory=tmp_path / "run", pool=pool)
+    backend = FaultyBackend(experiment, lose={5: [1]})
+    driver = Driver(experiment, directory=tmp_path / "run", backend=backend)
     run = Run(experiment, tmp_path / "run", driver=driver)
     reports = list(run)
     assert [r.round for r in reports] == list(range(1, 13))
@@ -114,16 +114,16 @@ def test_continue_goes_on_with_the_survivors(small, tmp_path):
 def test_continue_below_the_quorum_repeats_the_round(small, tmp_path):
     changes = {"agents_per_actor": 1, "on_failure": "continue", "min_agents": 4}
     experiment = small(federation=changes)
-    pool = FaultyPool(experiment, lose={5: [0, 1]})
-    driver = Driver(experiment, directory=tmp_path / "run", pool=pool)
+    backend = FaultyBackend(experiment, lose={5: [0, 1]})
+    driver = Driver(experiment, directory=tmp_path / "run", backend=backend)
     reports = list(Run(experiment, tmp_path / "run", driver=driver))
     assert [r.participants for r in reports] == [5] * 12
 
 
 def test_an_exception_in_user_code_is_not_retried(small, tmp_path):
     experiment = small()
-    pool = FaultyPool(experiment, lose={2: [0]}, kind="exception")
-    driver = Driver(experiment, directory=tmp_path / "run", pool=pool)
+    backend = FaultyBackend(experiment, lose={2: [0]}, kind="exception")
+    driver = Driver(experiment, directory=tmp_path / "run", backend=backend)
     with pytest.raises(RunError, match="agents 0-4 raised: for the test"):
         train(experiment, tmp_path / "run", driver)
 
@@ -138,15 +138,15 @@ def test_parameters_that_diverge_end_the_run_with_the_agent(small, tmp_path):
 def test_a_reply_to_an_old_order_is_discarded(small, tmp_path):
     experiment = small(federation={"on_failure": "continue", "agents_per_actor": 2})
 
-    class Echo(FaultyPool):
+    class Echo(FaultyBackend):
         """Host 0 answers call 3 with its reply to call 2."""
 
-        def run_round(self, order, hosts):
-            results = list(super().run_round(order, hosts))
+        def run_round(self, order, workers):
+            results = list(super().run_round(order, workers))
             self.kept, previous = results[0], getattr(self, "kept", None)
             return [previous, *results[1:]] if self._calls == 3 else results
 
-    driver = Driver(experiment, directory=tmp_path / "run", pool=Echo(experiment, lose={}))
+    driver = Driver(experiment, directory=tmp_path / "run", backend=Echo(experiment, lose={}))
     driver.save()
     assert [driver.step().participants for _ in range(4)] == [5, 5, 5, 3]
 
@@ -155,8 +155,8 @@ def test_nothing_but_parameters_and_metrics_leaves_an_actor(small):
     experiment = small()
     driver = Driver(experiment)
     captured: list[RoundReply] = []
-    run_round = driver.pool.run_round
-    driver.pool.run_round = lambda *a: captured.extend(run_round(*a)) or captured  # type: ignore[method-assign]
+    run_round = driver.backend.run_round
+    driver.backend.run_round = lambda *a: captured.extend(run_round(*a)) or captured  # type: ignore[method-assign]
     driver.step()
     shapes = {x.shape for x in driver.server.shared.values()} | {(5,)}
     for field in fields(captured[0]):

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from fedrl_ray.agents.messages import HostFailure
-from fedrl_ray.backends.in_process import InProcessPool
+from fedrl_ray.agents.messages import WorkerFailure
+from fedrl_ray.backends.in_process import InProcessBackend
 from fedrl_ray.backends.placement import groups
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.federation.driver import Driver
@@ -20,7 +20,7 @@ from tests.support.small import SMALL
 UNPERTURBED = {"name": "gymnasium", "id": "CartPole-v1"}
 
 
-class LosesHostsIn(InProcessPool):
+class LosesWorkersIn(InProcessBackend):
     """Loses host 0 at given calls of one method, counted from 0."""
 
     def __init__(self, experiment: Any, method: str, calls: set[int]) -> None:
@@ -33,18 +33,23 @@ class LosesHostsIn(InProcessPool):
             self._count += 1
             if self._count in self._calls:
                 ids = self.groups[0]
-                return [HostFailure(host=0, agent_ids=ids, kind="died", reason="x"), *results[1:]]
+                return [
+                    WorkerFailure(worker=0, agent_ids=ids, kind="died", reason="x"),
+                    *results[1:],
+                ]
         return results
 
-    def save(self, directory: str, hosts: Any) -> Any:
-        return self._lose("save", super().save(directory, hosts))
+    def save(self, directory: str, workers: Any) -> Any:
+        return self._lose("save", super().save(directory, workers))
 
-    def evaluate(self, shared: Any, hosts: Any) -> Any:
-        return self._lose("evaluate", super().evaluate(shared, hosts))
+    def evaluate(self, shared: Any, workers: Any) -> Any:
+        return self._lose("evaluate", super().evaluate(shared, workers))
 
 
-def run_with(pool: InProcessPool, experiment: Any, directory: Any) -> Run:
-    return Run(experiment, directory, driver=Driver(experiment, directory=directory, pool=pool))
+def run_with(backend: InProcessBackend, experiment: Any, directory: Any) -> Run:
+    return Run(
+        experiment, directory, driver=Driver(experiment, directory=directory, backend=backend)
+    )
 
 
 @pytest.mark.parametrize("lost_at", [{0}, {1}, {3}, {0, 1}])
@@ -52,7 +57,7 @@ def test_a_host_lost_while_saving_changes_no_bit_and_is_told(small, tmp_path, lo
     """Saves: 0 is the first checkpoint, 3 the last."""
     experiment = small(federation={"agents_per_actor": 3})
     whole = train(experiment, tmp_path / "whole")
-    run = run_with(LosesHostsIn(experiment, "save", lost_at), experiment, tmp_path / "run")
+    run = run_with(LosesWorkersIn(experiment, "save", lost_at), experiment, tmp_path / "run")
     reports = list(run)
     assert digests(run.finish()) == digests(whole)
     told = [text for report in reports for text in report.failures]
@@ -63,7 +68,7 @@ def test_a_host_lost_while_evaluating_changes_no_bit_and_cuts_the_logs(small, tm
     changes = {"evaluation": {"where": "agents"}, "federation": {"agents_per_actor": 3}}
     experiment = small(**changes)
     whole = train(experiment, tmp_path / "whole")
-    run = run_with(LosesHostsIn(experiment, "evaluate", {1}), experiment, tmp_path / "run")
+    run = run_with(LosesWorkersIn(experiment, "evaluate", {1}), experiment, tmp_path / "run")
     list(run)
     assert digests(run.finish()) == digests(whole)
     assert [r["round"] for r in read_rows(tmp_path / "run" / EVALUATIONS)] == [4, 8, 12]
@@ -71,8 +76,8 @@ def test_a_host_lost_while_evaluating_changes_no_bit_and_cuts_the_logs(small, tm
 
 def test_a_run_stopped_after_a_rewind_reports_only_what_stands(small, tmp_path):
     experiment = small(checkpoint={"every": None}, evaluation={"where": "agents", "every": 20})
-    pool = LosesHostsIn(experiment, "evaluate", {3})
-    run = run_with(pool, experiment, tmp_path / "run")
+    backend = LosesWorkersIn(experiment, "evaluate", {3})
+    run = run_with(backend, experiment, tmp_path / "run")
     for _ in range(5):  # rounds 1 to 4, back to 0 in the evaluation of round 4, round 1
         run.advance()
     summary = run.finish()

@@ -52,7 +52,7 @@ class Spring(gymnasium.Env):
 """
 USERS = {
     "name": "springs of ours",
-    "federation": {"num_agents": 2, "steps": 80, "pool": "ray", "agents_per_actor": 2},
+    "federation": {"num_agents": 2, "steps": 80, "backend": "ray", "agents_per_actor": 2},
     "environment": {
         "name": "gymnasium",
         "factory": "springs:Spring",
@@ -189,7 +189,7 @@ def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_dig
     cluster, fedrl, tmp_path, monkeypatch
 ):
     hold, storage = cluster.folder / "hold", cluster.folder / "store"
-    longer = {"name": "held", "federation": {"steps": 600, "pool": "in_process"}}
+    longer = {"name": "held", "federation": {"steps": 600, "backend": "in_process"}}
     path, output = springs(tmp_path, hold, **longer), storage / "held"
     monkeypatch.syspath_prepend(tmp_path)
     whole = train(loading.load(path), tmp_path / "whole")

@@ -25,7 +25,7 @@ from tests.support.small import SMALL, merged
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 COMMAND = [sys.executable, "-m", "fedrl_ray"]
 SWEEP = {
-    "federation": {"num_agents": 2, "steps": 4000, "pool": "ray", "agents_per_actor": 1},
+    "federation": {"num_agents": 2, "steps": 4000, "backend": "ray", "agents_per_actor": 1},
     "learner": {"hidden_sizes": [8]},
     "evaluation": {"every": 1000, "grid": 3, "episodes": 2},
     "checkpoint": {"every": 400},
@@ -78,7 +78,7 @@ def test_a_submitted_sweep_of_which_a_node_is_killed_ends_with_the_undisturbed_t
         assert status == 0, out + err
         until(lambda: len(r := rounds(output)) >= 2 and min(r.values()) >= 30)
         before, killed = rounds(output), time.time()
-        end(next(node for node in nodes if _hosts(node, output, before)))
+        end(next(node for node in nodes if _workers(node, output, before)))
         lost = until(lambda: _gone_back(output, before))
         recovered = time.time() - killed
         status, out, err = fedrl(cluster, "logs", "sweep", "--follow")
@@ -101,11 +101,11 @@ def _nodes(cluster: Head) -> int:
     return int(result.stdout)
 
 
-def _hosts(node: subprocess.Popen[bytes], output: Path, trials: Iterable[str]) -> bool:
+def _workers(node: subprocess.Popen[bytes], output: Path, trials: Iterable[str]) -> bool:
     """Whether agents of a trial are processes of a node."""
     logs = (output / "trials" / trial / "log.jsonl" for trial in trials)
     started = (json.loads(log.read_text().splitlines()[0]) for log in logs)
-    pids = [host["pid"] for event in started for host in event["hosts"]]
+    pids = [host["pid"] for event in started for host in event["workers"]]
     return any(p.pid == node.pid for pid in pids for p in psutil.Process(pid).parents())
 
 
@@ -119,7 +119,7 @@ def _require_undisturbed(experiment: Any, output: Path, aside: Path) -> None:
     """Every trial's digests and evaluations are those of the same point trained alone."""
     for trial in read_trials(output):
         data = points.at_point(experiment.to_dict(), trial.point, trial.seed).to_dict()
-        data["federation"]["pool"] = "in_process"
+        data["federation"]["backend"] = "in_process"
         expected = train(loading.from_dict(data), aside / trial.name)
         there = output / "trials" / trial.name
         assert digests(json.loads((there / "summary.json").read_text())) == digests(expected)
@@ -148,7 +148,7 @@ def test_a_sweep_that_is_stopped_and_submitted_again_keeps_its_finished_trials(t
 
 def test_an_open_cluster_is_used_only_by_who_says_so(tmp_path):
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(merged(SMALL, {"federation": {"pool": "ray"}})))
+    path.write_text(yaml.safe_dump(merged(SMALL, {"federation": {"backend": "ray"}})))
     with head(token=None, host=node_ip()) as cluster:
         ours = {"RAY_AUTH_TOKEN": "a-token-of-thirty-two-characters", "RAY_AUTH_MODE": "token"}
         status, _, err = fedrl(cluster, "status", **ours)
@@ -166,7 +166,7 @@ def test_an_open_cluster_is_used_only_by_who_says_so(tmp_path):
 
 def test_over_a_network_the_token_goes_along_and_a_remark_on_it(tmp_path):
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(merged(SMALL, {"federation": {"pool": "ray"}})))
+    path.write_text(yaml.safe_dump(merged(SMALL, {"federation": {"backend": "ray"}})))
     with head(host=node_ip()) as cluster:
         status, out, err = fedrl(cluster, "status", "--json")
         assert (status, json.loads(out)) == (0, [])

@@ -113,12 +113,12 @@ def test_a_trial_packs_as_the_sweep_planned_it(small, tmp_path):
     """Inside its placement group too, whose bundles are no nodes."""
     agents = {str(a): {"custom": {"robot": 1}} for a in range(4)}
     experiment = small(
-        resources={"agents": agents}, federation={"num_agents": 7, "pool": "ray"},
-        sweep={"search": {"learner.omega": [0.0, 0.3]}, "pool": "ray"},
+        resources={"agents": agents}, federation={"num_agents": 7, "backend": "ray"},
+        sweep={"search": {"learner.omega": [0.0, 0.3]}, "backend": "ray"},
     )  # fmt: skip
     nodes = [{"CPU": 5.0, "robot": 4.0}]
     settings = TrialSettings(
-        directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, pool="ray",
+        directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, backend="ray",
         nodes=nodes,
     )  # fmt: skip
     config = {"trial": {"point": {"learner.omega": 0.3}, "seed": 0}}
@@ -131,9 +131,9 @@ def test_a_trial_packs_as_the_sweep_planned_it(small, tmp_path):
 
 def test_a_trial_that_asks_for_no_cpu_is_held_a_place(small, tmp_path):
     experiment = small(resources={"cpu": 0}, sweep={"search": {"learner.omega": [0.0, 0.3]}})
-    for pool in ("ray", "in_process"):
+    for backend in ("ray", "in_process"):
         settings = TrialSettings(
-            directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, pool=pool,
+            directory=tmp_path, base=experiment.to_dict(), sweep=experiment.sweep, backend=backend,
             nodes=[{"CPU": 2.0}],
         )  # fmt: skip
         assert resources(settings, {"trial": {"point": {}, "seed": 0}}).bundles
@@ -190,16 +190,16 @@ def run(environment: dict[str, str], *arguments: Any) -> subprocess.CompletedPro
 
 def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tmp_path):
     path = small_yaml(
-        federation={"pool": "ray", "steps": 40},
+        federation={"backend": "ray", "steps": 40},
         resources={"agents": {1: {"custom": {"robot": 1}}}},
     )
     result = run(two_nodes, path, "--output", tmp_path / "run", "--json")
     assert result.returncode == 0, result.stderr
     events = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     started = next(e for e in map(json.loads, events) if e["event"] == "started")
-    nodes = {tuple(host["agents"]): host["node"] for host in started["hosts"]}
+    nodes = {tuple(host["agents"]): host["node"] for host in started["workers"]}
     assert (1,) in nodes
-    assert started["hosts"] and len(set(nodes.values())) == 2
+    assert started["workers"] and len(set(nodes.values())) == 2
     assert not list(tmp_path.glob(".fedrl-ray-*"))  # what was looked for on every node is gone
 
 
@@ -212,7 +212,7 @@ def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tm
     ],
 )
 def test_a_refusal_is_one_line_in_seconds(two_nodes, small_yaml, tmp_path, resources, words):
-    path = small_yaml(federation={"pool": "ray"}, resources=resources)
+    path = small_yaml(federation={"backend": "ray"}, resources=resources)
     begun = time.monotonic()
     result = run(two_nodes, path, "--output", tmp_path / "run")
     assert result.returncode == 2 and words in result.stderr

@@ -80,7 +80,7 @@ def test_the_numbers_in_the_page_are_those_of_the_runs(browser):
         "[...document.querySelectorAll('#front tbody tr')].map(r => [...r.cells].map(c => "
         "c.textContent)).find(r => r[0] === 'omega 0.3, E 20')"
     )
-    for column, name in enumerate(statistics.FIGURES, start=3):
+    for column, name in enumerate(statistics.RETURN_STATISTICS, start=3):
         assert cells[column] == interval_text(statistics.interval(returns, name))
     points = browser.evaluate(
         "document.querySelector('#front .plot').data.filter(t => t.name === 'omega 0.3, E 20')"

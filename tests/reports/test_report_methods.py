@@ -28,7 +28,7 @@ def test_seeds_name_and_place_do_not_make_another_method():
     runs = [
         run_data(returns(), seed=0),
         run_data(returns(), seed=1, name="other"),
-        run_data(returns(), seed=2, federation={"pool": "ray", "agents_per_actor": 2}),
+        run_data(returns(), seed=2, federation={"backend": "ray", "agents_per_actor": 2}),
         run_data(returns(), seed=3, checkpoint={"every": None}),
     ]
     assert [len(group) for group in grouped(runs)] == [4]
@@ -109,7 +109,7 @@ def test_final_figures_are_those_of_statistics():
     method = study(runs).methods[0]
     stacked = np.stack([returns(seed) for seed in range(3)])
     np.testing.assert_array_equal(method.returns, stacked)
-    for name in statistics.FIGURES:
+    for name in statistics.RETURN_STATISTICS:
         assert method.figures[name] == statistics.interval(stacked, name)
     low, high = statistics.mean_interval(np.array([[0.0], [1.0], [2.0]]))
     assert method.figures["nominal"] == (1.0, low[0], high[0])

@@ -1,4 +1,4 @@
-"""Curves of a report: long logs in bins, many seeds on common steps."""
+"""TensorBoardWriter of a report: long logs in bins, many seeds on common steps."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_the_numbers_on_the_page_are_those_of_the_runs(by_id, page):
         returns = final(omega, sync, range(3))
         table = by_id["front"].table
         cells = next(r for r in table.rows if r[0] == row[0])
-        for name in statistics.FIGURES:
+        for name in statistics.RETURN_STATISTICS:
             expected = statistics.interval(returns, name)
             assert cells[table.columns.index(name)] == pytest.approx(expected)
 

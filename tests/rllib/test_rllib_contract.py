@@ -1,8 +1,8 @@
 """Every name of RLlib that we rely on is there and is what we take it for.
 
 The names are read from our sources, so none can be forgotten: a new import needs a line in
-tests/support/rllib_uses.py, and a line that nobody needs any more is a failure too. A release of Ray that
-moves or renames one of them fails here, by name, before a run goes wrong.
+tests/support/rllib_uses.py, and a line that nobody needs any more is a failure too. A release of
+Ray that moves or renames one of them fails here, by name, before a run goes wrong.
 """
 
 from __future__ import annotations

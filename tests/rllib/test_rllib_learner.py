@@ -77,7 +77,7 @@ def small(algorithm: str, **changes: Any) -> Experiment:
     steps = 20 if algorithm in OFF_POLICY else 40
     federation = {"num_agents": 2, "steps": 2 * steps, "sync_interval": steps}
     base = {
-        "federation": federation | {"pool": "in_process"},
+        "federation": federation | {"backend": "in_process"},
         "learner": {"name": "rllib", "algorithm": algorithm, **LEARNERS[algorithm]},
         "environment": changes.pop("environment", ENVIRONMENTS[algorithm]),
         "evaluation": {"every": None, "grid": 3, "episodes": 1},
@@ -157,7 +157,9 @@ def test_actors_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> 
         "perturb": {"mass": 0.5},
     }
     here = small("PPO", environment=environment)
-    there = small("PPO", environment=environment, federation={"pool": "ray", "agents_per_actor": 1})
+    there = small(
+        "PPO", environment=environment, federation={"backend": "ray", "agents_per_actor": 1}
+    )
     assert digests(train(there, tmp_path / "there")) == digests(train(here, tmp_path / "here"))
 
 

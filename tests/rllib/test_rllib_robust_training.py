@@ -96,7 +96,7 @@ def federation(algorithm: str, **changes: Any) -> Experiment:
                 "num_agents": 2,
                 "steps": 60,
                 "sync_interval": 30,
-                "pool": "in_process",
+                "backend": "in_process",
                 **changes,
             },
             "learner": {

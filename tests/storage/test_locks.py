@@ -122,7 +122,7 @@ def test_a_start_that_fails_before_it_has_begun_leaves_no_folder(small, tmp_path
     def no_memory(experiment):
         raise MemoryError
 
-    monkeypatch.setattr("fedrl_ray.federation.driver.build_pool", no_memory)
+    monkeypatch.setattr("fedrl_ray.federation.driver.build_backend", no_memory)
     with pytest.raises(MemoryError):
         Run(small(), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -15,7 +15,7 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
 from fedrl_ray.storage import checkpoints, locations
-from fedrl_ray.storage.local_mirror import WorkingCopy
+from fedrl_ray.storage.local_mirror import LocalMirror
 from tests.support.runs import digests, train
 
 
@@ -174,14 +174,14 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, bucket):
 def test_what_went_here_goes_there_and_what_stayed_is_left_alone(tmp_path):
     there = tmp_path / "there"
     uri = f"local://{there}"
-    first = WorkingCopy(uri)
+    first = LocalMirror(uri)
     for name in ("summary.json", "metrics.jsonl"):
         (first.directory / name).write_text("{}\n")
     first.publish()
     first.close()
     before = (there / "metrics.jsonl").stat().st_mtime_ns
     (there / "checkpoints").mkdir()
-    second = WorkingCopy(uri)
+    second = LocalMirror(uri)
     (second.directory / "summary.json").unlink()
     (second.directory / "log.jsonl").write_text("{}\n")
     second.publish()
@@ -224,13 +224,13 @@ def test_errors_name_the_uri_and_not_the_copy_of_it(small, tmp_path):
 def test_copies_of_drivers_that_were_killed_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    kept, mine = WorkingCopy(f"local://{tmp_path}/a"), tmp_path / "tmp" / "mine"
+    kept, mine = LocalMirror(f"local://{tmp_path}/a"), tmp_path / "tmp" / "mine"
     left, fresh = (tmp_path / "tmp" / f"fedrl-ray-run-{name}" for name in ("left", "fresh"))
     for folder in (left, fresh, mine):
         folder.mkdir()
     for folder in (left, mine, kept.directory.parent):
         os.utime(folder, (0, 0))
-    WorkingCopy(f"local://{tmp_path}/b").close()
+    LocalMirror(f"local://{tmp_path}/b").close()
     assert not left.exists()
     assert fresh.exists() and mine.exists() and kept.directory.exists()
     kept.close()

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from algorithms.types import Array, Params
-from fedrl_ray.environments.cartpole import CartPole, CartPoleStack
+from fedrl_ray.environments.cartpole import CartPole, PerturbedCartPoleVectorEnv
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from tests.support.probes import PointMassStack
+from tests.support.probes import PointMassVectorEnv
 
 POLE_LENGTHS = (0.5, 1.0, 1.5, 0.75, 1.25)
 MASSES = (0.5, 1.0, 2.0, 1.5, 0.7)
 
 
-def cartpoles(agent_ids: Sequence[int], lengths: Sequence[float] = POLE_LENGTHS) -> CartPoleStack:
+def cartpoles(
+    agent_ids: Sequence[int], lengths: Sequence[float] = POLE_LENGTHS
+) -> PerturbedCartPoleVectorEnv:
     """CartPoles whose poles differ in length from agent to agent."""
     family = CartPole(CartPole.Config())
     dynamics = {name: np.repeat(v, len(agent_ids)) for name, v in family.nominal().items()}
@@ -24,9 +26,9 @@ def cartpoles(agent_ids: Sequence[int], lengths: Sequence[float] = POLE_LENGTHS)
     return family.make(dynamics, EpisodeSeeds.of_agents(0, agent_ids), retire=False)
 
 
-def point_masses(agent_ids: Sequence[int], masses: Sequence[float] = MASSES) -> PointMassStack:
+def point_masses(agent_ids: Sequence[int], masses: Sequence[float] = MASSES) -> PointMassVectorEnv:
     """Point masses that differ in mass from agent to agent."""
-    return PointMassStack([masses[agent] for agent in agent_ids], agent_ids)
+    return PointMassVectorEnv([masses[agent] for agent in agent_ids], agent_ids)
 
 
 def run(learner: Any, env: Any, steps: int) -> None:

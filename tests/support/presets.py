@@ -30,7 +30,7 @@ def small(preset: str, **federation: Any) -> Experiment:
     """A preset with its keys but of a small size, in this process."""
     data = load(PRESETS[preset]).to_dict() if preset in PRESETS else own_environment(preset)
     budget = {"steps": ROUNDS * STEPS, "sync_interval": STEPS, "num_agents": AGENTS}
-    data["federation"] |= budget | {"pool": "in_process"} | federation
+    data["federation"] |= budget | {"backend": "in_process"} | federation
     data["learner"] |= {k: v for k, v in SMALL_LEARNER.items() if k in data["learner"]}
     if data["learner"]["name"] == "rllib":
         data["learner"] |= SMALL_RLLIB

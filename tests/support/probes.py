@@ -12,13 +12,13 @@ import numpy as np
 
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Spec
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodeStack
+from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
 
 Move = Callable[[int, float, float, float], tuple[int, float, bool]]
 """(state, action, uniform number, the row's own parameter) -> next state, reward, terminated."""
 
 
-class ProbeStack(EpisodeStack):
+class ProbeVectorEnv(EpisodicVectorEnv):
     """N copies of one probe, each with its own parameter. Episodes start in state 0."""
 
     def __init__(
@@ -65,17 +65,17 @@ def continuous(num_states: int, *, low: float = -1.0, high: float = 1.0) -> Spec
     return Spec(obs_size=num_states, action_low=(low,), action_high=(high,), max_episode_steps=100)
 
 
-def probe_one_state(spec: Spec, ends: Sequence[float]) -> ProbeStack:
+def probe_one_state(spec: Spec, ends: Sequence[float]) -> ProbeVectorEnv:
     """One state that pays 1 per step: worth 1 if the step terminates (parameter 1), and
     1 / (1 - gamma) if it goes on for ever (parameter 0), the time limit notwithstanding."""
 
     def move(state: int, action: float, uniform: float, ends: float) -> tuple[int, float, bool]:
         return 0, 1.0, bool(ends)
 
-    return ProbeStack(spec, move, ends, range(len(ends)))
+    return ProbeVectorEnv(spec, move, ends, range(len(ends)))
 
 
-def probe_degree_two_neighbours(spec: Spec, worst: Sequence[float]) -> ProbeStack:
+def probe_degree_two_neighbours(spec: Spec, worst: Sequence[float]) -> ProbeVectorEnv:
     """State 0 leads to a terminal state (value 0) with the probability of the parameter, else to
     state 1, which pays 1 and ends (value 1). Actions do nothing."""
 
@@ -84,13 +84,13 @@ def probe_degree_two_neighbours(spec: Spec, worst: Sequence[float]) -> ProbeStac
             return 0, 1.0, True
         return (0, 0.0, True) if uniform < worst else (1, 0.0, False)
 
-    return ProbeStack(spec, move, worst, range(len(worst)))
+    return ProbeVectorEnv(spec, move, worst, range(len(worst)))
 
 
 FORK_SAFE_REWARD = 0.4
 
 
-def probe_robust_fork(num_agents: int) -> ProbeStack:
+def probe_robust_fork(num_agents: int) -> ProbeVectorEnv:
     """State 0: action 0 pays 0.4 and ends; action 1 leads to state 1, which pays 1 and ends.
 
     With gamma 0.9, Q(0, 0) = 0.4 + 0.9 omega D(0) and Q(0, 1) = 0.9 (1 - omega) + 0.9 omega D(0):
@@ -102,10 +102,10 @@ def probe_robust_fork(num_agents: int) -> ProbeStack:
             return 0, 1.0, True
         return (1, 0.0, False) if action == 1 else (0, FORK_SAFE_REWARD, True)
 
-    return ProbeStack(discrete(2), move, [0.0] * num_agents, range(num_agents))
+    return ProbeVectorEnv(discrete(2), move, [0.0] * num_agents, range(num_agents))
 
 
-def probe_robust_slope(num_agents: int) -> ProbeStack:
+def probe_robust_slope(num_agents: int) -> ProbeVectorEnv:
     """The fork with an action in [-1, 1]: with probability (1 + a) / 2 on to state 1, else 0.4 and
     the end. Q(0, .) is a straight line, whose slope changes sign at omega = 0.556 for gamma 0.9."""
 
@@ -114,19 +114,19 @@ def probe_robust_slope(num_agents: int) -> ProbeStack:
             return 0, 1.0, True
         return (1, 0.0, False) if uniform < (1 + action) / 2 else (0, FORK_SAFE_REWARD, True)
 
-    return ProbeStack(continuous(2), move, [0.0] * num_agents, range(num_agents))
+    return ProbeVectorEnv(continuous(2), move, [0.0] * num_agents, range(num_agents))
 
 
-def probe_best_action(best: Sequence[float]) -> ProbeStack:
+def probe_best_action(best: Sequence[float]) -> ProbeVectorEnv:
     """One step of reward -(a - best)^2, with an action in [-1, 3]."""
 
     def move(state: int, action: float, uniform: float, best: float) -> tuple[int, float, bool]:
         return 0, -((action - best) ** 2), True
 
-    return ProbeStack(continuous(1, low=-1.0, high=3.0), move, best, range(len(best)))
+    return ProbeVectorEnv(continuous(1, low=-1.0, high=3.0), move, best, range(len(best)))
 
 
-class PointMassStack(EpisodeStack):
+class PointMassVectorEnv(EpisodicVectorEnv):
     """N masses on a line, pushed by an action [N, 2]: the first pushes, the second brakes. An
     episode ends where |x| > 1.5. Physics for the tests that need continuous states."""
 

@@ -11,7 +11,7 @@ SMALL: dict[str, Any] = {
         "num_agents": 5,
         "steps": 240,
         "sync_interval": 20,
-        "pool": "in_process",
+        "backend": "in_process",
         "round_timeout": 60.0,
     },
     "learner": {

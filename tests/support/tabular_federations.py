@@ -12,13 +12,13 @@ from algorithms.tabular.federated_mdp import FederatedMDP
 from algorithms.types import Array, ServerState, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from fedrl_ray.vector_envs.tabular import Tables, TabularStack
+from fedrl_ray.vector_envs.tabular import Tables, TabularVectorEnv
 
 
 class Federation:
     """K agents, the mean, and the loop that a driver runs."""
 
-    def __init__(self, env: TabularStack, config: FedRQ.Config) -> None:
+    def __init__(self, env: TabularVectorEnv, config: FedRQ.Config) -> None:
         self.env = env
         agent_ids = range(len(env.kernel_NSAX))
         self.learner = FedRQ(config, env.spec, agent_ids=agent_ids, seed=0)
@@ -62,7 +62,7 @@ def unlike_visitors(**keys: Any) -> Federation:
         start_S=np.full(2, 0.5),
     )
     spec = Spec(obs_size=1, num_states=2, num_actions=1, max_episode_steps=1000)
-    env = TabularStack(spec, tables, kernel, EpisodeSeeds.of_agents(0, range(2)))
+    env = TabularVectorEnv(spec, tables, kernel, EpisodeSeeds.of_agents(0, range(2)))
     return Federation(env, FedRQ.Config(discount=0.5, omega=0.2, **keys))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from algorithms.types import Array, Dynamics, Spec, Transition
 from fedrl_ray.config import plugins
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodeStack
+from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
 from fedrl_ray.vector_envs.family import EnvFamily
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -51,9 +51,9 @@ def varied(name: str, n: int) -> Dynamics:
     return {p: np.linspace(v[0], ends[p], n) for p, v in family.nominal().items()}
 
 
-def stack_of(
+def vector_env_of(
     family: EnvFamily, dynamics: Dynamics, agents: Sequence[int], *, retire: bool = False
-) -> EpisodeStack:
+) -> EpisodicVectorEnv:
     rows = {name: values[list(agents)] for name, values in dynamics.items()}
     return family.make(rows, EpisodeSeeds.of_agents(5, agents), retire=retire)
 
@@ -69,8 +69,8 @@ def actions_for(spec: Spec, steps: int, n: int, hold: int = 8) -> Array:
     return np.repeat(drawn, hold, axis=0)[:steps]
 
 
-def run(stack: EpisodeStack, actions: Array) -> list[Transition]:
-    return [stack.step(action) for action in actions]
+def run(vector_env: EpisodicVectorEnv, actions: Array) -> list[Transition]:
+    return [vector_env.step(action) for action in actions]
 
 
 def bits(transitions: list[Transition], row: int) -> dict[str, Array]:

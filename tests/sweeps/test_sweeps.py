@@ -27,7 +27,7 @@ from tests.support.small import SMALL, merged
 
 COMMAND = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", "sweep"]
 TINY = {
-    "federation": {"num_agents": 2, "steps": 160, "pool": "ray"},
+    "federation": {"num_agents": 2, "steps": 160, "backend": "ray"},
     "learner": {"hidden_sizes": [8]},
     "evaluation": {"every": 40, "grid": 3, "episodes": 2},
     "checkpoint": {"every": 40},
@@ -68,7 +68,7 @@ def test_a_trial_in_a_reused_process_has_the_digest_of_a_fresh_run(finished, tmp
     for trial in done:
         alone = points.at_point(experiment.to_dict(), trial.point, trial.seed)
         data = alone.to_dict()
-        data["federation"]["pool"] = "in_process"
+        data["federation"]["backend"] = "in_process"
         expected = train(loading.from_dict(data), tmp_path / trial.name)
         summary = json.loads((folder / "trials" / trial.name / "summary.json").read_text())
         assert digests(summary) == digests(expected)
@@ -141,9 +141,9 @@ def test_resources_are_one_cpu_or_a_bundle_per_actor(small_yaml):
     experiment = tiny(small_yaml, {"learner.omega": [0.0]})
     config = {"trial": {"point": {"learner.omega": 0.0}, "seed": 0}}
 
-    def bundles(pool, cpus):
+    def bundles(backend, cpus):
         settings = TrialSettings(
-            directory=Path(), base=experiment.to_dict(), sweep=experiment.sweep, pool=pool,
+            directory=Path(), base=experiment.to_dict(), sweep=experiment.sweep, backend=backend,
             nodes=[{"CPU": cpus}],
         )  # fmt: skip
         return resources(settings, config).bundles
@@ -173,14 +173,14 @@ def test_a_process_is_reused_only_where_the_agents_can_stay(small, change, stays
 def test_agents_as_actors_in_the_trials_bundles_have_the_same_digest(
     small_yaml, tmp_path, local_ray
 ):
-    experiment = tiny(small_yaml, {"learner.omega": [0.0, 0.3]}, pool="ray", max_concurrent=1)
+    experiment = tiny(small_yaml, {"learner.omega": [0.0, 0.3]}, backend="ray", max_concurrent=1)
     folder, trials = run_sweep(experiment, options(tmp_path / "out"))
     for trial in trials:
         assert trial.status == "completed"
         summary = json.loads((folder / "trials" / trial.name / "summary.json").read_text())
         assert summary["packing"] == [1, 1]
         data = points.at_point(experiment.to_dict(), trial.point, trial.seed).to_dict()
-        data["federation"]["pool"] = "in_process"
+        data["federation"]["backend"] = "in_process"
         expected = train(loading.from_dict(data), tmp_path / trial.name)
         assert digests(summary) == digests(expected)
 
@@ -220,7 +220,7 @@ def test_killed_in_the_middle_and_resumed_gives_the_same_table(killed, tmp_path)
     for trial in json.loads(result.stdout)["trials"]:
         assert trial["status"] == "completed"
         data = points.at_point(experiment.to_dict(), trial["point"], trial["seed"]).to_dict()
-        data["federation"]["pool"] = "in_process"
+        data["federation"]["backend"] = "in_process"
         expected = train(loading.from_dict(data), tmp_path / trial["name"])
         there = output / "trials" / trial["name"]
         assert digests(json.loads((there / "summary.json").read_text())) == digests(expected)

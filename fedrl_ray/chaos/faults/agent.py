@@ -11,7 +11,7 @@ class AgentKilled(Fault):
     """SIGKILL to one actor of local agents, as the kernel does when memory runs out."""
 
     loses_agents = True
-    trace = "host_lost"
+    trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
         send(scene.agents_pid(), signal.SIGKILL)

@@ -32,7 +32,7 @@ class CheckpointCorrupt(Fault):
         _corrupt(copy)
         arguments = [str(copy / "config.yaml"), "--output", str(copy), "--resume", "--quiet"]
         log = copy.with_suffix(".log")
-        arguments += ["--set", "federation.pool=in_process"]
+        arguments += ["--set", "federation.backend=in_process"]
         again = Program(arguments, scene.program.environment, log)
         again.start()
         again.ends_within(120.0)

@@ -12,7 +12,7 @@ class AgentHangs(Fault):
 
     settings = ("federation.round_timeout=5",)
     loses_agents = True
-    trace = "host_lost"
+    trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
         send(scene.agents_pid(), signal.SIGSTOP)

@@ -10,10 +10,10 @@ class NodeKilled(Fault):
     """SIGKILL to every process of a node that hosts agents; nobody puts another in its place."""
 
     loses_agents = True
-    trace = "host_lost"
+    trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
-        for host in range(len(scene.observer.hosts)):
+        for host in range(len(scene.observer.workers)):
             node = scene.cluster.node_of(scene.agents_pid(host))
             if node is not None and node is not scene.cluster.nodes[0]:
                 scene.cluster.kill(node)

@@ -22,5 +22,5 @@ class AgentIsSlow(Fault):
             time.sleep(RUNNING)
 
     def conclude(self, scene: Scene) -> list[str]:
-        lost = scene.observer.events["host_lost"]
+        lost = scene.observer.events["worker_lost"]
         return [f"{lost} failures were counted, though the agent was only slow"] if lost else []

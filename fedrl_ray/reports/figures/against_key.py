@@ -15,7 +15,7 @@ from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import COLOURS, Look, figure, look, plain_text
 
-FIGURES = ("average", "worst")
+RETURN_STATISTICS = ("average", "worst")
 ROOM = 0.08
 """Share of the axis that a label takes."""
 CLOUD = "all methods"
@@ -33,8 +33,8 @@ def _levels(study: Study, key: str) -> set[float | None]:
 
 def _section(study: Study, key: str) -> Section | None:
     name = study.names[key]
-    fig = figure(name, "return", FIGURES)
-    for row, which in enumerate(FIGURES, start=1):
+    fig = figure(name, "return", RETURN_STATISTICS)
+    for row, which in enumerate(RETURN_STATISTICS, start=1):
         for index, (title, methods) in enumerate(_lines(study, key).items()):
             _add(fig, methods, key, which, title, look(index), row)
     fig.update_xaxes(_axis(sorted(x for x in _levels(study, key) if x is not None)))
@@ -47,7 +47,7 @@ def _section(study: Study, key: str) -> Section | None:
         f"Return against {name}",
         text,
         figure=fig,
-        table=Table(columns=("method", name, *FIGURES), rows=tuple(_rows(study, key))),
+        table=Table(columns=("method", name, *RETURN_STATISTICS), rows=tuple(_rows(study, key))),
     )
 
 
@@ -94,5 +94,5 @@ def _axis(levels: list[float]) -> dict[str, Any]:
 
 def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:
     for method in study.of_one_value:
-        figures = (method.figures[which] for which in FIGURES)
+        figures = (method.figures[which] for which in RETURN_STATISTICS)
         yield method.label, level(method.flat[key]), *figures

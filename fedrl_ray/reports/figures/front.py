@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...analysis.statistics import FIGURES
+from ...analysis.statistics import RETURN_STATISTICS
 from ..methods import Method
 from ..numbers import interval_text, is_known, plural
 from ..section import Cell, Section, Table, section
@@ -142,7 +142,7 @@ def _bars(interval: Any, colour: str) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-_COLUMNS = ("method", "status", "seeds", *FIGURES, "nominal")
+_COLUMNS = ("method", "status", "seeds", *RETURN_STATISTICS, "nominal")
 
 
 def _rows(methods: Sequence[Method], recommended: Method | None) -> Iterator[tuple[Cell, ...]]:

@@ -14,7 +14,7 @@ from ..studies import Study
 from ..style import axis, figure
 from ..verdict import verdicts
 
-FIGURES = ("average", "worst")
+RETURN_STATISTICS = ("average", "worst")
 
 
 def heatmaps(study: Study) -> list[Section | None]:
@@ -63,8 +63,8 @@ def _recommended(study: Study) -> list[Method]:
 
 def _section(study: Study, x: str, y: str) -> Section | None:
     cells, columns, rows = _cells(study, x, y), _levels(study, x), _levels(study, y)
-    fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in FIGURES])
-    for row, which in enumerate(FIGURES, start=1):
+    fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in RETURN_STATISTICS])
+    for row, which in enumerate(RETURN_STATISTICS, start=1):
         grid = [[cells.get((column, r)) for column in columns] for r in rows]
         fig.add_trace(_heatmap(grid, columns, rows, which, _recommended(study)), row=row, col=1)
     fig.update_layout(height=140 + 2 * (90 + 48 * len(rows)))
@@ -82,7 +82,7 @@ def _section(study: Study, x: str, y: str) -> Section | None:
         text,
         figure=fig,
         table=Table(
-            columns=(study.names[x], study.names[y], "method", *FIGURES),
+            columns=(study.names[x], study.names[y], "method", *RETURN_STATISTICS),
             rows=tuple(_rows(cells)),
         ),
     )
@@ -115,4 +115,4 @@ def _heatmap(
 
 def _rows(cells: dict[tuple[float, float], Method]) -> Iterator[tuple[Cell, ...]]:
     for (x, y), method in sorted(cells.items(), key=lambda item: item[0]):
-        yield x, y, method.label, *(method.figures[which] for which in FIGURES)
+        yield x, y, method.label, *(method.figures[which] for which in RETURN_STATISTICS)

@@ -21,7 +21,7 @@ from algorithms.types import Array, Spec
 
 from ...common.errors import UserError
 from .adapter import UserEnv
-from .vector_env import Resume, UserStack, own_state
+from .vector_env import Resume, UserVectorEnv, own_state
 
 _LOG = logging.getLogger(__name__)
 _STEPS = 100
@@ -79,7 +79,7 @@ def check_effect(
 
 
 def find_resume(
-    make: Callable[[Spec, Resume], UserStack], env: UserEnv, spec: Spec, steps: int
+    make: Callable[[Spec, Resume], UserVectorEnv], env: UserEnv, spec: Spec, steps: int
 ) -> Resume | None:
     """The first way of resuming that gives the same observations; None where there is none.
 
@@ -95,7 +95,7 @@ def find_resume(
     return None
 
 
-def _resumes(first: UserStack, second: UserStack, spec: Spec, steps: int) -> bool:
+def _resumes(first: UserVectorEnv, second: UserVectorEnv, spec: Spec, steps: int) -> bool:
     actions = [action[None] for action in trial_actions(spec, steps)]
     for action in actions[: steps // 2]:
         first.step(action)

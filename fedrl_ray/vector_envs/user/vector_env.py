@@ -10,14 +10,14 @@ import numpy as np
 from algorithms.types import AgentState, Array, Spec
 
 from ..episodes import EpisodeSeeds
-from ..sync import ScalarStack
+from ..sync import SyncVectorEnv
 from .adapter import UserEnv
 
 Resume = Literal["state", "replay"]
 """By `get_state` and `set_state`, or by repeating the actions since the last seeded reset."""
 
 
-class UserStack(ScalarStack):
+class UserVectorEnv(SyncVectorEnv):
     """Rows are `UserEnv`s. `on_mismatch` is called where a replay met another observation."""
 
     def __init__(
