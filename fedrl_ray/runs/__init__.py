@@ -1,0 +1,1 @@
+"""A driver with a directory and a schedule: logs, events, TensorBoard and Prometheus."""

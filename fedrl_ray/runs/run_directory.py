@@ -1,0 +1,185 @@
+"""A run directory: config.yaml, metrics.jsonl, evaluations.jsonl, TensorBoard events,
+checkpoints/, summary.json. Everything in it is text or safetensors."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..storage import checkpoints
+from ..config import loading
+from ..config.schema import Experiment
+from ..common.json_values import nan_as_null
+from ..common.text_files import write_text
+from ..common.errors import UserError
+
+CONFIG, SUMMARY, METRICS, EVALUATIONS = (
+    "config.yaml",
+    "summary.json",
+    "metrics.jsonl",
+    "evaluations.jsonl",
+)
+
+
+class RoundLog:
+    """A JSON Lines file with a row per round, in order.
+
+    Appending a row drops rows of the same and later rounds: after a rewind or a resume the log
+    tells one history, with no round twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        rows = read_rows(path)
+        self._last = rows[-1]["round"] if rows else -1
+
+    def append(self, row: dict[str, Any]) -> None:
+        """Add the row of a round."""
+        if row["round"] <= self._last:
+            self.cut(row["round"] - 1)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(nan_as_null(row)) + "\n")
+        self._last = row["round"]
+
+    def cut(self, last_round: int) -> None:
+        """Drop every row after `last_round`, and a line cut short."""
+        kept = [row for row in read_rows(self._path) if row["round"] <= last_round]
+        write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._last = kept[-1]["round"] if kept else -1
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a log. A last line cut short by a crash is passed over.
+
+    Raises UserError for any other line that is not a row of ours.
+    """
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if number == len(lines) and not line.endswith(b"\n"):
+            break
+        rows.append(_row(path, number, line))
+    return rows
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: line {number} does not read as JSON") from None
+    if not isinstance(row, dict) or not {"round", "steps"} <= row.keys():
+        raise UserError(f"{path}: line {number} is not a row of a log (round and steps missing)")
+    for key in ("round", "steps"):
+        if type(row[key]) is not int or not 0 <= row[key] < 2**53:
+            raise UserError(f"{path}: line {number}: {key} is no count: {str(row[key])[:60]!r}")
+    return row
+
+
+def require_inside(directory: Path) -> None:
+    """Raises UserError where a link in a run directory leaves it: what is read or written there
+    would be somebody else's."""
+    root = os.path.realpath(directory)
+    for folder, folders, files in os.walk(directory):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            inside = Path(os.path.realpath(path)).is_relative_to(root)
+            if path.is_symlink() and not inside:
+                raise UserError(f"{path}: a link that leaves the run directory")
+
+
+BEGINNINGS = (".lock", f".{CONFIG}.partial", ".fedrl-ray-*")
+"""What a program leaves that is killed before its run has begun."""
+
+
+def require_free(
+    path: Path, *, shown: Path | str | None = None, besides: Sequence[str] = ()
+) -> None:
+    """Raises UserError when something is there already. shown: what the user calls the path.
+    besides: patterns of names that may be there, as `BEGINNINGS` may."""
+    if path.exists() and (not path.is_dir() or any(_foreign(path, besides))):
+        what = describe_occupant(path)
+        raise UserError(
+            f"--output {shown or path} already holds {what}; choose another, or --resume it"
+        )
+
+
+def _foreign(path: Path, besides: Sequence[str]) -> Iterator[Path]:
+    harmless = (*BEGINNINGS, *besides)
+    return (p for p in path.iterdir() if not any(fnmatchcase(p.name, h) for h in harmless))
+
+
+def write_config(path: Path, experiment: Experiment) -> None:
+    """The experiment, every key with its value, in a folder made for it. Raises UserError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_text(path / CONFIG, yaml.safe_dump(experiment.to_dict(), sort_keys=False))
+    except OSError as error:
+        raise UserError(f"--output {path}: {error.strerror}") from None
+
+
+def describe_occupant(path: Path) -> str:
+    """What a path holds, in words."""
+    if not path.is_dir():
+        return "a file"
+    if not (path / CONFIG).exists():
+        return "files of something else"
+    return f"the experiment {read_experiment(path).name!r}"
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a run directory. Raises UserError."""
+    if not (path / CONFIG).is_file():
+        raise UserError(f"{path}: not a run directory, {CONFIG} is missing")
+    require_inside(path)
+    return loading.load(path / CONFIG, hint_at_old_keys=False)
+
+
+def newest_checkpoint(path: Path) -> Path:
+    """Raises UserError where there is none."""
+    found = checkpoints.existing(path / "checkpoints")
+    if not found:
+        raise UserError(f"{path}: no checkpoint to resume from")
+    return found[-1]
+
+
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """What summary.json holds; None while a run has not ended. Raises UserError if it is torn."""
+    try:
+        summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{path / SUMMARY}: does not read: {error}") from None
+    if not isinstance(summary, dict) or not {"status", "digest"} <= summary.keys():
+        raise UserError(f"{path / SUMMARY}: not a summary (status and digest missing)")
+    return summary
+
+
+def free_output(name: str, base: Path = Path("runs")) -> Path:
+    """runs/NAME, or runs/NAME-2, -3 ... where that is taken."""
+    numbers = _numbered(name, base)
+    return base / (name if not numbers else f"{name}-{max(numbers) + 1}")
+
+
+def latest_output(name: str, base: Path = Path("runs")) -> Path:
+    """The last of runs/NAME, runs/NAME-2, ... Raises UserError where there is none."""
+    numbers = _numbered(name, base)
+    if not numbers:
+        raise UserError(f"--resume: there is no run of {name!r} under {base}/; give --output")
+    return base / (name if max(numbers) == 1 else f"{name}-{max(numbers)}")
+
+
+def _numbered(name: str, base: Path) -> list[int]:
+    """The numbers of the runs of a name; the one without a number is 1."""
+    found = {path.name for path in base.iterdir()} if base.is_dir() else set()
+    suffixes = (f[len(name) + 1 :] for f in found if f.startswith(f"{name}-"))
+    return [1] * (name in found) + [int(s) for s in suffixes if s.isdecimal()]

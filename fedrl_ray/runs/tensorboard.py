@@ -1,0 +1,39 @@
+"""TensorBoard events of a run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ..agents.messages import RoundReport
+
+EVENTS = "events"
+
+
+class TensorBoardWriter:
+    """Writes into the run directory; events of steps after `after`, of rounds that a resume has
+    undone, are hidden."""
+
+    def __init__(self, directory: Path, *, after: int) -> None:
+        from tensorboardX import SummaryWriter
+
+        purge = after + 1 if after else None
+        self._writer = SummaryWriter(str(directory / EVENTS), purge_step=purge)
+
+    def write(self, report: RoundReport) -> None:
+        """Means over agents, and the evaluation if there was one."""
+        for name, values in report.metrics.items():
+            if not np.isnan(values).all():
+                self._writer.add_scalar(f"training/{name}", np.nanmean(values), report.steps)
+        self._writer.add_scalar("training/drift", report.drift, report.steps)
+        if report.evaluation is not None:
+            for name in ("nominal", "average", "worst"):
+                value = getattr(report.evaluation, name)
+                if math.isfinite(value):
+                    self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
+
+    def close(self) -> None:
+        """Flush and let go of the file."""
+        self._writer.close()
