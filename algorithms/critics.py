@@ -16,8 +16,10 @@ import numpy as np
 
 from .arrays import Numbers, namespace
 from .offpolicy import NetworkPlan, OffPolicyLearner
-from .offpolicy_config import OffPolicyConfig, has_degree_network, omega_of
+from .offpolicy_config import OffPolicyConfig
+from .omega import omega_of
 from .robust import expectile_regression, next_value, robust_target, td_regression
+from .schedules import Schedule
 from .types import Spec, Transition
 
 _Q, _DEGREE = 0, 1  # numbers of the networks in the initial draw
@@ -32,7 +34,7 @@ class RobustCriticLearner(OffPolicyLearner):
         super().__init__(config, spec, agent_ids=agent_ids, seed=seed)
         omega_N1 = [[omega_of(config.omega, agent)] for agent in self.agent_ids]
         self.omega_N1 = self.home.asarray(np.array(omega_N1))
-        self.robust = has_degree_network(config)
+        self.robust = config.has_degree_network()
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 
     def build_critics(self, widths: Sequence[int], *, last_bound: float | None = None) -> None:
@@ -83,3 +85,8 @@ class RobustCriticLearner(OffPolicyLearner):
         gap_N = v_worst_NB.sum(-1) / v_worst_NB.shape[-1] - lowest_N
         self.metrics.add(degree_loss=degree.loss, degree_gap=gap_N)
         return td.gradient[..., None], degree.gradient[..., None]
+
+    def learning_rate_of(self, network: str) -> float | Schedule:
+        """Return the learning rate of one network; the degree network may have its own."""
+        own = self.config.degree_learning_rate if network == "degree" else None
+        return super().learning_rate_of(network) if own is None else own

@@ -29,6 +29,7 @@ class Role(IntEnum):
     TRANSITION = 7
     TEST_DYNAMICS = 8
     LIBRARY = 9
+    PARTICIPATION = 10
 
 
 def philox(seed: int, role: Role, index: int, counter: int = 0) -> np.random.Generator:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from . import prefixes
 from .arrays import Numbers, to_numpy
 from .draws import Role, StepDraws
 from .lazy_torch import inference_mode, torch
+from .learner import Learner
 from .metrics import MeanPerAgent
 from .networks import factory
 from .networks.adam import StackedAdam
@@ -19,7 +20,8 @@ from .networks.stacked import NetworkGroup, StackedMLP, initial_weights
 from .offpolicy_config import OffPolicyConfig
 from .replay import Replay
 from .schedules import Schedule, value_at
-from .types import AgentState, Array, Params, Spec, Transition, VectorEnv
+from .types import AgentState, Array, Params, Spec, Transition
+from .vector_env import VectorEnv
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,15 +36,12 @@ class NetworkPlan(NamedTuple):
     has_target: bool = False
 
 
-class OffPolicyLearner(ABC):
+class OffPolicyLearner(Learner):
     """N local agents that learn from replay. Subclasses say how to explore and what to descend.
 
     `networks` holds everything that is averaged, by name; `clock` counts local steps.
     """
 
-    exemptions: ClassVar[dict[str, str]] = {}
-    bytes_per_process: ClassVar[int] = 75 * 2**20
-    """Of memory that Numba and its kernels take in each process that has networks (measured)."""
     config: OffPolicyConfig
 
     def __init__(
@@ -151,9 +150,8 @@ class OffPolicyLearner(ABC):
         )
 
     def learning_rate_of(self, network: str) -> float | Schedule:
-        """The learning rate of one network: key `learning_rate` unless the network has its own."""
-        rate = self.config.degree_learning_rate if network == "degree" else None
-        return self.config.learning_rate if rate is None else rate
+        """Return the learning rate of one network; subclasses give some networks their own."""
+        return self.config.learning_rate
 
     def update_target(self, online: str, target: str) -> None:
         """theta' <- eta theta + (1 - eta) theta', or a copy every `target_period` updates."""
@@ -202,6 +200,20 @@ class OffPolicyLearner(ABC):
         for name, adam in self.optimisers.items():
             adam.load_agent_state(row, prefixes.select(state, f"adam.{name}"))
         self.replay.load_agent_state(row, prefixes.select(state, "replay"))
+
+    @classmethod
+    def bytes_per_process(cls, config: OffPolicyConfig) -> int:
+        """Return the memory that Numba and the kernels take in a process, in bytes (measured)."""
+        return 75 * 2**20 if config.runs_compiled() else 0
+
+    @classmethod
+    def replay_bytes(cls, config: OffPolicyConfig, spec: Spec, steps: int) -> tuple[int, int]:
+        """Return the bytes of one agent's replay: all of it in memory, what is filled on disk."""
+        transition = Replay.bytes_per_agent(
+            1, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
+        )
+        capacity = config.replay_capacity
+        return transition * capacity, transition * min(capacity, steps)
 
 
 def _copies(views: dict[str, Tensor], row: int | None = None) -> dict[str, Array]:

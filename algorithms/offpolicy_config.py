@@ -7,10 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from .learner import LearnerConfig
+from .omega import Omega, highest, require_one_per_agent
 from .schedules import LearningRate
-from .settings import Settings
 
-Omega = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 BatchSize = Annotated[int, Field(ge=1, le=10**6)]
 Capacity = Annotated[int, Field(ge=1, le=10**9)]
@@ -20,10 +20,10 @@ MAX_SAMPLES = 10**7
 """Most transitions that one local step of an agent may sample."""
 
 
-class OffPolicyConfig(Settings):
+class OffPolicyConfig(LearnerConfig):
     """Keys that FedRDQN and FedRDDPG share."""
 
-    omega: Omega | tuple[Omega, ...] = 0.3
+    omega: Omega = 0.3
     """Robustness level in [0, 1], one number or one per agent; 0 is the plain baseline, without a
     degree network."""
     expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -86,20 +86,31 @@ class OffPolicyConfig(Settings):
             )
         return self
 
+    def require_agents(self, num_agents: int) -> None:
+        require_one_per_agent(self.omega, num_agents)
 
-def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:
-    """The robustness level of one agent."""
-    return omega[agent_id] if isinstance(omega, tuple) else omega
+    def steps_before_learning(self) -> int:
+        return self.learning_starts
 
+    def forgets_on_sync(self) -> bool:
+        return self.reset_on_sync
 
-def runs_compiled(config: OffPolicyConfig) -> bool:
-    """Whether compiled kernels compute the networks."""
-    return config.compiled and config.device == "cpu"
+    def network_device(self) -> Literal["cpu", "cuda"]:
+        return self.device
 
+    def rows_per_update(self) -> int:
+        return self.batch_size
 
-def has_degree_network(config: OffPolicyConfig) -> bool:
-    """Whether any agent is robust; at omega 0 everywhere the degree network is not built, unless
-    it is to be kept."""
-    omega = config.omega
-    highest = max(omega) if isinstance(omega, tuple) else omega
-    return highest > 0 or config.keep_degree_network
+    def for_acting(self) -> Self:
+        """Return the same on the CPU, computed by torch where a GPU learns (execution profile)."""
+        if self.device == "cpu":
+            return self
+        return self.model_copy(update={"device": "cpu", "compiled": False})
+
+    def runs_compiled(self) -> bool:
+        """Return True if compiled kernels compute the networks."""
+        return self.compiled and self.device == "cpu"
+
+    def has_degree_network(self) -> bool:
+        """Return True if any agent is robust, or if the degree network is to be kept."""
+        return highest(self.omega) > 0 or self.keep_degree_network

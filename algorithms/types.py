@@ -1,4 +1,7 @@
-"""Shapes, notation and the protocols that everything else speaks.
+"""Shapes, notation and the records that everything else speaks.
+
+The contracts of plug-ins are in `learner`, `aggregator`, `server_optimizer`, `client_sampler` and
+`vector_env`.
 
 Shape letters, used as suffixes of names (``obs_NBS`` has shape [N, B, S]):
 
@@ -25,9 +28,8 @@ without torch; inside a learner of networks `arrays.Home` tells what numbers are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -81,98 +83,17 @@ class Spec:
         return "continuous" if self.action_low else "discrete"
 
 
-class VectorEnv(Protocol):
-    """N environments in lock-step, each with its own dynamics and its own generators."""
-
-    @property
-    def obs(self) -> Array:
-        """What to act on next, after any reset: [N, S] float32 ([N] int64 when tabular)."""
-
-    @property
-    def finished(self) -> Array:
-        """Rows whose episode ended in the last step: [N] bool."""
-
-    def step(self, action: Array) -> Transition:
-        """Step all N; finished episodes are reset in the same call."""
-
-    def drain_episodes(self) -> tuple[Array, Array]:
-        """Sum of returns and number of the episodes finished since the last call: [N], [N]."""
-
-    def agent_state(self, row: int) -> AgentState:
-        """Everything of one environment: episode, physics, generators."""
-
-    def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
-
-
-class Learner(Protocol):
-    """N local agents in lock-step. One agent is N = 1, never a second code path.
-
-    Built as `Learner(config, spec, agent_ids=..., seed=...)`. Counters that all agents share
-    (exploration, learning start, optimiser step) are functions of `clock`, so they are set by
-    whoever runs the round and never stored.
-    """
-
-    Config: ClassVar[type]
-    spec_kinds: ClassVar[tuple[str, ...]]
-    """Spec kinds the algorithm can learn on."""
-    exemptions: ClassVar[dict[str, str]]
-    """Laws of the project that do not hold for this plug-in, each with its reason."""
-    clock: int
-    """Local steps taken since the start of the run."""
-
-    def step(self, env: VectorEnv) -> None:
-        """t -> t + 1 of the paper's algorithm, for all N agents."""
-
-    def drain_metrics(self) -> dict[str, Array]:
-        """Means per agent since the last call, each [N] float64; NaN where nothing was seen."""
-
-    def act(self, obs: Array) -> Array:
-        """Greedy actions. obs: [N, M, S] float32 or [N, M] int64 -> [N, M] or [N, M, A]."""
-
-    def greedy_policy(self) -> Any:
-        """What `act` does, of the first agent, as a torch module to be exported: see `policies`."""
-
-    def shared(self) -> Params:
-        """What is averaged: each [N, ...]."""
-
-    def load_shared(self, shared: Params) -> None:
-        """Take the broadcast (no agent axis) into all N agents."""
-
-    def agent_state(self, row: int) -> AgentState:
-        """Everything of one agent, the shared parameters included."""
-
-    def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
-
-
-class Partial(NamedTuple):
-    """A sum over some agents as an error-compensated pair of float64, and how many they were."""
-
-    high: Params
-    low: Params
-    num_agents: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServerState:
-    """All that the server remembers between two rounds."""
+    """Everything that the server remembers between two rounds.
+
+    shared: the global parameters. clocks: local steps that each agent has taken, [K] int64.
+    aggregator, optimizer: state of the aggregation rule and of the server optimizer; empty for
+    the mean and for plain SGD.
+    """
 
     round: int
     shared: Params
-    memory: Params = field(default_factory=dict)
-    """State of the aggregation rule itself; empty for the mean."""
-
-
-class Aggregator(Protocol):
-    """A rule that knows parameters, not agents, messages or sampling."""
-
-    Config: ClassVar[type]
-    exemptions: ClassVar[dict[str, str]]
-
-    def partial(self, shared: Params) -> Partial:
-        """Reduce [N, ...] inside the actor."""
-
-    def merge(self, server: ServerState, partials: Iterable[Partial]) -> ServerState:
-        """Combine inside the driver as they come; the round number goes up by one. Where none
-        comes the parameters stay as they are: the driver will not take the result."""
+    clocks: Array
+    aggregator: Params = field(default_factory=dict)
+    optimizer: Params = field(default_factory=dict)

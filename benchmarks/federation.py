@@ -25,14 +25,15 @@ import psutil
 import ray
 from federation_table import markdown
 from floor import floor
-from measured_agents import MeasuredAgents
+from measured_agents import MeasuredAgents, Phases, ResidentBytes, TakeRounds, Watch
 from ray_floor import exchange_seconds
 
 from algorithms.replay import Replay
 from fedrl_ray.agents.execution_profile import execution_profile
 from fedrl_ray.agents.messages import RoundReport
-from fedrl_ray.backends import placement
+from fedrl_ray.backends.plan import pack, require_memory
 from fedrl_ray.backends.ray_backend import RayBackend
+from fedrl_ray.backends.requests import Request
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.config.schema import Experiment
 from fedrl_ray.federation.driver import Driver
@@ -114,8 +115,8 @@ def experiment(case: Case) -> Experiment:
 
 @contextmanager
 def started(e: Experiment) -> Iterator[tuple[Driver, RayBackend]]:
-    groups, requests = placement.plan(e, cluster.capacity())
-    placement.check_memory(e, len(groups), cluster.memory())
+    groups, requests = pack(e, cluster.capacity())
+    require_memory(e, len(groups), cluster.memory())
     backend = RayBackend(
         e.to_dict(), groups, requests=requests, timeout=600.0, build=MeasuredAgents
     )
@@ -138,7 +139,7 @@ def measure(case: Case) -> dict[str, Any]:
             start_up = time.perf_counter() - beginning
             for _ in range(WARM_UP - 1):
                 driver.step()
-            ask(backend, "take_rounds")
+            from_all(backend, TakeRounds())
             reports = [driver.step() for _ in range(case.rounds)]
             figures = speed(case, backend, reports) | memory(case, backend)
             figures["phases"] = phases(driver, backend, max(1, case.rounds // 4))
@@ -148,14 +149,14 @@ def measure(case: Case) -> dict[str, Any]:
     return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, figures)
 
 
-def ask(backend: RayBackend, method: str) -> list[Any]:
-    return backend.call(range(len(backend.groups)), method)
+def from_all(backend: RayBackend, request: Request[Any]) -> list[Any]:
+    return backend.call(range(len(backend.groups)), request)
 
 
 def speed(case: Case, backend: RayBackend, reports: list[RoundReport]) -> dict[str, Any]:
     """Of the timed rounds. communicating: beyond the slowest actor's learning. waiting: of the
     other actors for the slowest."""
-    rounds = np.array(ask(backend, "take_rounds"))  # [actors, rounds]
+    rounds = np.array(from_all(backend, TakeRounds()))  # [actors, rounds]
     seconds = np.array([r.seconds for r in reports])
     slowest = rounds.max(0)
     return {
@@ -185,7 +186,7 @@ def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
 
 def memory(case: Case, backend: RayBackend) -> dict[str, Any]:
     replay = Replay.bytes_per_agent(REPLAY, obs_size=4, action_size=1)
-    actors = sum(ask(backend, "resident_bytes"))
+    actors = sum(from_all(backend, ResidentBytes()))
     return {
         "actors_mib": actors / 2**20,
         "replay_mib": case.num_agents * replay / 2**20,
@@ -195,12 +196,12 @@ def memory(case: Case, backend: RayBackend) -> dict[str, Any]:
 
 def phases(driver: Driver, backend: RayBackend, rounds: int) -> dict[str, float]:
     """Share of the actors' learning, in further rounds with clocks inside."""
-    ask(backend, "watch")
-    ask(backend, "take_rounds")
+    from_all(backend, Watch())
+    from_all(backend, TakeRounds())
     for _ in range(rounds):
         driver.step()
-    total = np.sum(ask(backend, "take_rounds"))
-    spent = ask(backend, "phases")
+    total = np.sum(from_all(backend, TakeRounds()))
+    spent = from_all(backend, Phases())
     shares = {name: sum(s[name] for s in spent) / total for name in spent[0]}
     return shares | {"other": 1 - sum(shares.values())}
 

@@ -1,5 +1,4 @@
-"""Local agents that tell how long each of their rounds took, where the time went, and the memory
-of their process."""
+"""Local agents that measure their rounds, and the requests that fetch the figures."""
 
 from __future__ import annotations
 
@@ -7,18 +6,21 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder, RoundReply
+from fedrl_ray.backends.requests import Request
 
 PHASES = ("acting", "environment", "replay", "update")
 
 
 class MeasuredAgents(LocalAgents):
-    """Measures nothing inside a round until `watch` is called: clocks cost time too."""
+    """Local agents that time their rounds; clocks inside a round run only after `watch`, because
+    they cost time too."""
 
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
         super().__init__(experiment, agent_ids)
@@ -31,16 +33,12 @@ class MeasuredAgents(LocalAgents):
         return reply
 
     def take_rounds(self) -> list[float]:
-        """Seconds of each round since the last call."""
+        """Return the seconds of each round since the last call."""
         rounds, self._rounds = self._rounds, []
         return rounds
 
-    def resident_bytes(self) -> int:
-        """Of this process."""
-        return int(psutil.Process(os.getpid()).memory_info().rss)
-
     def watch(self) -> None:
-        """From now on time is taken phase by phase."""
+        """Time every phase of a round from now on."""
         learner, env = self._learner, self._env
         self._time(learner, "explore", "acting")
         self._time(env, "step", "environment")
@@ -49,7 +47,7 @@ class MeasuredAgents(LocalAgents):
         self._time(learner, "update", "update")
 
     def phases(self) -> dict[str, float]:
-        """Seconds by phase since `watch`."""
+        """Return the seconds by phase since `watch`."""
         return {name: self._spent[name] for name in PHASES}
 
     def _time(self, owner: Any, name: str, phase: str) -> None:
@@ -63,3 +61,44 @@ class MeasuredAgents(LocalAgents):
             return result
 
         return timed
+
+
+@dataclass(frozen=True)
+class TakeRounds(Request[list[float]]):
+    """Request for the seconds of each round since the last such request."""
+
+    def apply(self, agents: LocalAgents) -> list[float]:
+        """Return the seconds."""
+        return _measured(agents).take_rounds()
+
+
+@dataclass(frozen=True)
+class Watch(Request[None]):
+    """Request to time every phase of a round from now on."""
+
+    def apply(self, agents: LocalAgents) -> None:
+        """Start the clocks."""
+        _measured(agents).watch()
+
+
+@dataclass(frozen=True)
+class Phases(Request[dict[str, float]]):
+    """Request for the seconds by phase since `Watch`."""
+
+    def apply(self, agents: LocalAgents) -> dict[str, float]:
+        """Return the seconds."""
+        return _measured(agents).phases()
+
+
+@dataclass(frozen=True)
+class ResidentBytes(Request[int]):
+    """Request for the resident memory of a worker's process."""
+
+    def apply(self, agents: LocalAgents) -> int:
+        """Return the bytes."""
+        return int(psutil.Process(os.getpid()).memory_info().rss)
+
+
+def _measured(agents: LocalAgents) -> MeasuredAgents:
+    assert isinstance(agents, MeasuredAgents)
+    return agents

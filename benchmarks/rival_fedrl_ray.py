@@ -15,7 +15,7 @@ from typing import Any
 import ray
 
 from fedrl_ray.agents.execution_profile import single_thread
-from fedrl_ray.backends import placement
+from fedrl_ray.backends.plan import build_backend, make_plan
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.federation.driver import Driver
 
@@ -28,7 +28,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
-            experiment, directory=Path(folder), backend=placement.build_backend(experiment)
+            experiment, directory=Path(folder), backend=build_backend(experiment, make_plan(experiment))
         )
         for _ in range(case["warm_up"] + case["rounds"]):
             started = time.perf_counter()

@@ -23,7 +23,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 
 from fedrl_ray.agents.evaluation import GridEvaluator
 from fedrl_ray.config import loading
-from fedrl_ray.config.checks import build_family
+from fedrl_ray.config.build import build_family
 from fedrl_ray.config.schema import Experiment
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 

@@ -41,7 +41,7 @@ from algorithms.tabular.solver import (
 )
 from algorithms.types import Array
 from fedrl_ray.environments.windy_cliff import WindyCliff
-from fedrl_ray.vector_envs.parameters import Range
+from fedrl_ray.vector_envs.parameters import UniformRange
 from fedrl_ray.vector_envs.tabular import TabularVectorEnv
 
 SEEDS = (0, 1, 2)
@@ -131,7 +131,7 @@ def windy_cliff() -> list[dict[str, float]]:
     `average` and `worst` are over winds 0, 0.1, ..., 1 with the discounted value; `robust` is the
     value under the worst kernel of the covering set of that omega, `robust_qavg` QAvg's there.
     """
-    family, perturb = WindyCliff(WindyCliff.Config()), {"wind": Range(low=0.0, high=1.0)}
+    family, perturb = WindyCliff(WindyCliff.Config()), {"wind": UniformRange(low=0.0, high=1.0)}
     mdp, group = federation(family, perturb, WINDY_DISCOUNT)
     grid = family.kernels(family.grid(perturb, size=11, seed=0))
     unseen = FederatedMDP(**(vars(mdp) | {"kernel_KSAX": grid}))

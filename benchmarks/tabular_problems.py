@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.aggregators.mean import Mean
+from algorithms.exact_sums import divided, weighted_sums
 from algorithms.learners.fedrq import FedRQ
 from algorithms.tabular.federated_mdp import FederatedMDP
-from algorithms.types import Array, ServerState, Spec
+from algorithms.types import Array, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
@@ -61,16 +61,15 @@ def train(
 ) -> tuple[list[int], list[Array], FedRQ]:
     """FedRQ for some local steps: step counts, spaced evenly in their logarithm, and Q there."""
     learner = FedRQ(config, group.spec, agent_ids=range(len(group.obs)), seed=seed)
-    mean, marks = Mean(Mean.Config()), log_spaced(steps // interval)
-    server = ServerState(round=0, shared={"q": learner.shared()["q"][0]})
-    tables = []
-    while server.round < steps // interval:
-        learner.load_shared(server.shared)
+    weights, marks = np.ones(len(group.obs)), log_spaced(steps // interval)
+    shared, tables = {"q": learner.shared()["q"][0]}, []
+    for number in range(1, steps // interval + 1):
+        learner.load_shared(shared)
         for _ in range(interval):
             learner.step(group)
-        server = mean.merge(server, [mean.partial(learner.shared())])
-        if server.round in marks:
-            tables.append(server.shared["q"])
+        shared = divided(weighted_sums(learner.shared(), weights), len(weights))
+        if number in marks:
+            tables.append(shared["q"])
     return [interval * mark for mark in marks], tables, learner
 
 

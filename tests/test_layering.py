@@ -23,7 +23,7 @@ PACKAGES = (
 )  # fmt: skip
 """Packages of fedrl_ray from the top down: each imports only from those after it."""
 ROOT_FILES = {"__init__.py", "__main__.py", "py.typed"}
-LIBRARIES = {"llvmlite", "numba", "numpy", "pydantic", "scipy", "torch"}
+LIBRARIES = {"filelock", "llvmlite", "numba", "numpy", "pydantic", "scipy", "torch"}
 ALLOWED = {"algorithms"} | LIBRARIES | set(sys.stdlib_module_names)
 NOT_IN_A_WORKER = ("plotly", "ray.rllib", "ray.tune", "rich", "tensorboardX", "typer")
 
@@ -38,7 +38,7 @@ IMPORT = """
 import json, sys
 from fedrl_ray.config import plugins
 import {module}
-for kind in plugins.FOLDERS:
+for kind in plugins.KINDS:
     for name in plugins.names(kind):
         plugins.load(kind, name)
 print(json.dumps(sorted(sys.modules)))

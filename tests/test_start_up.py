@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder
 from fedrl_ray.backends.ray_backend import RayBackend
+from fedrl_ray.backends.requests import Request
 from fedrl_ray.federation.driver import Driver
 
 SLOW = {
@@ -62,7 +64,7 @@ MISTAKES = [
     ("train", ["learner.omgea=0.1"], "learner.omgea: unknown key"),
     ("train", ["learner"], "--set must be key.subkey=value"),
     ("train", ["environment.name=pendulum"], "but pendulum is continuous"),
-    ("train", ["environment.perturb.gravity=0.5"], "evaluation.grid must be at least 5"),
+    ("train", ["environment.perturb.gravity=0.5"], "evaluation.grid: must be at least 5"),
     ("train", ["learner.name=fedrddpg", "learner.noise_sigma=-1"], "learner.noise_sigma should"),
     ("train", ["environment.name=hopper", "learner.name=fedrddpg"], "no such parameter"),
     ("sweep", ["sweep.search.learner.omga=[0.0]"], "learner.omga: unknown key"),
@@ -85,10 +87,12 @@ def test_a_file_that_is_not_there_imports_nothing_slow(tmp_path: Path) -> None:
     assert not roots & SLOW
 
 
-class TellingAgents(LocalAgents):
-    """Tells what its process has imported."""
+@dataclass(frozen=True)
+class ImportedModules(Request[list[str]]):
+    """Request for the names of the modules that a worker's process has imported."""
 
-    def modules(self) -> list[str]:
+    def apply(self, agents: LocalAgents) -> list[str]:
+        """Return the names."""
         return sorted(sys.modules)
 
 
@@ -99,16 +103,14 @@ def test_an_actor_that_has_learnt_holds_torch_and_nothing_of_the_command_line(
     """Two perturbed parameters: the grid that the driver lays out is no business of an actor."""
     perturb = {"pole_length": 0.5, "gravity": 0.5}
     experiment = small(environment={"perturb": perturb}, evaluation={"grid": 5})
-    order = RoundOrder(round=0, attempt=0, shared=Driver(experiment).server.shared)
-    backend = RayBackend(
-        experiment.to_dict(), [(0, 1)], requests=[{"CPU": 0.1}], timeout=60.0,
-        build=TellingAgents,
-    )  # fmt: skip
+    order = RoundOrder.to(range(5), Driver(experiment).server.shared)
+    backend = RayBackend(experiment.to_dict(), [(0, 1)], requests=[{"CPU": 0.1}], timeout=60.0)
     try:
         (reply,) = backend.run_round(order, [0])
-        modules = backend.call([0], "modules")[0]
+        (modules,) = backend.call([0], ImportedModules())
     finally:
         backend.close()
     assert reply.agent_ids == (0, 1)
+    assert isinstance(modules, list)
     assert "torch" in modules
     assert not [name for name in NOT_IN_AN_ACTOR if name in modules]

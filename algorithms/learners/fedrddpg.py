@@ -42,7 +42,7 @@ class FedRDDPG(RobustCriticLearner):
     network D(s; psi).
     """
 
-    spec_kinds: ClassVar[tuple[str, ...]] = ("continuous",)
+    spec_kinds = ("continuous",)
 
     class Config(OffPolicyConfig):
         """Keys of `learner: {name: fedrddpg}`."""

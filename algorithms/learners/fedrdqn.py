@@ -9,7 +9,7 @@ optimiser state and exploration stay with the agent.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class FedRDQN(RobustCriticLearner):
     Networks per agent: Q(.; theta), its target theta', degree network D(s; psi).
     """
 
-    spec_kinds: ClassVar[tuple[str, ...]] = ("discrete",)
+    spec_kinds = ("discrete",)
 
     class Config(OffPolicyConfig):
         """Keys of `learner: {name: fedrdqn}`."""

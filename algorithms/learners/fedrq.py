@@ -13,17 +13,17 @@ weighs each agent by how often it visits: see `tabular_solver.visit_weights`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from ..arrays import Home
 from ..draws import Role, StepDraws
+from ..learner import Learner, LearnerConfig
 from ..metrics import MeanPerAgent
-from ..offpolicy_config import Omega, omega_of
+from ..omega import Omega, omega_of, require_one_per_agent
 from ..schedules import Probability, Schedule, value_at
-from ..settings import Settings
 from ..step_sizes import Constant, Decaying, Power
 from ..tabular.federated_mdp import (
     KnownKernels,
@@ -32,13 +32,14 @@ from ..tabular.federated_mdp import (
     state_values,
     worst_value,
 )
-from ..types import AgentState, Array, Params, Spec, Transition, VectorEnv
+from ..types import AgentState, Array, Params, Spec, Transition
+from ..vector_env import VectorEnv
 
 if TYPE_CHECKING:
     from ..policies import TabularPolicy
 
 
-class FedRQ:
+class FedRQ(Learner):
     """Tabular robust Q-learning, exact or sampled; omega 0 is QAvg.
 
     N local agents with a table Q each: [N, S, A] float64.
@@ -47,13 +48,12 @@ class FedRQ:
     neighbour of value 0; it starts with the first successor seen. `visits_NSA` counts updates.
     """
 
-    spec_kinds: ClassVar[tuple[str, ...]] = ("tabular",)
-    exemptions: ClassVar[dict[str, str]] = {}
+    spec_kinds = ("tabular",)
 
-    class Config(Settings):
+    class Config(LearnerConfig):
         """Keys of `learner: {name: fedrq}`."""
 
-        omega: Omega | tuple[Omega, ...] = 0.3
+        omega: Omega = 0.3
         """Robustness level in [0, 1], one number or one per agent; 0 is QAvg."""
         discount: Annotated[float, Field(ge=0, lt=1)] = 0.9
         """Discount factor gamma."""
@@ -86,6 +86,9 @@ class FedRQ:
             if isinstance(self.step_size, Decaying):
                 self.step_size.check(self.discount)
             return self
+
+        def require_agents(self, num_agents: int) -> None:
+            require_one_per_agent(self.omega, num_agents)
 
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
         self.config, self.spec, self.agent_ids = config, spec, tuple(agent_ids)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..arrays import Home
-from ..offpolicy_config import OffPolicyConfig, runs_compiled
+from ..offpolicy_config import OffPolicyConfig
 from .adam import StackedAdam
 from .compiled import CompiledAdam, CompiledGroup
 from .eager import EagerAdam, EagerGroup
@@ -15,14 +15,14 @@ from .stacked import NetworkGroup
 
 def home(config: OffPolicyConfig) -> Home:
     """Where what goes in and comes out lives."""
-    return Home(None if runs_compiled(config) else config.device)
+    return Home(None if config.runs_compiled() else config.device)
 
 
 def trained(
     config: OffPolicyConfig, num_agents: int, shapes: Sequence[Sequence[int]]
 ) -> tuple[NetworkGroup, StackedAdam]:
     """Networks, and the optimiser that steps them."""
-    if runs_compiled(config):
+    if config.runs_compiled():
         compiled = CompiledGroup(num_agents, shapes)
         return compiled, CompiledAdam(compiled)
     eager = EagerGroup(num_agents, shapes, trainable=True, device=config.device)
@@ -31,6 +31,6 @@ def trained(
 
 def fixed(config: OffPolicyConfig, num_agents: int, widths: Sequence[int]) -> NetworkGroup:
     """A network that follows another."""
-    if runs_compiled(config):
+    if config.runs_compiled():
         return CompiledGroup(num_agents, [widths])
     return EagerGroup(num_agents, [widths], trainable=False, device=config.device)

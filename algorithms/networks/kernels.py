@@ -19,7 +19,6 @@ from one network's to the next network's, and the layer's I and O.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,7 @@ from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from filelock import FileLock
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import njit, types
@@ -214,9 +214,9 @@ class _Prefetch:
 
 
 # By how many sums fit into registers, 32 of 64 bytes or 16 of 32, beside what they are made from.
-_strip_128, _strip_64 = _strip(8, 2, 64), _strip(8, 1, 64)
-_strip_96_of_32, _strip_64_of_32 = _strip(4, 3, 32), _strip(4, 2, 32)
-_strip_32 = _strip(8, 1, 32)
+strip_128, strip_64 = _strip(8, 2, 64), _strip(8, 1, 64)
+strip_96_of_32, strip_64_of_32 = _strip(4, 3, 32), _strip(4, 2, 32)
+strip_32 = _strip(8, 1, 32)
 
 
 @instructions
@@ -255,19 +255,19 @@ def product(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: An
     while j < w_IO.shape[1]:
         left = (w_IO.shape[1] - j) * size
         if _HAS_WIDE_VECTORS and left >= 128:
-            _strip_128(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
+            strip_128(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 128, tiles
         elif _HAS_WIDE_VECTORS and left >= 64:
-            _strip_64(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
+            strip_64(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 64, tiles
         elif left >= 96 and left != 128:  # which is twice 64
-            _strip_96_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
+            strip_96_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 96, 2 * tiles
         elif left >= 64:
-            _strip_64_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
+            strip_64_of_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 64, 2 * tiles
         else:
-            _strip_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
+            strip_32(x_BI, w_IO, bias_1O, least, y_BO, j, ahead, line)
             width, lines = 32, tiles
         j, line = j + width // size, line + lines * w_IO.shape[0]
 
@@ -293,12 +293,13 @@ def _row_product(x_I: Any, w_IO: Any, bias_O: Any, least: Any, y_O: Any) -> None
 def _transposed(x_BI: Any, spare: Any) -> Any:
     """x', in `spare`."""
     out_IB = _matrix(spare, 0, x_BI.shape[1], x_BI.shape[0])
-    _transpose(x_BI, out_IB)
+    transpose(x_BI, out_IB)
     return out_IB
 
 
 @compiled
-def _transpose(x_BI: Any, out_IB: Any) -> None:
+def transpose(x_BI: Any, out_IB: Any) -> None:
+    """Write x' into `out_IB`; both sizes are multiples of 8."""
     for b in range(0, x_BI.shape[0], _ROWS):
         for i in range(0, x_BI.shape[1], _ROWS):
             _transpose_block(x_BI, out_IB, b, i)
@@ -322,7 +323,7 @@ def _through(grad_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> No
     grad_OB = _transposed(grad_BO, spare)  # smaller than w
     out_IB = _matrix(spare, grad_BO.size, out_BI.shape[1], out_BI.shape[0])
     product(w_IO, grad_OB, None, _ANYTHING, out_IB, ahead)
-    _transpose(out_IB, out_BI)
+    transpose(out_IB, out_BI)
 
 
 @compiled
@@ -622,12 +623,12 @@ def load(dtype: Any) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: str | None) -> Iterator[None]:
-    """One process at a time, where there is a folder that several may write to."""
+    """Let one process of this machine compile at a time, if the folder can hold a lock."""
     with contextlib.ExitStack() as held:
         if folder is not None:
-            with contextlib.suppress(OSError):  # no locks there: each compiles for itself
-                lock = held.enter_context(open(Path(folder) / "kernels.lock", "w"))
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock = FileLock(Path(folder) / "kernels.lock", fallback_to_soft=False)
+            with contextlib.suppress(OSError):  # without a lock, each process compiles for itself
+                held.enter_context(lock)
         yield
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from algorithms.learner import Learner
 from algorithms.types import Array, Dynamics, Params
 
-from ..config import plugins
+from ..config.build import learner_class
 from ..config.schema import Experiment
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
@@ -19,20 +19,10 @@ NOMINAL_INDEX = 1_000_000
 """Episode seeds of the nominal environment, kept apart from those of the grid."""
 
 
-def one_agent(experiment: Experiment, family: EnvFamily) -> Any:
-    """A learner of one agent that only acts, on the CPU."""
-    learner = plugins.load("learners", experiment.learner.name)
-    settings = _on_cpu(experiment.learner.settings)
-    return learner(settings, family.spec, agent_ids=[0], seed=experiment.seed)
-
-
-def _on_cpu(settings: Any) -> Any:
-    if getattr(settings, "device", "cpu") == "cpu":
-        return settings
-    update: dict[str, Any] = {"device": "cpu"}
-    if hasattr(settings, "compiled"):
-        update["compiled"] = False  # what the execution profile says of other devices
-    return settings.model_copy(update=update)
+def one_agent(experiment: Experiment, family: EnvFamily) -> Learner:
+    """Return a learner of one agent that only acts, on the CPU."""
+    settings = experiment.learner.settings.for_acting()
+    return learner_class(experiment)(settings, family.spec, agent_ids=[0], seed=experiment.seed)
 
 
 def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:

@@ -1,7 +1,4 @@
-"""N >= 1 local agents in lock-step: a learner and its environments, one round at a time.
-
-What runs inside an actor. It knows nothing of Ray.
-"""
+"""The local agents of one worker, one round at a time. They know nothing of Ray."""
 
 from __future__ import annotations
 
@@ -12,23 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from algorithms import prefixes
+from algorithms.aggregator import Contribution
 from algorithms.types import AgentState, Array, Params
 
 from ..common.error_source import attribute_error
 from ..common.errors import RunError, UserError
-from ..config import loading, plugins
-from ..config.checks import build_family
+from ..config import loading
+from ..config.build import build_aggregator, build_family
 from ..storage import checkpoints, locations
 from ..storage.agent_shards import Shard, read_states, write_shard
-from ..vector_envs.episodes import EpisodeSeeds
+from .agent_batch import AgentBatch, build_batch
 from .evaluation import LearntPolicy, Rollouts
 from .execution_profile import device_of, require_device, single_thread
 from .messages import RoundOrder, RoundReply
 
 
 class LocalAgents:
-    """The agents `agent_ids` of an experiment (plain data, as `Experiment.to_dict` gives it)."""
+    """The agents `agent_ids` of an experiment (plain data, as `Experiment.to_dict` gives it).
+
+    They step together, in one batch, as long as they are always asked together. With a client
+    sampler each agent is a batch of its own, so one can step while another rests. The packing law
+    makes the bits the same.
+    """
 
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
         single_thread()
@@ -36,48 +38,48 @@ class LocalAgents:
         self.agent_ids = tuple(agent_ids)
         self._experiment = e = loading.from_dict(experiment)
         self._family = build_family(e)
-        aggregator = plugins.load("aggregators", e.aggregator.name)
-        self._aggregator = aggregator(e.aggregator.settings)
+        self._aggregator = build_aggregator(e)
         self._dynamics = self._family.draw(
             e.environment.settings.perturb, seed=e.seed, agent_ids=self.agent_ids
         )
-        self._learner, self._env = self._build()
-
-    def _build(self) -> tuple[Any, Any]:
-        """A learner of these agents, and their environments."""
-        e = self._experiment
-        learner = plugins.load("learners", e.learner.name)
-        seeds = EpisodeSeeds.of_agents(e.seed, self.agent_ids)
-        return (
-            learner(e.learner.settings, self._family.spec, agent_ids=self.agent_ids, seed=e.seed),
-            self._family.make(self._dynamics, seeds, retire=False),
-        )
+        together = e.client_sampler.name == "all"
+        ids = [self.agent_ids] if together else [(agent,) for agent in self.agent_ids]
+        self._batches = [build_batch(e, group) for group in ids]
 
     def run_round(self, order: RoundOrder) -> RoundReply:
-        """E local steps from the broadcast parameters. Raises RunError if they diverge."""
+        """E local steps from the broadcast, of the agents that the order names.
+
+        Raises RunError if their parameters diverge.
+        """
         started = time.perf_counter()
-        self._learn(order)
-        shared = self._learner.shared()
-        self._require_finite(shared)
-        return_sum, episodes = self._env.drain_episodes()
+        clocks, steps = order.clocks_of(self.agent_ids), self._experiment.round_steps
+        batches = self._taking_part(clocks)
+        for batch in batches:
+            batch.learn(order.shared, clock=clocks[batch.agent_ids[0]], steps=steps)
+        ids = tuple(agent for batch in batches for agent in batch.agent_ids)
+        shared = joined([batch.shared() for batch in batches])
+        _require_finite(shared, ids)
+        return_sum, episodes = (
+            np.concatenate(x) for x in zip(*(b.drain_episodes() for b in batches), strict=True)
+        )
+        norm = update_norm(shared, order.shared)
+        contribution = Contribution(
+            agent_ids=ids,
+            shared=shared,
+            update_norm=norm,
+            steps=np.full(len(ids), steps),
+            episodes=episodes,
+        )
         return RoundReply(
             round=order.round,
             attempt=order.attempt,
-            agent_ids=self.agent_ids,
-            partial=self._aggregator.partial(shared),
-            metrics=self._learner.drain_metrics()
-            | {"update_norm": update_norm(shared, order.shared)},
+            agent_ids=ids,
+            message=self._aggregator.contribute(contribution),
+            metrics=joined([b.drain_metrics() for b in batches]) | {"update_norm": norm},
             return_sum=return_sum,
             episodes=episodes,
             seconds=time.perf_counter() - started,
         )
-
-    def _learn(self, order: RoundOrder) -> None:
-        steps = self._experiment.round_steps
-        self._learner.clock = order.round * steps
-        self._learner.load_shared(order.shared)
-        for _ in range(steps):
-            self._learner.step(self._env)
 
     def evaluate(self, shared: Params) -> Array:
         """Score the global policy on each agent's own environment: [N, episodes]."""
@@ -93,59 +95,63 @@ class LocalAgents:
         return np.concatenate(scores)
 
     def save(self, directory: str) -> Shard:
-        """Write everything these agents remember as one shard file, into a folder or a URI."""
+        """Write everything of these agents as one shard file, into a folder or a URI."""
         with locations.writing(locations.parse(directory)) as folder:
-            states = {agent: self._state(row) for row, agent in enumerate(self.agent_ids)}
-            return write_shard(folder, states)
+            return write_shard(folder, self._states())
 
     def load(self, directory: str, files: Mapping[int, str]) -> None:
         """Take the agents' states back; `files` names the shard of each agent."""
         own = {agent: files[agent] for agent in self.agent_ids}
         with checkpoints.reading_shards(locations.parse(directory), set(own.values())) as folder:
             states = read_states(folder, own)
-        for row, agent in enumerate(self.agent_ids):
-            try:
-                self._load_agent(row, states[agent])
-            except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise UserError(
-                    f"{directory}: the state of agent {agent} does not fit this run: {reason}"
-                ) from error
-        self._learner.drain_metrics()
-        self._env.drain_episodes()
-
-    def _load_agent(self, row: int, state: AgentState) -> None:
-        self._learner.load_agent_state(row, prefixes.select(state, "learner"))
-        self._env.load_agent_state(row, prefixes.select(state, "environment"))
+        for batch in self._batches:
+            for row, agent in enumerate(batch.agent_ids):
+                try:
+                    batch.load_agent_state(row, states[agent])
+                except (KeyError, ValueError, TypeError, IndexError, RuntimeError) as error:
+                    reason = f"{type(error).__name__}: {error}"
+                    raise UserError(
+                        f"{directory}: the state of agent {agent} does not fit this run: {reason}"
+                    ) from error
+            batch.drain_metrics()
+            batch.drain_episodes()
 
     def close(self) -> None:
         """Close the environments."""
-        self._env.close()
+        for batch in self._batches:
+            batch.close()
 
-    def _state(self, row: int) -> AgentState:
-        return prefixes.join(
-            {
-                "learner": self._learner.agent_state(row),
-                "environment": self._env.agent_state(row),
-            }
-        )
+    def _states(self) -> dict[int, AgentState]:
+        """Everything of each agent."""
+        return {
+            agent: batch.agent_state(row)
+            for batch in self._batches
+            for row, agent in enumerate(batch.agent_ids)
+        }
 
-    def _require_finite(self, shared: Params) -> None:
-        finite_N = np.array([np.isfinite(x).reshape(len(x), -1).all(1) for x in shared.values()])
-        for agent in np.array(self.agent_ids)[~finite_N.all(0)]:
-            error = RunError(
-                f"the parameters of agent {agent} are no longer finite; "
-                "a smaller learner.learning_rate or a learner.max_grad_norm may help"
-            )
-            attribute_error(error, int(agent))
-            raise error
+    def _taking_part(self, clocks: Mapping[int, int]) -> list[AgentBatch]:
+        """Return the batches of the agents with a clock; they share one within a batch."""
+        if any(len({clocks.get(a) for a in b.agent_ids}) > 1 for b in self._batches):
+            self._step_apart()
+        return [batch for batch in self._batches if batch.agent_ids[0] in clocks]
+
+    def _step_apart(self) -> None:
+        """Make each agent a batch of its own: their clocks came to differ.
+
+        Under `on_failure: continue` this happens where a run is resumed with another packing.
+        """
+        states = self._states()
+        self.close()
+        self._batches = [build_batch(self._experiment, (agent,)) for agent in self.agent_ids]
+        for batch in self._batches:
+            batch.load_agent_state(0, states[batch.agent_ids[0]])
 
 
-def build_local_agents(experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> LocalAgents:
-    """The agents as their learner wants them hosted."""
-    learner = plugins.load("learners", experiment["learner"]["name"])
-    agents_class = learner.agents_class() if hasattr(learner, "agents_class") else LocalAgents
-    return agents_class(experiment, agent_ids)
+def joined(parts: Sequence[Params]) -> Params:
+    """Concatenate arrays by name along the agent axis; names are those of the first part."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:
@@ -156,3 +162,14 @@ def update_norm(shared: Params, broadcast: Params) -> Array:
     ]
     # np.sum adds a list in another order for N = 1 than for N > 1
     return np.asarray(np.sqrt(functools.reduce(np.add, squares)))
+
+
+def _require_finite(shared: Params, agent_ids: Sequence[int]) -> None:
+    finite_N = np.array([np.isfinite(x).reshape(len(x), -1).all(1) for x in shared.values()])
+    for agent in np.array(agent_ids)[~finite_N.all(0)]:
+        error = RunError(
+            f"the parameters of agent {agent} are no longer finite; "
+            "a smaller learner.learning_rate or a learner.max_grad_norm may help"
+        )
+        attribute_error(error, int(agent))
+        raise error

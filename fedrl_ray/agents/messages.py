@@ -1,35 +1,63 @@
-"""What crosses between the driver and its local agents: small frozen records, no trajectories."""
+"""Messages between the driver and its workers: small frozen records without trajectories."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from algorithms.types import Array, Params, Partial
+import numpy as np
+
+from algorithms.aggregator import Message
+from algorithms.types import Array, Params
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundOrder:
-    """Do one round from these parameters. `attempt` tells a round repeated after a rewind."""
+    """An order to do one round from the global parameters.
+
+    attempt: distinguishes a round that is repeated after a rewind. agent_ids: the participating
+    agents, [P] int64, ascending. clocks: local steps that each of them has taken, [P] int64.
+    """
 
     round: int
     attempt: int
     shared: Params
+    agent_ids: Array
+    clocks: Array
+
+    @classmethod
+    def to(
+        cls, agent_ids: Sequence[int], shared: Params, *, clock: int = 0, round: int = 0
+    ) -> RoundOrder:
+        """Return a first attempt to agents that have all taken `clock` local steps."""
+        ids = np.array(agent_ids, dtype=np.int64)
+        clocks = np.full(len(ids), clock, dtype=np.int64)
+        return cls(round=round, attempt=0, shared=shared, agent_ids=ids, clocks=clocks)
+
+    def clocks_of(self, agent_ids: Iterable[int]) -> dict[int, int]:
+        """Return the clocks of those of some agents that take part, by agent id."""
+        at = np.searchsorted(self.agent_ids, ids := np.array(tuple(agent_ids), dtype=np.int64))
+        at = np.minimum(at, len(self.agent_ids) - 1)
+        taking_part = self.agent_ids[at] == ids
+        return dict(
+            zip(ids[taking_part].tolist(), self.clocks[at[taking_part]].tolist(), strict=True)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundReply:
-    """What the agents of one host learnt in one round.
+    """Results of the participating agents of one worker after one round.
 
-    partial: None once it has been merged. metrics: by name, a value per agent, [N] float64 (NaN:
-    nothing seen). return_sum, episodes: of the training episodes that ended in the round, [N].
-    seconds: spent inside the host.
+    message: for the aggregation rule; None once the driver has merged it. metrics: by name, one
+    value per agent, [N] float64; NaN where nothing was seen. return_sum, episodes: of the training
+    episodes that ended in the round, [N]. seconds: time spent inside the worker.
     """
 
     round: int
     attempt: int
     agent_ids: tuple[int, ...]
-    partial: Partial | None
+    message: Message | None
     metrics: dict[str, Array]
     return_sum: Array
     episodes: Array
@@ -47,10 +75,10 @@ _VERBS: dict[FailureKind, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerFailure:
-    """A host that gave no answer. Data, until the driver's policy decides.
+    """A worker that gave no answer. It is data until the driver's recovery decides.
 
-    kind: `died` (process or node lost), `timeout`, `exception` (user code raised; `reason`
-    holds the traceback), or `checkpoint` (its shard is not as it was written).
+    kind: `died` (the process or its node was lost), `timeout`, `exception` (user code raised, and
+    `reason` holds the traceback), or `checkpoint` (its shard is not as it was written).
     """
 
     worker: int
@@ -66,8 +94,11 @@ class WorkerFailure:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a host runs. node: Ray's id of the node; None where it runs in the driver's process.
-    profile: its execution profile."""
+    """The place of a worker.
+
+    node: Ray's id of its node; None if it runs in the driver's process. profile: its execution
+    profile.
+    """
 
     node: str | None
     hostname: str
@@ -75,7 +106,7 @@ class Place:
     profile: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a log: where, not on what."""
+        """Return plain data for a log; the profile is left out."""
         return {"node": self.node, "hostname": self.hostname, "pid": self.pid}
 
 
@@ -98,13 +129,15 @@ class Evaluation:
     episode_returns: Array
     dynamics: dict[str, Array]
 
+    def figures(self) -> dict[str, float]:
+        """Return the three returns by name."""
+        return {"nominal": self.nominal, "average": self.average, "worst": self.worst}
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a log."""
+        """Return plain data for a log."""
         return {
             "where": self.where,
-            "nominal": self.nominal,
-            "average": self.average,
-            "worst": self.worst,
+            **self.figures(),
             "returns": self.returns.tolist(),
             "episode_returns": self.episode_returns.tolist(),
             "dynamics": {name: values.tolist() for name, values in self.dynamics.items()},
@@ -115,12 +148,14 @@ class Evaluation:
 class RoundReport:
     """One completed round.
 
-    round: rounds completed. steps: local steps per agent. agent_steps: summed over agents.
-    metrics: by name, a value per agent, [K]; `episode_return` is the mean return of the training
-    episodes that ended in the round. drift: root mean square over agents of the distance of their
-    parameters to the mean, just before averaging. seconds: the round's wall time; learning: the
-    longest time inside a host. bytes: broadcast plus replies. absent: agents that took no part.
-    phases: seconds by name (`phases.PHASES`) since the last report. failures: since then, too.
+    round: rounds completed. steps: rounds times local steps per round. agent_steps: local steps
+    summed over agents. metrics: by name, one value per agent, [K]; `episode_return` is the mean
+    return of the training episodes that ended. drift: root mean square over the participating
+    agents of the distance of their parameters to the aggregate. participants: number of agents
+    that took part. seconds: wall time of the round; learning: the longest time inside a worker.
+    bytes: broadcast plus replies. sampled: ids of the agents that the client sampler chose, None
+    if it chose all. absent: ids of sampled agents whose worker was lost. phases: seconds by name
+    (`timing.PHASES`) since the last report. failures: texts since the last report.
     """
 
     round: int
@@ -133,15 +168,25 @@ class RoundReport:
     learning: float
     bytes: int
     phases: dict[str, float]
+    sampled: tuple[int, ...] | None = None
     absent: tuple[int, ...] = ()
     failures: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for a log, the evaluation left out: it has a log of its own."""
-        names = ("round", "steps", "agent_steps", "drift", "participants")
-        timing = ("seconds", "learning", "bytes", "phases", "absent", "failures")
-        row = {name: getattr(self, name) for name in names}
-        row["agents"] = {name: values.tolist() for name, values in self.metrics.items()}
-        row |= {name: getattr(self, name) for name in timing}
-        return row | {"phases": {name: round(value, 6) for name, value in self.phases.items()}}
+        """Return plain data for a log without the evaluation, which has a log of its own."""
+        return {
+            "round": self.round,
+            "steps": self.steps,
+            "agent_steps": self.agent_steps,
+            "drift": self.drift,
+            "participants": self.participants,
+            "agents": {name: values.tolist() for name, values in self.metrics.items()},
+            "seconds": self.seconds,
+            "learning": self.learning,
+            "bytes": self.bytes,
+            "phases": {name: round(value, 6) for name, value in self.phases.items()},
+            "sampled": None if self.sampled is None else list(self.sampled),
+            "absent": self.absent,
+            "failures": self.failures,
+        }

@@ -1,1 +1,1 @@
-"""Statistics of returns over test environments and seeds, with intervals."""
+"""Statistics of returns over test environments and seeds, with confidence intervals."""

@@ -1,12 +1,13 @@
-"""Where local agents live: one protocol, in this process or as Ray actors (`ray_pool`)."""
+"""The contract of a backend: all K local agents, in groups called workers."""
 
 from __future__ import annotations
 
 import os
 import platform
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal
 
 from algorithms.types import Array, Params
 
@@ -16,62 +17,71 @@ from ..common.error_source import agents_at_fault
 from ..common.errors import CheckpointError, RunError, UserError
 from ..storage.agent_shards import Shard
 
-T = TypeVar("T")
 Workers = Sequence[int]
-"""Workers by their number in `groups`."""
+"""Workers by their index in `Backend.groups`."""
 
 
-class Backend(Protocol):
-    """All K local agents, in groups called hosts. Results come in the order of the hosts asked.
+class Backend(ABC):
+    """Workers that host the local agents. Results come in the order of the workers asked.
 
-    A call that fails on a host gives a WorkerFailure in its place; what to do is the driver's.
+    A call that fails in a worker gives a WorkerFailure in the place of its result; the driver's
+    recovery decides what happens then.
     """
 
     kind: ClassVar[Literal["ray", "in_process"]]
-    """Its name in `federation.backend`."""
+    """Name in `federation.backend`."""
+    groups: tuple[tuple[int, ...], ...]
+    """Agent ids of each worker."""
 
-    @property
-    def groups(self) -> Sequence[tuple[int, ...]]:
-        """Agent ids of each host."""
-
+    @abstractmethod
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
-        """Where each host runs, or ran last; None as long as that is not known. `wait` for those
-        that come up for the first time."""
+        """Return the place of each worker, or its last one; None while that is not known.
 
+        wait: wait for workers that come up for the first time.
+        """
+
+    @abstractmethod
     def run_round(
         self, order: RoundOrder, workers: Workers
     ) -> Iterable[RoundReply | WorkerFailure]:
-        """E local steps on these hosts. Each result is let go of before the next is asked for."""
+        """Do a round on these workers; a result is released before the next is taken."""
 
+    @abstractmethod
     def evaluate(self, shared: Params, workers: Workers) -> list[Array | WorkerFailure]:
-        """Returns on the agents' own environments: [N, episodes] per host."""
+        """Return the returns on the agents' own environments: [N, episodes] per worker."""
 
+    @abstractmethod
     def save(self, directory: str, workers: Workers) -> list[Shard | WorkerFailure]:
-        """These hosts write their shards into the directory."""
+        """Let these workers write their shards into the directory."""
 
+    @abstractmethod
     def load(
         self, directory: str, files: Mapping[int, str], workers: Workers
     ) -> list[WorkerFailure]:
-        """Agent states back from shards; the failures only."""
+        """Restore agents from shards; `files` names the shard of each. Returns the failures."""
 
+    @abstractmethod
     def rebuild(self, workers: Workers) -> None:
-        """Replace hosts by fresh ones at the initial state. They may take time to come up."""
+        """Replace workers by fresh ones at the initial state; they may take time to come up."""
+
+    @abstractmethod
+    def reset(self, experiment: Mapping[str, Any]) -> None:
+        """Bring every worker to the initial state of another experiment with as many agents."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the workers."""
 
     def is_up(self, worker: int) -> bool:
-        """Whether a host that was rebuilt answers by now, or has failed."""
+        """Return True if a rebuilt worker answers by now, or has failed."""
+        return True
 
-    def await_up(self, workers: Workers) -> None:
-        """Wait until one of these hosts is up, or `federation.start_timeout` is over."""
-
-    def reset(self, experiment: Mapping[str, Any]) -> None:
-        """Every host anew, at the initial state of another experiment of as many agents."""
-
-    def close(self) -> None:
-        """End the hosts."""
+    def await_up(self, workers: Workers) -> None:  # noqa: B027 - an optional hook
+        """Wait until one of these workers is up, or until `federation.start_timeout` is over."""
 
 
 def exception_failure(worker: int, agent_ids: tuple[int, ...], error: Exception) -> WorkerFailure:
-    """An exception of a host as data: our own errors in one line, others with their traceback."""
+    """Return a worker's exception as data: our own errors in one line, others with a traceback."""
     if isinstance(error, RunError | UserError):
         reason = str(error)
     else:
@@ -83,6 +93,6 @@ def exception_failure(worker: int, agent_ids: tuple[int, ...], error: Exception)
 
 
 def place_here(node: str | None, experiment: Mapping[str, Any]) -> Place:
-    """This process, on a node of Ray or on none, as it runs an experiment."""
+    """Return the place of this process, on a node of Ray or on none."""
     profile = execution_profile(experiment)
     return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=profile)

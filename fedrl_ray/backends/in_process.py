@@ -7,23 +7,23 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from algorithms.types import Array, Params
 
-from ..agents.local_agents import LocalAgents, build_local_agents
+from ..agents.local_agents import LocalAgents
 from ..agents.messages import Place, RoundOrder, RoundReply, WorkerFailure
 from ..storage.agent_shards import Shard
-from .backend import Workers, exception_failure, place_here
+from .backend import Backend, Workers, exception_failure, place_here
 
 T = TypeVar("T")
 
 
-class InProcessBackend:
-    """Every agent in this process, in the same groups as the actors would have."""
+class InProcessBackend(Backend):
+    """Every agent in this process, in the same groups as Ray workers would have."""
 
     kind: ClassVar[Literal["ray", "in_process"]] = "in_process"
 
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
-        self._workers = [build_local_agents(experiment, group) for group in self.groups]
+        self._workers = [LocalAgents(experiment, group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(None, self._experiment)] * len(self.groups)
@@ -45,16 +45,10 @@ class InProcessBackend:
         results = self._map(lambda worker: worker.load(directory, files), workers)
         return [r for r in results if isinstance(r, WorkerFailure)]
 
-    def is_up(self, worker: int) -> bool:
-        return True
-
-    def await_up(self, workers: Workers) -> None:
-        return None
-
     def rebuild(self, workers: Workers) -> None:
         for worker in workers:
             self._workers[worker].close()
-            self._workers[worker] = build_local_agents(self._experiment, self.groups[worker])
+            self._workers[worker] = LocalAgents(self._experiment, self.groups[worker])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment

@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 import psutil
 
-from algorithms.replay import Replay
 from algorithms.types import Params
 
 from ..agents.evaluation import initial_shared
-from ..config import plugins
-from ..config.checks import build_family
+from ..config.build import build_family, learner_class
 from ..config.schema import Experiment
 
 ACTOR = 240 * 2**20
@@ -82,10 +80,7 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     A round's parameters travel once to all actors, and from each as a pair of float64 sums.
     """
     sizes = _sizes(experiment)
-    learner = plugins.load("learners", experiment.learner.name)
-    settings = experiment.learner.settings
-    by_library = getattr(settings, "compiled", True) and getattr(settings, "device", "cpu") == "cpu"
-    library: int = getattr(learner, "bytes_per_process", 0) if by_library else 0
+    library = learner_class(experiment).bytes_per_process(experiment.learner.settings)
     return MemoryEstimate(
         agents=sizes.peak * experiment.federation.num_agents,
         actors=actors * (ACTOR + library),
@@ -116,20 +111,15 @@ def _sizes(experiment: Experiment) -> _Sizes:
     family, e = build_family(experiment), experiment.evaluation
     rows = e.grid if family.spec.kind == "tabular" else e.grid * e.episodes  # kernels are shared
     settings = experiment.learner.settings
-    capacity = getattr(settings, "replay_capacity", 0)
-    transition = Replay.bytes_per_agent(
-        1, obs_size=family.spec.obs_size, action_size=max(1, len(family.spec.action_low))
+    replay, stored = learner_class(experiment).replay_bytes(
+        settings, family.spec, experiment.federation.steps
     )
-    replay, stored = transition * capacity, transition * min(capacity, experiment.federation.steps)
-    learner = plugins.load("learners", experiment.learner.name)
-    if hasattr(learner, "replay_bytes"):
-        replay, stored = learner.replay_bytes(settings, family.spec, experiment.federation.steps)
     parameters = initial_shared(experiment, family)
     shared = {name: x.nbytes for name, x in parameters.items()}
     return _Sizes(
         networks=sum(shared.values()),
         trained=sum(n for name, n in shared.items() if "_target/" not in name),
-        activations=_activations(parameters, getattr(settings, "batch_size", 0)),
+        activations=_activations(parameters, settings.rows_per_update()),
         replay=replay,
         stored=stored,
         environment=family.bytes_per_environment(),

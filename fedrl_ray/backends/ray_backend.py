@@ -1,38 +1,42 @@
-"""Local agents as Ray actors: which there are, what they are asked, what came of it."""
+"""The backend whose workers are Ray actors: it starts, calls, replaces and ends them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
 from algorithms.types import Array, Params
 
-from ..agents.local_agents import build_local_agents
-from ..agents.messages import Place, RoundOrder, RoundReply, WorkerFailure
+from ..agents.local_agents import LocalAgents
+from ..agents.messages import FailureKind, Place, RoundOrder, RoundReply, WorkerFailure
 from ..ray_cluster import cluster
 from ..ray_cluster.resources import Bundle, options, words
 from ..storage.agent_shards import Shard
-from .backend import Workers
+from .backend import Backend, Workers
 from .ray_worker import Build, RayWorker
-from .ray_worker_handle import Question, RayWorkerHandle, new_outbox
+from .ray_worker_handle import RayWorkerHandle
+from .requests import Evaluate, Load, Request, Reset, RunRound, Save
+from .transports import OutgoingRequest, new_send_buffer
 
+T = TypeVar("T")
 NODE_ID_LABEL = "ray.io/node-id"
 """A label that Ray gives every node."""
 RELEASE_SECONDS = 3.0
-"""How long Ray may take to notice that the CPUs of an actor just killed are free."""
+"""Longest wait for Ray to release the CPUs of an actor that was just killed."""
 
 
-class RayBackend:
-    """One actor per group of agents, in the order of the groups.
+class RayBackend(Backend):
+    """One worker per group of agents, in the order of the groups.
 
-    requests: what each actor asks of Ray. keep_cpu: whether one that is rebuilt insists on its
-    CPUs; else it shares those of others where its own went with their node. timeout,
-    start_timeout: seconds, `federation.round_timeout` and `federation.start_timeout`.
+    requests: the resources that each worker asks of Ray. keep_cpu: a replacement of a lost worker
+    insists on its CPUs; otherwise it shares those of others if its node is lost. timeout,
+    start_timeout: seconds, `federation.round_timeout` and `federation.start_timeout`. channel:
+    `federation.channel`. build: the class or function that builds the agents in a worker.
     """
 
     kind: ClassVar[Literal["ray", "in_process"]] = "ray"
@@ -46,157 +50,179 @@ class RayBackend:
         timeout: float,
         start_timeout: float = 120.0,
         keep_cpu: bool = False,
-        build: Build = build_local_agents,
+        channel: Literal["auto", "ray"] = "auto",
+        build: Build = LocalAgents,
     ) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment, self._build = experiment, build
-        self._requests, self._keep_cpu = list(requests), keep_cpu
+        self._bundles, self._keep_cpu = list(requests), keep_cpu
         self._timeout, self._start_timeout = timeout, start_timeout
-        self._outbox = new_outbox()
-        self._workers: list[Any] = [None] * len(
-            self.groups
-        )  # RayWorkerHandle; None before the first start
+        self._send_buffer = new_send_buffer() if channel == "auto" else None
+        self._workers: dict[int, RayWorkerHandle] = {}
         self._start_all()
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
+        """Place of each worker; None if it has not come up yet."""
         if wait:
-            self._await_started(
-                [h for h, worker in enumerate(self._workers) if worker.place is None]
-            )
-        return [worker.place for worker in self._workers]
+            self._await_started([w for w, handle in self._workers.items() if handle.place is None])
+        return [self._workers[worker].place for worker in sorted(self._workers)]
 
     def run_round(
         self, order: RoundOrder, workers: Workers
     ) -> Iterator[RoundReply | WorkerFailure]:
-        return self._ask(workers, "call", "run_round", order)
+        """Start a round on these workers; yield their replies in the order of the workers."""
+        return self._exchange(workers, RunRound(order))
 
     def evaluate(self, shared: Params, workers: Workers) -> list[Array | WorkerFailure]:
-        return self.call(workers, "evaluate", shared)
+        """Return the returns on the agents' own environments, [N, episodes] per worker."""
+        return self.call(workers, Evaluate(shared))
 
     def save(self, directory: str, workers: Workers) -> list[Shard | WorkerFailure]:
-        return self.call(workers, "save", directory)
+        """Let each worker write its shard into the directory."""
+        return self.call(workers, Save(directory))
 
     def load(
         self, directory: str, files: Mapping[int, str], workers: Workers
     ) -> list[WorkerFailure]:
-        results = self.call(workers, "load", directory, dict(files))
+        """Let each worker restore its agents from shards; return the failures."""
+        results = self.call(workers, Load(directory, dict(files)))
         return [r for r in results if isinstance(r, WorkerFailure)]
 
+    def call(self, workers: Workers, request: Request[T]) -> list[T | WorkerFailure]:
+        """Send a request to these workers; return each one's result, or its failure."""
+        return list(self._exchange(workers, request))
+
     def rebuild(self, workers: Workers) -> None:
+        """Kill these workers and start new ones, away from nodes that no longer respond."""
         for worker in workers:
             self._workers[worker].kill()
         places = [place for worker in workers if (place := self._workers[worker].place)]
         silent = cluster.silent({place.node for place in places if place.node})
         for worker in workers:
-            request = self._affordable(self._requests[worker], silent)
-            self._workers[worker] = self._start(worker, request, silent)
+            bundle = self._affordable(self._bundles[worker], silent)
+            self._workers[worker] = self._start(worker, bundle, silent)
 
     def is_up(self, worker: int) -> bool:
-        call = self._workers[worker].starting
-        return call is None or bool(ray.wait([call], timeout=0)[0])
+        """Tell if a worker has started, or has failed to."""
+        starting = self._workers[worker].starting
+        return starting is None or bool(ray.wait([starting], timeout=0)[0])
 
     def await_up(self, workers: Workers) -> None:
-        calls = [self._workers[worker].starting for worker in workers]
-        if None not in calls:
-            ray.wait(calls, num_returns=1, timeout=self._start_timeout)
+        """Wait until one of these workers has started, for `start_timeout` seconds at most."""
+        if not any(self._workers[worker].starting is None for worker in workers):
+            starting = [self._workers[worker].starting for worker in workers]
+            ray.wait(starting, num_returns=1, timeout=self._start_timeout)
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
+        """Give every worker the initial state of another experiment with as many agents."""
         self._experiment = experiment
-        for worker, result in enumerate(self.call(range(len(self._workers)), "reset", experiment)):
+        results: Iterator[WorkerFailure | None]
+        results = self._exchange(range(len(self.groups)), Reset(experiment))
+        for worker, result in enumerate(list(results)):
             if result is not None:  # dead, hung, or its environment does not close
                 self.rebuild([worker])
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.hang_up()
-        closing = [worker.actor.close.remote() for worker in self._workers]
+        """End the workers, after 5 s at most for closing their environments."""
+        for worker in self._workers.values():
+            worker.disconnect()
+        closing = [worker.actor.close.remote() for worker in self._workers.values()]
         ray.wait(closing, num_returns=len(closing), timeout=5)
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.kill()
-        self._workers = []
-        if self._outbox is not None:
-            self._outbox.close()
-            self._outbox = None
-
-    def call(self, workers: Workers, method: str, *args: Any) -> list[Any]:
-        """Call a method of the agents; a WorkerFailure where a host gives no answer."""
-        return list(self._ask(workers, "call", method, *args))
+        self._workers = {}
+        if self._send_buffer is not None:
+            self._send_buffer.close()
+            self._send_buffer = None
 
     def _start_all(self) -> None:
-        """Those that only some nodes can host come first, before others take the CPUs there."""
+        """Start workers with special resources first, before others take their nodes' CPUs."""
         workers = range(len(self.groups))
-        picky = [worker for worker in workers if self._requests[worker].keys() - {"CPU"}]
-        for some in (picky, [worker for worker in workers if worker not in picky]):
-            for worker in some:
-                self._workers[worker] = self._start(worker, self._requests[worker])
-            if len(picky) < len(workers):
-                self._await_started(picky)
+        special = [worker for worker in workers if self._bundles[worker].keys() - {"CPU"}]
+        others = [worker for worker in workers if worker not in special]
+        for worker in special:
+            self._workers[worker] = self._start(worker, self._bundles[worker])
+        if others:
+            self._await_started(special)
+        for worker in others:
+            self._workers[worker] = self._start(worker, self._bundles[worker])
 
-    def _start(self, worker: int, request: Bundle, avoid: Sequence[str] = ()) -> Any:
-        """avoid: ids of nodes."""
+    def _start(self, worker: int, bundle: Bundle, avoid: Sequence[str] = ()) -> RayWorkerHandle:
+        """Start a worker with these resources, but not on the nodes whose ids are in `avoid`."""
         in_group = ray.util.get_current_placement_group() is not None
         elsewhere = {NODE_ID_LABEL: f"!in({','.join(avoid)})"}
-        actor_class: Any = ray.remote(RayWorker).options(
+        actor_class = ray.remote(RayWorker).options(
             max_restarts=0,
             max_task_retries=0,
             scheduling_strategy=None if in_group else "SPREAD",
             label_selector=elsewhere if avoid and not in_group else None,
-            **options(request),
+            **options(bundle),
         )
         actor = actor_class.remote(self._build, self._experiment, self.groups[worker])
-        before = self._workers[worker]
-        return RayWorkerHandle(actor, self._outbox, before and before.place)
+        before = self._workers.get(worker)
+        return RayWorkerHandle(actor, self._send_buffer, before.place if before else None)
 
-    def _affordable(self, request: Bundle, silent: Collection[str]) -> Bundle:
-        """What an actor asks for that replaces another, where some nodes are silent. Its CPUs may
-        be gone with their node; everything else it needs to work at all."""
+    def _affordable(self, bundle: Bundle, silent: Collection[str]) -> Bundle:
+        """Return the resources that a replacement asks for while some nodes are silent.
+
+        The lost worker's CPUs may have gone with its node, so the replacement does without CPUs of
+        its own if none are free. It cannot work without the other resources.
+        """
         if self._keep_cpu or ray.util.get_current_placement_group() is not None:
-            return request
+            return bundle
         deadline = time.monotonic() + RELEASE_SECONDS
         while time.monotonic() < deadline:
-            if cluster.has_room(request, without=silent):
-                return request
+            if cluster.has_room(bundle, without=silent):
+                return bundle
             time.sleep(0.05)
-        return request | {"CPU": 0.0}
+        return bundle | {"CPU": 0.0}
 
     def _await_started(self, workers: Workers) -> list[int]:
-        """Importing torch on a busy machine takes seconds, which no call's timeout counts. The
-        hosts that are not up in time."""
-        calls = {h.starting: i for i in workers if (h := self._workers[i]).starting is not None}
+        """Wait for workers to start and connect to them; return those that are not up in time.
+
+        Starting is not part of a request's timeout, because importing torch on a busy machine
+        takes seconds.
+        """
+        calls = {call: w for w in workers if (call := self._workers[w].starting) is not None}
         if not calls:
             return []
         ready, late = ray.wait(list(calls), num_returns=len(calls), timeout=self._start_timeout)
         for call in ready:
-            self._workers[calls[call]].meet()
+            self._workers[calls[call]].connect()
         return [calls[call] for call in late]
 
-    def _ask(self, workers: Workers, verb: str, *args: Any) -> Iterator[Any]:
-        """Answers in the order of the hosts, whatever order they come in. Each waits where it is
-        until it is let go of here."""
+    def _exchange(
+        self, workers: Workers, request: Request[T] | Reset
+    ) -> Iterator[T | WorkerFailure]:
+        """Send a request now; yield the replies in the order of the workers.
+
+        A reply that comes early waits in its worker, or in Ray's object store, so the driver holds
+        one reply at a time.
+        """
         absent = self._await_started(workers)
-        self._settle()
-        end = time.monotonic() + self._timeout
-        question = Question(self._outbox, verb, *args)
+        self._drain()
+        deadline = time.monotonic() + self._timeout
+        outgoing = OutgoingRequest(request, self._send_buffer)
         for worker in workers:
             if worker not in absent:
-                self._workers[worker].ask(question)
+                self._workers[worker].send(outgoing)
         return (
             self._failure(worker, "timeout", self._absence(worker))
             if worker in absent
-            else self._answer(worker, end)
+            else self._receive(worker, deadline)
             for worker in workers
         )
 
-    def _settle(self) -> None:
-        """Nobody may still read, or answer, a question that was given up."""
-        end = time.monotonic() + self._timeout
-        for worker in self._workers:
-            worker.settle(max(0.0, end - time.monotonic()))
+    def _drain(self) -> None:
+        """Discard replies to a request that was given up, before its memory is written again."""
+        deadline = time.monotonic() + self._timeout
+        for worker in self._workers.values():
+            worker.drain(max(0.0, deadline - time.monotonic()))
 
-    def _answer(self, worker: int, end: float) -> Any:
-        """end: until when it is waited for, on the clock of `time.monotonic`."""
+    def _receive(self, worker: int, deadline: float) -> Any:
+        """Return a worker's reply, or its failure; `deadline` is a time of `time.monotonic`."""
         try:
-            value = self._workers[worker].answer(max(0.0, end - time.monotonic()))
+            value = self._workers[worker].receive(max(0.0, deadline - time.monotonic()))
         except RayTaskError as error:
             return self._failure(worker, "exception", f"\n{error}")
         except RayError as error:
@@ -208,9 +234,9 @@ class RayBackend:
 
     def _absence(self, worker: int) -> str:
         return (
-            f"it asks for {words(self._requests[worker])} and is not up yet "
+            f"it asks for {words(self._bundles[worker])} and is not up yet "
             f"(federation.start_timeout is {self._start_timeout:g} s)"
         )
 
-    def _failure(self, worker: int, kind: Any, reason: str) -> WorkerFailure:
+    def _failure(self, worker: int, kind: FailureKind, reason: str) -> WorkerFailure:
         return WorkerFailure(worker=worker, agent_ids=self.groups[worker], kind=kind, reason=reason)

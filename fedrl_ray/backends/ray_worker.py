@@ -1,4 +1,4 @@
-"""The actor that local agents live in: a shell around `LocalAgents`."""
+"""The Ray actor in which local agents live: a shell around `LocalAgents`."""
 
 from __future__ import annotations
 
@@ -11,80 +11,86 @@ import ray
 from ..agents.local_agents import LocalAgents
 from ..agents.messages import Place
 from .backend import exception_failure, place_here
-from .channel import Door, Outbox
+from .channel import Listener, SendBuffer
+from .requests import AnyRequest, Reset
 
 Build = Callable[[Mapping[str, Any], Sequence[int]], LocalAgents]
-"""From an experiment (plain data) and agent ids."""
+"""Builds local agents from an experiment (plain data) and agent ids."""
 
 
 class RayWorker:
-    """One actor. `build` makes its agents: `build_local_agents`, or in tests of faults another.
+    """One actor; `build` makes its agents (`build_local_agents`, or another class in tests).
 
-    It is asked by messages of Ray, or on a line to a driver on the same node. Exceptions come back
-    as values, a WorkerFailure each, so that they keep their own words.
+    Requests arrive as Ray's messages, or on a channel from a driver on the same node. An exception
+    is returned as a WorkerFailure, so that it keeps its own words. `ray.method` gives the calls of
+    an actor their types.
     """
 
     def __init__(self, build: Build, experiment: Mapping[str, Any], ids: Sequence[int]) -> None:
-        self._to_build = (build, experiment, tuple(ids))
+        self._build, self._experiment, self._ids = build, experiment, tuple(ids)
         self._agents: LocalAgents | None = None
-        self._outbox: Outbox | None = None
-        self._door: Door | None = None
+        self._send_buffer: SendBuffer | None = None
+        self._listener: Listener | None = None
 
-    def started(self, driver_node: str) -> tuple[Place, str | None]:
-        """Where it runs, and its door for a driver on this node: answered once the process is up
-        and its agents are built, which no call's timeout is to count."""
-        with contextlib.suppress(Exception):  # the first call will raise it again, and be asked
+    @ray.method
+    def start(self, driver_node: str | None) -> tuple[Place, str | None]:
+        """Build the agents; return the worker's place and its channel address.
+
+        The worker opens a channel address only if it runs on `driver_node`. Building takes place
+        here because no request's timeout should count it.
+        """
+        with contextlib.suppress(Exception):  # the first request raises it again and reports it
             self._built()
         node = ray.get_runtime_context().get_node_id()
         if node == driver_node:
-            with contextlib.suppress(OSError, AttributeError):  # no room; not Linux
-                self._outbox, self._door = Outbox(), Door()
-        return place_here(node, self._to_build[1]), self._door.name if self._door else None
+            with contextlib.suppress(OSError, AttributeError):  # no such socket; not Linux
+                self._send_buffer, self._listener = SendBuffer(), Listener()
+        address = self._listener.address if self._listener else None
+        return place_here(node, self._experiment), address
 
-    def attend(self) -> None:
-        """Answer on the line of who has called until it is closed."""
-        assert self._door is not None
-        assert self._outbox is not None
-        with contextlib.closing(self._door.accept(self._outbox)) as line:
+    @ray.method
+    def serve(self) -> None:
+        """Accept the driver's channel and handle its requests until it closes the channel."""
+        assert self._listener is not None
+        assert self._send_buffer is not None
+        with contextlib.closing(self._listener.accept(self._send_buffer)) as channel:
             while True:
                 try:
-                    question = line.receive()
+                    request = channel.receive()
                 except (EOFError, OSError):
                     return
-                length = self._outbox.write(self.answer(question))
-                with contextlib.suppress(OSError):  # closed meanwhile
-                    line.tell(length)
+                length = self._send_buffer.write(self._handle(request))
+                with contextlib.suppress(OSError):  # the driver has closed it meanwhile
+                    channel.notify(length)
 
-    def answer(self, question: tuple[Any, ...]) -> Any:
-        """Do what is asked: `call` or `reset`, and its arguments. A WorkerFailure in place of what
-        that raises."""
-        verb, *args = question
-        try:
-            return self._call(*args) if verb == "call" else self._reset(*args)
-        except Exception as error:
-            return exception_failure(0, self._to_build[2], error)
+    @ray.method
+    def handle(self, request: AnyRequest) -> Any:
+        """Do what a request says; return its result, or a WorkerFailure if it raises."""
+        return self._handle(request)
 
+    @ray.method
     def close(self) -> None:
-        """Close what is open, before the process is ended."""
-        for opened in (self._door, self._outbox):
+        """Release the sockets, memory and environments before the process is ended."""
+        for opened in (self._listener, self._send_buffer):
             if opened is not None:
                 opened.close()
         if self._agents is not None:
             self._agents.close()
 
-    def _call(self, method: str, *args: Any) -> Any:
-        """Call a method of the agents."""
-        return getattr(self._built(), method)(*args)
+    def _handle(self, request: AnyRequest) -> Any:
+        try:
+            if isinstance(request, Reset):
+                return self._reset(request.experiment)
+            return request.apply(self._built())
+        except Exception as error:
+            return exception_failure(0, self._ids, error)
 
     def _reset(self, experiment: Mapping[str, Any]) -> None:
-        """Forget the agents; those of another experiment are built on the next call."""
         if self._agents is not None:
             self._agents.close()
-        build, _, ids = self._to_build
-        self._to_build, self._agents = (build, experiment, ids), None
+        self._experiment, self._agents = experiment, None
 
     def _built(self) -> LocalAgents:
         if self._agents is None:
-            build, experiment, ids = self._to_build
-            self._agents = build(experiment, ids)
+            self._agents = self._build(self._experiment, self._ids)
         return self._agents

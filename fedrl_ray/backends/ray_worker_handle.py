@@ -1,145 +1,89 @@
-"""The driver's end of one actor: asked on a line where both run on one node, else through Ray."""
+"""The driver's handle of one Ray worker: its start, its place and its transport."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.actor import ActorHandle, ActorProxy
+from ray.exceptions import RayError
 
 from ..agents.messages import Place
-from . import channel
-from .channel import Line, Outbox
-
-PATIENCE_SECONDS = 10.0
-"""How long an actor may take to answer its door, and Ray to notice that a process is gone."""
-
-
-class Question:
-    """What some hosts are asked: a verb of `RayWorker.answer` and its arguments. They are put once
-    into each medium that carries them."""
-
-    def __init__(self, outbox: Outbox | None, verb: str, *args: Any) -> None:
-        self._outbox, self._message = outbox, (verb, *args)
-
-    @functools.cached_property
-    def stored(self) -> Any:
-        """In Ray's object store."""
-        return ray.put(self._message)
-
-    @functools.cached_property
-    def written(self) -> int:
-        """In the memory that lines share: its bytes."""
-        assert self._outbox is not None
-        return self._outbox.write(self._message)
-
-
-def new_outbox() -> Outbox | None:
-    """The memory that questions to all hosts of this node lie in; None where there can be none."""
-    try:
-        return Outbox()
-    except (OSError, AttributeError):  # refused; not Linux
-        return None
+from .channel import SendBuffer
+from .ray_worker import RayWorker
+from .transports import OutgoingRequest, RayMessages, Transport, open_channel
 
 
 class RayWorkerHandle:
-    """One actor. `starting` is the call that tells when it is up, None once that was taken note of;
-    `place` where it runs, or the one before it ran; None as long as that is not known."""
+    """One Ray worker as its driver sees it.
 
-    def __init__(self, actor: Any, outbox: Outbox | None, place: Place | None = None) -> None:
-        self.actor, self._outbox, self.place = actor, outbox, place
-        self.starting: Any = actor.started.remote(ray.get_runtime_context().get_node_id())
-        self._line: Line | None = None
-        self._attending: Any = None
-        self._coming: Any = None  # Ray's reference to the answer, or True: it comes on the line
+    starting: the call that starts the worker; None once `connect` has taken its result. place: the
+    worker's place, or that of the worker it replaces until then. Without a `send_buffer` all
+    requests go by Ray's messages.
+    """
+
+    def __init__(
+        self,
+        actor: ActorProxy[RayWorker],
+        send_buffer: SendBuffer | None,
+        place: Place | None = None,
+    ) -> None:
+        self.actor, self.place = actor, place
+        self._send_buffer = send_buffer
+        self._transport: Transport = RayMessages(actor)
         self._is_late = False
+        node = ray.get_runtime_context().get_node_id() if send_buffer is not None else None
+        self.starting: ray.ObjectRef[tuple[Place, str | None]] | None = actor.start.remote(node)
 
-    def meet(self) -> None:
-        """Take note of where it runs, now that it is up, and open a line if it has a door here. One
-        that died on the way is found out by its next call."""
-        call, self.starting = self.starting, None
+    def connect(self) -> None:
+        """Take the result of the start, and open a channel if the worker offers one.
+
+        If the worker died meanwhile, the next request reports it.
+        """
+        starting, self.starting = self.starting, None
+        assert starting is not None
         with contextlib.suppress(RayError):
-            self.place, door = ray.get(call)
-            if door is not None and self._outbox is not None:
-                self._line = self._open(door, self._outbox)
+            self.place, address = ray.get(starting)
+            if address is not None and self._send_buffer is not None:
+                self._transport = (
+                    open_channel(self.actor, address, self._send_buffer) or self._transport
+                )
 
-    def _open(self, door: str, outbox: Outbox) -> Line | None:
-        try:
-            end = channel.call(door)
-        except OSError:  # its file system is another, a container's: Ray carries everything
-            return None
-        self._attending = self.actor.attend.remote()
-        try:
-            return Line(end, outbox, PATIENCE_SECONDS)
-        except OSError:
-            end.close()
-            return None
+    def send(self, request: OutgoingRequest) -> None:
+        """Start a request; `receive` waits for its reply."""
+        if not self._is_late:
+            self._transport.send(request)
 
-    def ask(self, question: Question) -> None:
-        """Begin; `answer` waits for the end."""
-        if self._is_late:
-            return
-        if self._line is None:
-            self._coming = self.actor.answer.remote(question.stored)
-            return
-        length, self._coming = question.written, True
-        with contextlib.suppress(OSError):  # nobody is there: found out by `answer`
-            self._line.tell(length)
+    def receive(self, timeout: float) -> Any:
+        """Return the reply to the last request.
 
-    def answer(self, timeout: float) -> Any:
-        """What it was asked for. Raises TimeoutError, from then on at once: it must be replaced; or
-        the error of Ray that says how it was lost."""
-        call, self._coming = self._coming, None
+        Raises the RayError that tells why the worker was lost, or TimeoutError after `timeout`
+        seconds. A worker that was late once must be replaced: every later call raises TimeoutError
+        at once.
+        """
         if self._is_late:
             raise TimeoutError
         try:
-            return self._awaited(call, timeout)
-        except TimeoutError:
-            self._is_late = True
-            self.hang_up()  # what it may still say is not the answer to anything
+            return self._transport.receive(timeout)
+        except BaseException as error:  # an interrupt too: a reply that comes later has no receiver
+            self._is_late = isinstance(error, TimeoutError)
+            self.disconnect()
             raise
 
-    def _awaited(self, call: Any, timeout: float) -> Any:
-        if self._line is None:
-            if not ray.wait([call], timeout=timeout)[0]:
-                raise TimeoutError
-            return ray.get(call)
-        try:
-            return self._line.receive(timeout)
-        except TimeoutError:
-            raise
-        except (EOFError, OSError):
-            self.hang_up()
-            raise self._last_words(max(1.0, min(timeout, PATIENCE_SECONDS))) from None
-        except BaseException:  # interrupted: the answer is still to come, and nobody waits for it
-            self.hang_up()
-            raise
-
-    def settle(self, timeout: float) -> None:
-        """Wait for an answer that nobody took on the line: until then, what it was asked must not
-        be overwritten."""
-        if self._line is not None and self._coming:
+    def drain(self, timeout: float) -> None:
+        """Receive and discard a reply that must come before the next request."""
+        if self._transport.must_drain:
             with contextlib.suppress(TimeoutError, RayError):
-                self.answer(timeout)
+                self.receive(timeout)
 
-    def hang_up(self) -> None:
-        """Close the line, which ends the actor's attending to it."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+    def disconnect(self) -> None:
+        """Close the channel, if there is one; later requests go by Ray's messages."""
+        self._transport.close()
+        self._transport = RayMessages(self.actor)
 
     def kill(self) -> None:
-        """End the process."""
-        self.hang_up()
+        """End the worker's process."""
+        self.disconnect()
+        assert isinstance(self.actor, ActorHandle)  # for the type checker
         ray.kill(self.actor)
-
-    def _last_words(self, patience: float) -> RayError:
-        try:
-            ray.get(self._attending, timeout=patience)
-        except GetTimeoutError:
-            pass
-        except RayError as error:
-            return error
-        return RayError("it closed its line")

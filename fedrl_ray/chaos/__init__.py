@@ -1,5 +1,5 @@
-"""`fedrl-ray chaos`: faults, injected into real runs on a throw-away cluster on this machine.
+"""`fedrl-ray chaos`: inject faults into real runs on a throw-away cluster on this machine.
 
-`command` runs a case for every fault and policy; a `Case` is one run of the command line with one
-fault in its middle; `faults/` has a file per fault; `local_cluster` starts and kills nodes.
+`campaign` runs one case per fault and failure policy. A `Case` is a run of the command line with
+one fault in its middle. `faults/` has one file per fault. `local_cluster` starts and kills nodes.
 """

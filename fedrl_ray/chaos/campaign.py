@@ -1,4 +1,4 @@
-"""`fedrl-ray chaos`: every fault under every policy, beside the undisturbed run."""
+"""The cases of `fedrl-ray chaos`: every fault under every policy, and an undisturbed run."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ POLICIES = ("rewind", "continue")
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosOptions:
-    """What the command line asked for. cases: faults and policies, in order. nodes: of the cluster.
-    output: a folder for the runs; None: a temporary one."""
+    """Arguments of `fedrl-ray chaos`."""
 
     config: Path
     overrides: list[str]
     cases: list[tuple[str, str]]
+    """Faults and policies, in the order in which they are tried."""
     nodes: int
+    """Number of nodes of the cluster."""
     output: Path | None
+    """Folder that keeps the runs; None: a temporary folder."""
 
 
 class Chaos:
-    """Runs the cases of some options, one after the other, on one cluster."""
+    """All cases of one call, run one after the other on one cluster."""
 
     def __init__(self, options: ChaosOptions) -> None:
         self._options = options
@@ -50,8 +52,10 @@ class Chaos:
         self._undisturbed: dict[str, Any] = {}
 
     def results(self) -> Generator[Result, None, None]:
-        """The results, as they come; the cluster and its processes are gone afterwards. Raises
-        RunError where the cluster, or the undisturbed run, fails."""
+        """Yield the result of each case, then end the cluster and its processes.
+
+        Raise RunError if the cluster or the undisturbed run fails.
+        """
         with ExitStack() as stack:
             self._folder = stack.enter_context(_folder(self._options.output))
             first = self._program(
@@ -100,7 +104,7 @@ class Chaos:
 
 
 def _cluster(experiment: Experiment, nodes: int) -> LocalCluster:
-    """A cluster on whose every node all agents would have room, each in an actor of its own."""
+    """Return a cluster of nodes of which each has room for all agents, one per actor."""
     k = experiment.federation.num_agents
     needs = together(experiment.resources, range(k))
     custom = {n: a for n, a in needs.items() if n not in ("CPU", "GPU", "memory")}
@@ -113,16 +117,19 @@ def _cluster(experiment: Experiment, nodes: int) -> LocalCluster:
 
 
 def cases(faults: str | None, policy: str) -> list[tuple[str, str]]:
-    """Every fault, given with commas between them, under every policy. Raises UserError."""
+    """Return every fault (all, or names separated by commas) under every policy.
+
+    Raise UserError for an unknown policy.
+    """
     if policy not in (*POLICIES, "both"):
-        raise UserError(f"--policy must be rewind, continue or both, got {policy!r}")
+        raise UserError(f"--policy: must be rewind, continue or both; got {policy!r}")
     found = names() if faults is None else [name.strip() for name in faults.split(",")]
     return [(name, p) for p in POLICIES if policy in (p, "both") for name in found]
 
 
 @contextmanager
 def _folder(output: Path | None) -> Iterator[Path]:
-    """Where the runs go. Raises UserError."""
+    """Yield the folder for the runs. Raise UserError if it is taken or cannot be written."""
     if output is None:
         with tempfile.TemporaryDirectory(prefix="fedrl-ray-chaos-") as folder:
             yield Path(folder)

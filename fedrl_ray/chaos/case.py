@@ -1,4 +1,4 @@
-"""One run with one fault in its middle, and what has become of the promises."""
+"""One run with one fault in its middle, and the promises that it broke."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ from . import leftovers
 from .fault import Fault, Scene
 
 STALL_SECONDS = 180.0
-"""Without a new round for so long a run has stopped for good; starting one takes many seconds."""
+"""Seconds without a new round after which a run counts as stalled; a start takes many seconds."""
 LOOK_SECONDS = 0.03
+"""Seconds between two looks at the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a fault did to a run under one policy.
-
-    recovered: seconds from the fault to the first round beyond those completed before it. redone:
-    rounds done twice. missing: agent steps that the averages went on without. equal: whether the
-    parameters and all agents' states have the bits of the undisturbed run. left: actors, placement
-    groups, objects and processes still there afterwards. broken: the promises that were.
-    """
+    """Effects of a fault on a run under one policy."""
 
     fault: str
     policy: str
     status: str
     recovered: float | None
+    """Seconds from the fault to the first round beyond those completed before it."""
     redone: int
+    """Rounds that were done twice."""
     missing: int
+    """Agent steps that are missing from the averages."""
     equal: bool
+    """True if the parameters and all agents' states have the bits of the undisturbed run."""
     left: int
+    """Actors, placement groups, objects and processes that remain after the run."""
     broken: tuple[str, ...]
+    """Promises that the run broke, as sentences."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return the result as plain data."""
         return asdict(self)
 
 
@@ -53,7 +54,7 @@ class Case:
         self._broken: list[str] = []
 
     def run(self) -> Result:
-        """Train, disturb, let it end, look."""
+        """Train, inject the fault, wait for the end, and judge the result."""
         self.fault.prepare(self.scene)
         try:
             self._disturbed_run()
@@ -92,7 +93,7 @@ class Case:
             self._broken.append(f"ended with {self.scene.program.status}: {self._last_words()}")
 
     def _goes_on(self) -> bool:
-        """A look at the run a little later; False once it has ended or stands still."""
+        """Wait for a new round. Return False if the run ends or stalls instead."""
         observer, highest = self.scene.observer, self.scene.observer.highest
         since = time.monotonic()
         while time.monotonic() < since + STALL_SECONDS:
@@ -133,7 +134,7 @@ class Case:
         if trace is not None and not self.scene.observer.events[trace]:
             self._broken.append(f"the fault had no effect: no {trace!r} in log.jsonl")
         if not continues and not equal:
-            self._broken.append("other bits than the undisturbed run's")
+            self._broken.append("its bits differ from those of the undisturbed run")
         if not continues and missing:
             self._broken.append(f"{missing} rounds of agents are missing")
 
@@ -150,7 +151,7 @@ class Case:
         return sum(left.values())
 
     def _processes_left(self) -> int:
-        """Of our actors. Ray ends one that hangs only some seconds after it counts as dead."""
+        """Count the processes of our actors. Ray ends a hanging one seconds after its death."""
         deadline = time.monotonic() + leftovers.PATIENCE_SECONDS
         while left := sum(
             len(self.scene.cluster.processes(title))
@@ -163,8 +164,10 @@ class Case:
 
 
 def round_to_disturb(experiment: Experiment) -> int:
-    """A round about the middle of the run and of two checkpoints. Raises UserError where the run is
-    too short."""
+    """Return a round near the middle of the run, half-way between two checkpoints.
+
+    Raise UserError if the run is too short for one.
+    """
     e, rounds = experiment.round_steps, experiment.rounds
     every = experiment.checkpoint.every or experiment.federation.steps
     written = [r for r in range(rounds + 1) if r * e // every > (r - 1) * e // every]
@@ -172,8 +175,8 @@ def round_to_disturb(experiment: Experiment) -> int:
     after = min(r for r in [*written, rounds] if r > before)
     if before == 0 or after - before < 2:
         raise UserError(
-            "checkpoint.every must leave a checkpoint in the first half of the run and two rounds "
-            f"between checkpoints, got {experiment.checkpoint.every} with federation.steps "
+            "checkpoint.every: must leave a checkpoint in the first half of the run and two rounds "
+            f"between checkpoints; got {experiment.checkpoint.every} with federation.steps "
             f"{experiment.federation.steps} and federation.sync_interval {e}"
         )
     return before + (after - before) // 2

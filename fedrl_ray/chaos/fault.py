@@ -1,4 +1,4 @@
-"""What a fault is, and what it can lay hands on."""
+"""Base class of faults, and the run that a fault disturbs."""
 
 from __future__ import annotations
 
@@ -33,49 +33,50 @@ class Scene:
     output: Path
 
     def agents_pid(self, which: int = -1) -> int:
-        """The process of a host of agents, by its place among the hosts."""
+        """Return the process id of a worker, by its place among the workers."""
         return int(self.observer.workers[which]["pid"])
 
 
 class Fault:
-    """One way for a run to be disturbed; a subclass per file of `faults/`, found by its name.
+    """One way to disturb a run. Each file of `faults/` has one subclass and gives it its name.
 
-    The first line of its docstring is what `fedrl-ray chaos --help` says of it.
+    `fedrl-ray list` prints the first line of the subclass's docstring.
     """
 
     settings: ClassVar[Sequence[str]] = ()
-    """Keys that this fault needs, as for `--set`."""
+    """Overrides that the fault needs, in the form of `--set`."""
     loses_agents: ClassVar[bool] = False
-    """Whether agents are lost alone: then `continue` goes on without them, and other bits."""
+    """True if the fault ends workers but not the driver. Under `continue` the run then goes on
+    without their agents and ends with other bits."""
     trace: ClassVar[str | None] = None
-    """The event of log.jsonl that tells of it; None where the run itself cannot notice."""
+    """Event of log.jsonl that reports the fault; None if the run cannot notice it."""
 
     def prepare(self, scene: Scene) -> None:
-        """Before the program starts."""
+        """Prepare the scene before the program starts."""
 
     def inject(self, scene: Scene) -> None:
-        """Do the harm. Raises RunError where it cannot be done here."""
+        """Disturb the run. Raise RunError if that is impossible here."""
         raise NotImplementedError
 
     def repair(self, scene: Scene) -> list[str]:
-        """What a user would do about it; the promises found broken."""
+        """Do what a user would do after the fault. Return the promises that were broken."""
         return []
 
     def conclude(self, scene: Scene) -> list[str]:
-        """After the run has ended: what is left to check; the promises found broken."""
+        """Check the rest after the end of the run. Return the promises that were broken."""
         return []
 
     def clean(self, scene: Scene) -> None:
-        """Undo what `prepare` did."""
+        """Undo the preparations."""
 
 
 def names() -> list[str]:
-    """The faults there are."""
+    """Return the names of all faults."""
     return sorted(module.name for module in pkgutil.iter_modules(faults.__path__))
 
 
 def load(name: str) -> type[Fault]:
-    """The fault of a file in `faults/`. Raises UserError for a name that does not exist."""
+    """Return the fault of a file in `faults/`. Raise UserError if there is no such file."""
     if name not in names():
         raise UserError(
             f"--faults: no fault is called {name!r}{nearest(name, names())}; "
@@ -92,15 +93,18 @@ def load(name: str) -> type[Fault]:
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """A signal to a process that must be there. Raises RunError."""
+    """Send a signal to a process. Raise RunError if the process has ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        raise RunError(f"process {pid} had gone before the fault") from None
+        raise RunError(f"process {pid} had ended before the fault") from None
 
 
 def start_again(scene: Scene, *, within: float) -> list[str]:
-    """The same command again, once the program has ended; what is broken where it has not."""
+    """Give the same command again once the program has ended.
+
+    If it does not end within `within` seconds, kill it and return the broken promise.
+    """
     if not scene.program.ends_within(within):
         scene.program.kill()
         return [f"the program did not end within {within:g} s"]
@@ -110,7 +114,7 @@ def start_again(scene: Scene, *, within: float) -> list[str]:
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """A process held by SIGSTOP for the length of a block."""
+    """Hold a process by SIGSTOP while the context lasts."""
     send(pid, signal.SIGSTOP)
     try:
         yield

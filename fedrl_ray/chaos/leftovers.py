@@ -1,6 +1,7 @@
-"""What a finished run has left on a cluster; a process of its own, which may die with its head.
+"""Leftovers of a finished run on a cluster: actors, placement groups and objects.
 
-RAY_ADDRESS=... python -m fedrl_ray.chaos.leftovers SECONDS      # to wait for nothing being left
+`RAY_ADDRESS=... python -m fedrl_ray.chaos.leftovers SECONDS` waits up to SECONDS for them to go. It
+is a process of its own because it may die with the cluster's head.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import Any
 from ..common.errors import RunError
 
 PATIENCE_SECONDS = 60.0
-"""Ray ends the actors of a program that was killed only after a while."""
+"""Seconds to wait for leftovers to go: Ray ends the actors of a killed program late."""
 AGENTS, DRIVER = "ray::RayWorker", "ray::DriverActor"
 """Titles that Ray gives the processes of our actors."""
 
 
 def take(environment: dict[str, str]) -> dict[str, int]:
-    """Actors, placement groups and objects left on a cluster, once nothing is or patience ends.
-    Raises RunError where it does not answer."""
+    """Count the leftovers, once they are gone or after `PATIENCE_SECONDS`.
+
+    Raise RunError if the cluster does not answer.
+    """
     command = [sys.executable, "-m", __name__, str(PATIENCE_SECONDS)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -34,7 +37,7 @@ def take(environment: dict[str, str]) -> dict[str, int]:
 
 
 def _count(state: Any) -> dict[str, int] | None:
-    """None while a node that has died still passes for alive."""
+    """Count the leftovers; None as long as Ray lists a dead node as alive."""
     from grpc import RpcError
     from ray._private import internal_api
 

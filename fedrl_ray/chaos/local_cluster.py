@@ -1,6 +1,6 @@
 """Several Ray nodes on this machine, each a process group that can be killed like a machine.
 
-Every node has a loopback address of its own (127.0.0.2, .3, ...), so nothing is open to others.
+Every node has its own loopback address (127.0.0.2, .3, ...), so other machines cannot reach it.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from ..common.errors import RunError
 from ..ray_cluster.tokens import MODE, TOKEN, TOKEN_PATH
 
 START_SECONDS = 120.0
-"""A node starts half a dozen processes, which takes long on a busy machine."""
+"""Seconds that a node has to start: it starts half a dozen processes."""
 ATTEMPTS = 3
-"""A node gives up after 30 s of its own, which a busy machine may well need."""
+"""Attempts to start a node: it gives up after 30 s itself, which a busy machine may need."""
 OBJECT_STORE_BYTES = 256 * 2**20
 GCS_SECONDS = 10
-"""How long what is left of a cluster waits for its head; Ray's own default is 60."""
+"""Seconds that the other nodes wait for a dead head; Ray's default is 60 s."""
 _UP = "Ray runtime started"
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node: `ray start --block` and all that it started."""
+    """A node: `ray start --block` and all processes that it started."""
 
     address: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def pids(self) -> list[int]:
-        """Its processes that run, zombies left out."""
+        """Return the ids of the node's processes, zombies left out."""
         return _in_sessions({self.process.pid})
 
     def is_up(self) -> bool:
-        """Whether it has joined its cluster."""
+        """Return True once the node has joined its cluster."""
         return _UP in self.log.read_text(errors="replace")
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """Return the last line of the node's log."""
         lines = self.log.read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
     def kill(self) -> None:
-        """End every process at once, as a power cut would."""
+        """Kill all processes of the node at once, as a power cut would."""
         while alive := self.pids():
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -69,7 +69,8 @@ class Node:
 class LocalCluster:
     """A head and other nodes; the first of `nodes` is the head.
 
-    cpus, gpus, custom: what each node offers; logical, so a machine may offer more than it has.
+    cpus, gpus, custom: the resources that each node offers. They may exceed the machine's, because
+    Ray only counts them.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class LocalCluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of a program which uses this cluster."""
+        """Environment variables of a program that uses this cluster."""
         return self._environment | {"RAY_ADDRESS": self.address}
 
     @property
@@ -103,7 +104,7 @@ class LocalCluster:
         return f"{self.nodes[0].address}:{self._port}"
 
     def start(self) -> None:
-        """Start what is missing: a head, or other nodes. Raises RunError."""
+        """Start the head and the nodes that are missing. Raise RunError if one does not start."""
         for attempt in range(1, ATTEMPTS + 1):
             if not self.nodes:
                 self._require_up([self._start_head()], last=attempt == ATTEMPTS)
@@ -113,34 +114,36 @@ class LocalCluster:
                 self._require_up(more, last=attempt == ATTEMPTS)
 
     def add(self, *options: str, wrapper: Sequence[str] = ()) -> Node:
-        """One more node, with more options of `ray start`, or started through another command.
-        Raises RunError."""
+        """Start one more node. Raise RunError if it does not start.
+
+        options: more options of `ray start`. wrapper: a command that starts it.
+        """
         node = self._start([f"--address={self.address}", *options], wrapper)
         self._require_up([node], last=True)
         return node
 
     def kill(self, node: Node) -> None:
-        """End a node for good."""
+        """Kill a node and forget it."""
         self.nodes.remove(node)
         node.kill()
 
     def kill_all(self) -> None:
-        """End every node; `start` then makes a new cluster."""
+        """Kill every node; `start` then makes a new cluster."""
         while self.nodes:
             self.kill(self.nodes[-1])
 
     def close(self) -> None:
-        """End every node and remove what Ray wrote."""
+        """Kill every node and remove the files that Ray wrote."""
         self.kill_all()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def node_of(self, pid: int) -> Node | None:
-        """The node that a process runs on."""
+        """Return the node that a process runs on, or None."""
         session = _session(pid)
         return next((node for node in self.nodes if node.process.pid == session), None)
 
     def processes(self, title: str) -> list[int]:
-        """Processes whose title, as Ray sets it, begins so: `ray::RayWorker`."""
+        """Return ids of processes whose title, which Ray sets, begins so (`ray::RayWorker`)."""
         found = []
         for pid in _in_sessions({node.process.pid for node in self.nodes}):
             with contextlib.suppress(psutil.Error):
@@ -181,8 +184,7 @@ class LocalCluster:
         return self._start(["--head", f"--port={self._port}", "--include-dashboard=false", client])
 
     def _require_up(self, nodes: Sequence[Node], *, last: bool) -> None:
-        """Wait for nodes; those that did not come up are ended. Raises RunError at the `last`
-        attempt."""
+        """Wait for nodes and kill those that do not start. Raise RunError at the `last` attempt."""
         deadline = time.monotonic() + START_SECONDS
         for node in nodes:
             while not node.is_up():
@@ -196,14 +198,14 @@ class LocalCluster:
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
+    """Return a port that nobody uses at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.2", 0))
         return int(probe.getsockname()[1])
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """With a token made for this cluster, unless the user has switched tokens off."""
+    """Return variables with a new token, unless the user has switched tokens off."""
     kept = {k: v for k, v in os.environ.items() if k not in (TOKEN, TOKEN_PATH, "RAY_ADDRESS")}
     kept["RAY_USAGE_STATS_ENABLED"] = "0"
     kept["RAY_gcs_rpc_server_reconnect_timeout_s"] = str(GCS_SECONDS)
@@ -216,7 +218,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _in_sessions(sessions: set[int]) -> list[int]:
-    """Processes of these sessions, zombies left out."""
+    """Return ids of the processes of these sessions, zombies left out."""
     return [p for p in psutil.pids() if _session(p) in sessions and not _is_zombie(p)]
 
 
@@ -230,5 +232,5 @@ def _session(pid: int) -> int | None:
 def _is_zombie(pid: int) -> bool:
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.Error:  # gone
+    except psutil.Error:  # it has ended
         return True

@@ -1,4 +1,4 @@
-"""What a run's directory tells of it while it goes on: rounds, starts, losses."""
+"""An observer of a run that goes on: it reads rounds, starts and losses from the run directory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from ..runs.run_directory import METRICS
 
 
 class Observer:
-    """Follows one run directory by `look`, often enough to see every round that counts.
+    """Observer of one run directory. Its owner calls `look` often, so that no rewind is missed.
 
-    highest: the last round completed so far. redone: rounds that had been completed before a
-    rewind or a resume and had to be done again. events: how many of each name in log.jsonl.
+    highest: the last round completed so far. redone: rounds completed before a rewind or a resume
+    and done again after it. events: number of events of each name in log.jsonl. workers: the
+    newest list of workers. recovered: see `mark`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -29,7 +30,7 @@ class Observer:
         self.recovered: float | None = None
 
     def look(self) -> None:
-        """Take notice of what is new."""
+        """Read the new rounds and events."""
         lines = _lines(self._directory / METRICS)  # before the events: a resume cuts them back
         if lines:
             self.highest = max(self.highest, json.loads(lines[-1])["round"])
@@ -39,18 +40,23 @@ class Observer:
             self.recovered = time.monotonic() - self._mark[0]
 
     def mark(self, since: float) -> None:
-        """The run was disturbed at this time, as `time.monotonic` has it: `recovered` will be the
-        seconds to the first round beyond the last one completed by now."""
+        """Record that the run was disturbed at this time of `time.monotonic`.
+
+        `recovered` becomes the seconds from then to the first round beyond those completed by now.
+        """
         self.look()
         self._mark, self.recovered = (since, self.highest), None
 
     def missing(self, num_agents: int) -> int:
-        """Rounds of single agents that the rounds of the log went on without."""
+        """Return the number of agents that are missing from the rounds, summed over all rounds."""
         rows = [json.loads(line) for line in _lines(self._directory / METRICS)]
         return sum(num_agents - row["participants"] for row in rows)
 
     def _went_back(self, reached: int, to: int) -> None:
-        """A round may have been completed between the fault and its effect."""
+        """Count the rounds to do again.
+
+        Rounds completed between the fault and its effect move the mark of `recovered`.
+        """
         self.redone += max(0, reached - to)
         if self._mark is not None:
             since, before = self._mark
@@ -73,7 +79,7 @@ class Observer:
 
 
 def _lines(path: Path) -> list[bytes]:
-    """Lines that are complete."""
+    """Return the complete lines of a file; none if it cannot be read."""
     try:
         return path.read_bytes().split(b"\n")[:-1]
     except OSError:

@@ -1,4 +1,4 @@
-"""`fedrl-ray train` as a user would start it, in a process of its own."""
+"""`fedrl-ray train` in a process of its own, as a user would start it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMAND = (sys.executable, "-m", "fedrl_ray", "train")
 
 
 class Program:
-    """A command that can be killed and started again. What it prints goes to `log`."""
+    """A command that can be killed and started again. Its output goes to the file `log`."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self._command, self.environment = [*COMMAND, *arguments], dict(environment)
@@ -23,7 +23,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, for the first time or again."""
+        """Start the command, for the first time or again."""
         with self._log.open("ab") as file:
             self._from = file.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -37,29 +37,29 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Id of its process."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def status(self) -> int | None:
-        """Its exit status; None while it runs."""
+        """Exit status; None while the command runs."""
         assert self._process is not None
         return self._process.poll()
 
     def output(self) -> str:
-        """What it has printed since it was last started."""
+        """Return the output since the last start."""
         return self._log.read_bytes()[self._from :].decode(errors="replace").strip()
 
     def kill(self) -> None:
-        """SIGKILL to it and to whatever it started in its session."""
+        """Kill the command and every process that it started in its session."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for it to end by itself."""
+        """Wait for the command to end by itself. Return True if it did."""
         deadline = time.monotonic() + seconds
         while self.status is None and time.monotonic() < deadline:
             time.sleep(0.02)

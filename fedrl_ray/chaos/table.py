@@ -1,4 +1,4 @@
-"""The results of faults, for people."""
+"""A table of chaos results for the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def table(results: Iterable[Result]) -> Table:
-    """A row per fault and policy."""
+    """Return a table with a row per fault and policy."""
     found = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))  # fits into 80 columns
     for number, name in enumerate(COLUMNS):
         found.add_column(name, no_wrap=number < 2)
@@ -32,7 +32,7 @@ def table(results: Iterable[Result]) -> Table:
 
 
 def cells(result: Result) -> list[str]:
-    """A result as the words of a row."""
+    """Return the texts of a row."""
     return [
         result.fault,
         result.policy,

@@ -1,1 +1,1 @@
-"""The command line: one file per command, and the progress bars."""
+"""The command line: one file per command, and the progress bars of training."""

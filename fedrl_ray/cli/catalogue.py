@@ -1,4 +1,4 @@
-"""`list` and `describe`: what there is, from the plug-ins themselves."""
+"""Texts of `list` and `describe`, made from the plug-ins themselves."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..config.schema import CheckpointConfig, EvaluationConfig, FederationConfig
 from ..config.sweep import SweepConfig
 from ..config.validation_errors import models_inside
 from ..ray_cluster.resources import ResourcesConfig
+from ..vector_envs.family import EnvFamily
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "federation": FederationConfig,
@@ -28,42 +29,49 @@ SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def presets() -> dict[str, Path]:
-    """Experiment files in tune_configs/, of the working directory or of a source checkout."""
+    """Return the experiment files of tune_configs/ by name.
+
+    The folder is that of the working directory, or else that of a source checkout.
+    """
     folders = (Path("tune_configs"), Path(__file__).parents[2] / "tune_configs")
     folder = next((f for f in folders if f.is_dir()), None)
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def catalogue() -> str:
-    """Every plug-in with the first line of its docstring, every preset with its path."""
+    """Return every plug-in and fault with the first line of its docstring, and every preset."""
     lines = []
-    for kind in plugins.FOLDERS:
+    for kind in plugins.KINDS:
         lines.append(f"{kind}:")
         for name in plugins.names(kind):
-            lines.append(f"  {name:<28}{_first_line(plugins.load(kind, name))}")
+            lines.append(_row(name, _summary(plugins.load(kind, name))))
     lines.append("faults:")
-    lines += [f"  {name:<28}{_first_line(faults.load(name))}" for name in faults.names()]
+    lines += [_row(name, _summary(faults.load(name))) for name in faults.names()]
     lines.append("presets:")
-    lines += [f"  {name:<28}{path}" for name, path in presets().items()]
+    lines += [_row(name, str(path)) for name, path in presets().items()]
     return "\n".join([*lines, "", "describe NAME shows the keys; sections: " + ", ".join(SECTIONS)])
 
 
-def describe(name: str) -> str:
-    """Keys, defaults and meaning of a plug-in or section; the content of a preset.
+def _row(name: str, text: str) -> str:
+    return f"  {name:<32} {text}"
 
-    Raises UserError for a name that is none of them.
+
+def describe(name: str) -> str:
+    """Return the keys of a plug-in or section with default and meaning, or the text of a preset.
+
+    Raise UserError if the name is none of them.
     """
     if name in SECTIONS:
         return "\n".join([_doc(SECTIONS[name]), "", "keys:", *_keys(SECTIONS[name])])
-    for kind in plugins.FOLDERS:
+    for kind in plugins.KINDS:
         if name in plugins.names(kind):
             return _plugin(kind, name)
     if name in presets():
         return presets()[name].read_text(encoding="utf-8").rstrip()
-    known = [n for kind in plugins.FOLDERS for n in plugins.names(kind)]
+    known = [n for kind in plugins.KINDS for n in plugins.names(kind)]
     everything = [*SECTIONS, *known, *presets()]
     raise UserError(
-        f"{name!r} is no plug-in, section or preset{nearest(name, everything)}; "
+        f"no plug-in, section or preset is called {name!r}{nearest(name, everything)}; "
         "see `fedrl-ray list`"
     )
 
@@ -71,7 +79,7 @@ def describe(name: str) -> str:
 def _plugin(kind: str, name: str) -> str:
     cls = plugins.load(kind, name)
     lines = [f"{name} ({kind[:-1]})", "", _doc(cls), "", "keys:", *_keys(cls.Config)]
-    parameters = getattr(cls, "parameters", {})
+    parameters = cls.parameters if issubclass(cls, EnvFamily) else {}
     if parameters:
         lines += ["", "physical parameters (environment.perturb):"]
         lines += [
@@ -85,7 +93,7 @@ def _plugin(kind: str, name: str) -> str:
 
 
 def _keys(model: type[BaseModel], indent: str = "  ") -> list[str]:
-    """A key a line with its default, its meaning below, and the keys of a mapping it may hold."""
+    """Return lines for each key: default, meaning, and the keys of a mapping that it may hold."""
     lines = []
     for name, field in model.model_fields.items():
         lines.append(f"{indent}{name} = {_default(field)}")
@@ -107,5 +115,5 @@ def _doc(cls: type[Any]) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
 
 
-def _first_line(cls: type[Any]) -> str:
+def _summary(cls: type[Any]) -> str:
     return _doc(cls).split("\n")[0]

@@ -1,8 +1,7 @@
-"""The command `chaos`, a thin layer over the library; imports wait until needed."""
+"""The command `chaos`, a thin layer over the library. Slow imports wait until they are needed."""
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import closing
@@ -11,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from .options import Json, Overrides, print_json
+
 app = typer.Typer()
 
 
@@ -18,25 +19,23 @@ app = typer.Typer()
 def chaos(
     config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
     faults: Annotated[
-        str | None, typer.Option(help="Names, separated by commas (`fedrl-ray list`); default all.")
+        str | None,
+        typer.Option(help="Faults, separated by commas (see `fedrl-ray list`); default: all."),
     ] = None,
-    policy: Annotated[str, typer.Option(help="rewind, continue or both.")] = "both",
-    nodes: Annotated[int, typer.Option(min=2, max=16, help="Nodes of the cluster.")] = 3,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable."),
+    policy: Annotated[str, typer.Option(help="Failure policy: rewind, continue or both.")] = "both",
+    nodes: Annotated[int, typer.Option(min=2, max=16, help="Number of nodes.")] = 3,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the runs; default: they are deleted.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Keep the runs in this folder.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON, nothing else.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Kill actors, nodes, the driver, the head ... of a throw-away cluster here, and compare."""
+    """Inject faults into runs on a throw-away cluster on this machine, and compare the results."""
     from ..chaos.campaign import Chaos, ChaosOptions, cases
     from ..chaos.table import table
     from ..common.console import console, notes
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster must not outlive us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster ends with us
     options = ChaosOptions(
         config=config,
         overrides=overrides or [],
@@ -51,7 +50,7 @@ def chaos(
             words = "; ".join(result.broken) or "as promised"
             notes.print(f"{result.fault}, {result.policy}: {words}", soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps([result.to_dict() for result in results]))
+        print_json([result.to_dict() for result in results])
     else:
         console.print(table(results))
     raise typer.Exit(1 if any(result.broken for result in results) else 0)

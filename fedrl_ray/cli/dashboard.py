@@ -1,4 +1,4 @@
-"""The command `dashboard`, a thin layer over the library; imports wait until needed."""
+"""The command `dashboard`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import typer
 
 
 def dashboard(
-    paths: Annotated[list[Path], typer.Argument(help="Run directories, sweeps, folders of them.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8050,
-    host: Annotated[str, typer.Option(help="Address to listen on; others have no password.")] = (
-        "127.0.0.1"
-    ),
+    paths: Annotated[
+        list[Path], typer.Argument(help="Run directories, sweep directories, or folders of them.")
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
+    ] = 8050,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen on; the page has no password, so keep it local."),
+    ] = "127.0.0.1",
 ) -> None:
-    """Show the report in the browser, live, while runs and sweeps go on."""
+    """Show a live report in the browser while runs and sweeps go on."""
     from ..dashboard.serve import dashboard as serve
 
     serve(paths, host, port)

@@ -1,4 +1,4 @@
-"""The commands `list` and `describe`; imports wait until needed."""
+"""The commands `list` and `describe`. Slow imports wait until they are needed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ import typer
 
 
 def list_() -> None:
-    """The learners, aggregators, environments and presets there are."""
+    """List all plug-ins, faults and presets."""
     from .catalogue import catalogue
 
     typer.echo(catalogue())
 
 
 def describe(
-    name: Annotated[str, typer.Argument(help="A plug-in, a section of the file, or a preset.")],
+    name: Annotated[
+        str, typer.Argument(help="A plug-in, a section of the experiment file, or a preset.")
+    ],
 ) -> None:
-    """Keys, defaults and meaning of a plug-in or of a section; the content of a preset."""
+    """Show the keys of a plug-in or section with defaults and meaning, or the text of a preset."""
     from .catalogue import describe as text
 
     typer.echo(text(name))

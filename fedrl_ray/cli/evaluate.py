@@ -1,4 +1,4 @@
-"""The command `evaluate`, a thin layer over the library; imports wait until needed."""
+"""The command `evaluate`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def evaluate(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Run directory; or, with --config, a policy: what `export` wrote, an ONNX file, "
-            "an RLModule's folder, a Stable-Baselines3 zip."
+            help="Run directory; or, with --config, a policy: a folder that `export` wrote, an "
+            "ONNX file, the folder of an RLModule, or a zip file of Stable-Baselines3."
         ),
     ],
     config: Annotated[
-        Path | None, typer.Option(help="Experiment file whose test grid a policy is put on.")
+        Path | None, typer.Option(help="Experiment file with the test grid for a policy.")
     ] = None,
     overrides: Overrides = None,
     trust_pickle: Annotated[
-        bool, typer.Option("--trust-pickle", help="Read a policy whose file may run code.")
+        bool, typer.Option("--trust-pickle", help="Read policy files that may run code.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a policy on a test grid: the newest checkpoint of a run, or one from elsewhere."""
+    """Score the newest checkpoint of a run, or the policy of another program, on a test grid."""
     from ..export.evaluate import evaluate_command
     from .progress import print_evaluation
 

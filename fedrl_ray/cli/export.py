@@ -1,4 +1,4 @@
-"""The command `export`, a thin layer over the library; imports wait until needed."""
+"""The command `export`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .options import Json, print_json
 
 def export(
     run: Annotated[Path, typer.Argument(help="Run directory.")],
-    output: Annotated[Path, typer.Argument(help="Folder to make.")],
+    output: Annotated[Path, typer.Argument(help="Folder to create.")],
     to: Annotated[
         Literal["rllib", "torch", "onnx"],
-        typer.Option(help="An RLModule, a program of torch.export, or an ONNX file."),
+        typer.Option(help="Format: an RLModule, a program of torch.export, or an ONNX file."),
     ],
     checkpoint: Annotated[
-        int | None, typer.Option(help="Round of the checkpoint; default the newest.")
+        int | None, typer.Option(help="Round of the checkpoint; default: the newest.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -30,4 +30,4 @@ def export(
         print_json(card)
     else:
         typer.echo(f"{output}: {to} policy, checked on {card['agreement']['observations']:,} "
-                   "observations; read its README.md")  # fmt: skip
+                   "observations; see its README.md")  # fmt: skip

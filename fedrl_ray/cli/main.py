@@ -1,4 +1,4 @@
-"""The command line. Each command is a thin layer over the library; imports wait until needed."""
+"""Entry point of the command line. Commands import the library only when they need it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ app.command("list")(list_)
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line and status 2, a run that failed is status 1."""
-    sys.path.insert(0, os.getcwd())  # `factory: my_module:make` finds the user's own files
+    """Run a command. A mistake of the user is one line and status 2, a failed run status 1."""
+    sys.path.insert(0, os.getcwd())  # so that `factory: my_module:make` finds the user's files
     try:
         app()
     except UserError as error:
@@ -44,13 +44,13 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
     except MemoryError as error:
-        _fail(UserError(f"not enough memory for what is asked: {error}"), 2)
+        _fail(UserError(f"not enough memory for this experiment: {error}"), 2)
     except OSError as error:  # a full disk, a folder that cannot be written
         _fail(error, 1)
 
 
 def _fail(error: BaseException, status: int) -> None:
-    # Only a run's error may be of more lines: the traceback of a user's own code.
+    # Only a failed run may print several lines: the traceback of the user's own code.
     lines = str(error).split("\n") if isinstance(error, RunError) else [str(error)]
     text = "\n".join(map(printable, lines))
     typer.echo(f"error: {text}", err=True)

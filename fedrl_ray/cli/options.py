@@ -1,4 +1,4 @@
-"""Options that several commands have, and how commands print JSON."""
+"""Options that several commands share, and their output as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import typer
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only the result, as JSON.")]
 Restartable = Annotated[
     bool,
     typer.Option(
-        "--restartable", help="Go on where the output ends, or begin: for jobs that are run again."
+        "--restartable",
+        help="Resume if the output exists, begin otherwise: for jobs that may be restarted.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, only the result.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result, no progress.")]
 
 
 def print_json(data: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: progress, results, a picture of the test grid."""
+"""Progress, results and a picture of the test grid in the terminal."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from ..reports.axis import finite, grid_axis
 
 
 class ProgressView(Protocol):
-    """Shows rounds as they complete."""
+    """A view that shows rounds as they complete."""
 
     def __enter__(self) -> ProgressView: ...
     def __exit__(self, *exc: object) -> None: ...
-    def show(self, report: RoundReport) -> None: ...
+    def show(self, report: RoundReport) -> None:
+        """Show a completed round."""
 
 
 class SilentView:
-    """For scripts."""
+    """A view for scripts, which shows failures only."""
 
     def __enter__(self) -> SilentView:
         return self
@@ -32,11 +33,12 @@ class SilentView:
     def __exit__(self, *exc: object) -> None: ...
 
     def show(self, report: RoundReport) -> None:
+        """Print the workers lost since the last report."""
         print_failures(report)
 
 
 class BarView:
-    """A live bar on a terminal, a line per evaluation elsewhere."""
+    """A view with a live bar on a terminal, and a line per evaluation elsewhere."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment, self._figures = experiment, _Figures()
@@ -60,6 +62,7 @@ class BarView:
             self._bar.stop()
 
     def show(self, report: RoundReport) -> None:
+        """Move the bar; print a line for an evaluation if there is no terminal."""
         print_failures(report)
         text = self._figures.update(report)
         self._bar.update(self._task, completed=report.round, figures=text)
@@ -68,7 +71,7 @@ class BarView:
 
 
 class _Figures:
-    """The figures beside the bar; the last value seen of each."""
+    """The figures beside the bar: the newest value of each."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
@@ -76,7 +79,7 @@ class _Figures:
         self._shown: dict[str, str] = {}
 
     def update(self, report: RoundReport) -> str:
-        if self._first is None or report.agent_steps < self._first:  # the latter: a rewind
+        if self._first is None or report.agent_steps < self._first:  # fewer steps: a rewind
             self._first, self._start = report.agent_steps, time.perf_counter() - report.seconds
         elapsed = max(time.perf_counter() - self._start, 1e-9)
         rate = (report.agent_steps - self._first) / elapsed
@@ -92,13 +95,13 @@ class _Figures:
 
 
 def print_failures(report: RoundReport) -> None:
-    """Workers lost since the last report: said, never hidden."""
+    """Print the workers lost since the last report, even if no progress is shown."""
     for failure in report.failures:
         notes.print(f"round {report.round}: {failure}", style="yellow", soft_wrap=True)
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
-    """Nominal, average and worst return, and a bar per test environment."""
+    """Print the nominal, average and worst return, and a bar per test environment."""
     for name in ("nominal", "average", "worst"):
         if (value := finite(evaluation[name])) is not None:
             console.print(f"{name:<8} {value:10.2f}")
@@ -115,7 +118,7 @@ def print_evaluation(evaluation: dict[str, Any]) -> None:
 
 
 def _bar(value: float | None, values: list[float | None], width: int = 30) -> str:
-    """A bar from the lesser of 0 and the smallest return to the greater of 0 and the largest."""
+    """Return a bar for a return, on a scale that includes 0 and all returns."""
     if value is None:
         return ""
     seen = [v for v in values if v is not None]

@@ -1,4 +1,4 @@
-"""The command `report`, a thin layer over the library; imports wait until needed."""
+"""The command `report`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import typer
 
 
 def report(
-    paths: Annotated[list[Path], typer.Argument(help="Run directories, sweeps, folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Run directories, sweep directories, or folders of them.")
+    ],
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write one offline HTML file on runs and sweeps."""
+    """Write a report on runs and sweeps as one HTML file that works offline."""
     from ..reports.page import write_report
 
     typer.echo(f"report: {write_report(paths, output)}")

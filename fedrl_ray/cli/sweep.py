@@ -1,4 +1,4 @@
-"""The command `sweep`, a thin layer over the library; imports wait until needed."""
+"""The command `sweep`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ def sweep(
     config: Annotated[Path, typer.Argument(help="Experiment file with a section `sweep`.")],
     overrides: Overrides = None,
     output: Annotated[
-        str | None, typer.Option(help="Sweep directory; default runs/sweep-NAME.")
+        str | None, typer.Option(help="Sweep directory; default: runs/sweep-NAME.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option(help="Go on: finished trials are kept, others resume.")
+        bool, typer.Option(help="Keep the finished trials and resume the others.")
     ] = False,
     restartable: Restartable = False,
     retry_failed: Annotated[
-        bool, typer.Option(help="With --resume: run failed trials again.")
+        bool, typer.Option(help="Run failed trials again; needs --resume.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train every point of the section `sweep` with Ray Tune; ends with a report to open."""
+    """Train every point of the section `sweep` with Ray Tune, and write a report."""
     from ..config import loading
 
     experiment = loading.load(config, overrides or [])

@@ -1,4 +1,4 @@
-"""The flow of `fedrl-ray sweep`: every trial, then a report that answers which keys to take."""
+"""The flow of `fedrl-ray sweep`: run every trial, then write a report that compares the keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from ..sweeps.sweep import SweepOptions, how_to_go_on, run_sweep
 
 
 def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
-    """Run, report, say how it went; the exit status, 1 where a trial failed."""
+    """Run a sweep, write the report and print the outcome. Return the exit status.
+
+    It is 1 if a trial failed, and 130 if trials are left to run.
+    """
     options = _settle(experiment, options)
     with results_alone_on_stdout():
         folder, trials = run_sweep(experiment, options)
@@ -36,7 +39,7 @@ def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
 
 
 def _settle(experiment: Experiment, options: SweepOptions) -> SweepOptions:
-    """`--restartable` as a fixed output, resumed where a sweep lies there."""
+    """Replace `--restartable` by a fixed output, and by `--resume` if it holds a sweep."""
     if not options.restartable:
         return options
     output = options.output or Path("runs") / f"sweep-{experiment.name}"
@@ -45,7 +48,7 @@ def _settle(experiment: Experiment, options: SweepOptions) -> SweepOptions:
 
 
 def _conclude(folder: Path, trials: list[Trial]) -> None:
-    """The report and its first sentence; without a trial that was evaluated there is none."""
+    """Print the number of trials by status and write the report, if any trial was evaluated."""
     from ..reports.page import write_report  # plotly takes half a second
 
     counts = collections.Counter(trial.status for trial in trials)

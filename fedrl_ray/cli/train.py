@@ -1,4 +1,4 @@
-"""The command `train`, a thin layer over the library; imports wait until needed."""
+"""The command `train`, a thin layer over the library. Slow imports wait until needed."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def train(
     config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
     overrides: Overrides = None,
     output: Annotated[
-        str | None, typer.Option(help="Run directory, or a URI (s3://...); default runs/NAME.")
+        str | None, typer.Option(help="Run directory, or a URI (s3://...); default: runs/NAME.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the newest checkpoint.")] = False,
     restartable: Restartable = False,
     any_profile: Annotated[
-        bool, typer.Option(help="Resume even under other versions or another processor.")
+        bool, typer.Option(help="Resume even under other versions or on another processor.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train one federation; ends with a report to open."""
+    """Train one federation and write a report."""
     from ..config import loading
 
     experiment = loading.load(config, overrides or [])

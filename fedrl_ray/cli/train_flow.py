@@ -1,4 +1,4 @@
-"""`fedrl-ray train`: progress, interruption, the report at the end."""
+"""The flow of `fedrl-ray train`: progress, interruption, and the report at the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..backends.placement import packing_words, settled
+from ..backends.plan import Plan, make_plan
 from ..common.console import console, notes, results_alone_on_stdout
 from ..common.errors import UserError
 from ..common.json_values import nan_as_null
 from ..config.schema import Experiment
 from ..runs import run_directory
+from ..runs.training_run import TrainingRun
 from ..storage import locations
 from ..storage.local_mirror import LocalMirror
 from ..storage.locations import Location
@@ -28,21 +29,21 @@ REPORT = "report.html"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What the command line asked for besides the experiment."""
+    """Arguments of `fedrl-ray train` besides the experiment."""
 
     output: Location | None
     resume: bool
     restartable: bool
-    """Go on where the output ends, or begin."""
+    """True: resume the run if the output holds one, begin otherwise."""
     any_profile: bool
     progress: bool
     as_json: bool
     command: list[str]
-    """How it was called, for the hint that says how to go on."""
+    """Words of the command, for the hint that says how to go on."""
 
 
 class _Interrupt:
-    """Remembers a signal until the round is over; a second one ends at once."""
+    """A handler that stores a signal until the round is over; a second signal exits at once."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -55,11 +56,12 @@ class _Interrupt:
 
 
 def train_run(experiment: Experiment, options: TrainOptions) -> int:
-    """Train to the end or to an interruption; the exit status."""
-    experiment = settled(experiment)
+    """Train to the end or to an interruption. Return the exit status."""
+    plan = make_plan(experiment)  # a refusal comes in seconds, before any process is started
+    experiment = plan.settle(experiment)
     location = _location(experiment, options)
     with results_alone_on_stdout():
-        run = _open(experiment, location, options)
+        run = _open(experiment, location, plan, options)
         try:
             with _interruptible() as interrupt:
                 _rounds(run, experiment, options, interrupt)
@@ -84,46 +86,60 @@ def _location(experiment: Experiment, options: TrainOptions) -> Location:
 
 
 def _within_reach(output: Location) -> Location:
-    """Raises UserError for a URI that this machine cannot read, or of no folder."""
+    """Return the output. Raise UserError for a URI without a folder, or one out of reach."""
     if isinstance(output, str):
         if not locations.name_of(output):
-            raise UserError(f"--output must name a folder in the bucket, got {output!r}")
+            raise UserError(f"--output: must name a folder in the bucket; got {output!r}")
         locations.filesystem(output, "--output")
     return output
 
 
-def _open(experiment: Experiment, location: Location, options: TrainOptions) -> Any:
-    """The run, in an actor under Ray and in this process otherwise."""
+def _open(
+    experiment: Experiment, location: Location, plan: Plan, options: TrainOptions
+) -> TrainingRun:
+    """Open the run: in an actor of its own under Ray, otherwise in this process."""
     there = options.restartable and locations.exists(
         locations.child(location, run_directory.CONFIG)
     )
-    keys: Any = {
-        "resume": options.resume or there,
-        "any_profile": options.any_profile,
-        "fall_back": options.restartable,
-    }
-    if experiment.federation.backend == "ray":
+    resume, any_profile = options.resume or there, options.any_profile
+    run: TrainingRun
+    if plan.backend == "ray":
         from ..runs.remote_run import RemoteRun
 
-        run: Any = RemoteRun(experiment, location, **keys)
+        run = RemoteRun(
+            experiment,
+            location,
+            plan,
+            resume=resume,
+            any_profile=any_profile,
+            fall_back=options.restartable,
+        )
     else:
         from ..runs.run import Run
 
-        run = Run(experiment, location, **keys)
+        run = Run(
+            experiment,
+            location,
+            plan=plan,
+            resume=resume,
+            any_profile=any_profile,
+            fall_back=options.restartable,
+        )
     if options.progress:
-        _introduce(run, experiment, location)
+        _introduce(run, plan)
     return run
 
 
-def _introduce(run: Any, experiment: Experiment, location: Location) -> None:
-    """Where the agents are, what they need, where the results go, and which laws do not hold."""
-    where = packing_words(run.packing, experiment.federation.backend)
-    notes.print(f"{where}; {run.memory}; run: {location}", soft_wrap=True, highlight=False)
+def _introduce(run: TrainingRun, plan: Plan) -> None:
+    """Print where the agents are, what they need, where results go, and which laws do not hold."""
+    notes.print(f"{plan}; run: {run.location}", soft_wrap=True, highlight=False)
     for reason in run.exemptions.values():
         notes.print(reason, style="yellow", soft_wrap=True)
 
 
-def _rounds(run: Any, experiment: Experiment, options: TrainOptions, stop: _Interrupt) -> None:
+def _rounds(
+    run: TrainingRun, experiment: Experiment, options: TrainOptions, stop: _Interrupt
+) -> None:
     view: ProgressView = BarView(experiment) if options.progress else SilentView()
     with view:
         while not run.done and not stop.number:
@@ -134,7 +150,10 @@ def _rounds(run: Any, experiment: Experiment, options: TrainOptions, stop: _Inte
 
 @contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
-    """Ctrl-C and SIGTERM stop between rounds. Set after Ray has set its own handlers."""
+    """Let Ctrl-C and SIGTERM stop the run between rounds, while the context lasts.
+
+    Ray sets handlers too, so ours must be set after Ray has started.
+    """
     interrupt = _Interrupt()
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, interrupt) for number in numbers]
@@ -151,7 +170,7 @@ def _write_report(location: Location) -> None:
     copy = LocalMirror(location)
     try:
         write_report([copy.directory], copy.directory / REPORT)
-    except UserError as error:  # what is trained is trained
+    except UserError as error:  # the run is complete even without a report
         notes.print(f"no report: {error}", soft_wrap=True, markup=False)
     copy.publish()
     copy.close()

@@ -1,1 +1,4 @@
-"""Errors, console helpers and JSON values that every package uses. Imports no other package."""
+"""Errors, console helpers and JSON values that every package uses.
+
+It imports no other package of fedrl_ray.
+"""

@@ -1,4 +1,4 @@
-"""The two consoles of the command line: results and progress."""
+"""The two consoles of the command line: one for results, one for progress."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TextIO
 from rich.console import Console
 
 console = Console(highlight=False, markup=False)
-"""Results: standard output."""
+"""Console for results, on standard output."""
 notes = Console(stderr=True, highlight=False, markup=False)
-"""Progress and remarks: standard error."""
+"""Console for progress and remarks, on standard error."""
 
 
 def results_alone_on_stdout() -> AbstractContextManager[TextIO]:
-    """Send what others print to standard error while the context lasts.
+    """Send to standard error what Ray and user code print while the context lasts.
 
-    Ray reports there that a worker died, and user code may print.
+    Ray reports the death of a worker on standard output, where a program reads our result.
     """
     return redirect_stdout(sys.stderr)

@@ -1,4 +1,4 @@
-"""Values as JSON: what a configuration may hold, and results with NaN written as null."""
+"""Values as JSON: a check for configurations, and results with null in place of NaN."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def require_json(value: Any) -> Any:
-    """Return the value unchanged. Raises ValueError for what JSON cannot hold.
+    """Return the value unchanged. Raise ValueError if JSON cannot hold it.
 
     Experiments travel to their workers, and to config.yaml, as JSON.
     """
@@ -25,7 +25,7 @@ def require_json(value: Any) -> Any:
 
 
 def nan_as_null(value: Any) -> Any:
-    """Return a copy with None in the place of NaN and infinity, which JSON does not have."""
+    """Return a copy with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 
 
-def first_line(error: ValidationError) -> str:
-    """Return the first error of a validation: where, the rule and the value."""
+def first_violation(error: ValidationError) -> str:
+    """Return the first rule that a file breaks, with its location and the value."""
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"])) or "it"
-    return f"{where}: {first['msg']}, got {shortened(first['input'])}"
+    return f"{where}: {first['msg']}; got {shortened(first['input'])}"
 
 
 def shortened(value: Any) -> str:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from algorithms.types import Spec
+
 from ..common.errors import UserError
-from ..vector_envs.family import EnvFamily
 from . import plugins
+from .build import build_family, learner_class
 
 if TYPE_CHECKING:
+    from ..vector_envs.family import EnvFamily
     from .schema import Experiment
 
 
 def check_experiment(experiment: Experiment) -> None:
-    """Raises UserError for the first rule broken."""
+    """Raise UserError for the first rule that the experiment breaks."""
     _budget(experiment)
-    _per_agent_omega(experiment)
+    _agents(experiment)
     _learns(experiment)
     _quorum(experiment)
-    check_resources(experiment)
-    check_gpu(experiment)
-    _environment(experiment, build_family(experiment))
-
-
-def build_family(experiment: Experiment) -> EnvFamily:
-    """The environment family of an experiment."""
-    cls = plugins.load("environments", experiment.environment.name)
-    family: EnvFamily = cls(experiment.environment.settings)
-    return family
+    _resources(experiment)
+    _gpu(experiment)
+    family = build_family(experiment)
+    _learner(experiment, family.spec)
+    _perturbations(experiment, family)
 
 
 def _budget(experiment: Experiment) -> None:
@@ -41,21 +39,28 @@ def _budget(experiment: Experiment) -> None:
         )
 
 
-def _per_agent_omega(experiment: Experiment) -> None:
-    omega, k = getattr(experiment.learner.settings, "omega", 0.0), experiment.federation.num_agents
-    if isinstance(omega, tuple) and len(omega) != k:
-        raise UserError(f"learner.omega must be one number or {k}, one per agent, got {len(omega)}")
+def _agents(experiment: Experiment) -> None:
+    """Keys that hold one value per agent."""
+    k, sampler = experiment.federation.num_agents, experiment.client_sampler
+    try:
+        experiment.learner.settings.require_agents(k)
+    except ValueError as error:
+        raise UserError(f"learner.{error}") from None
+    try:
+        plugins.load("client_samplers", sampler.name).check(sampler.settings, k)
+    except ValueError as error:
+        raise UserError(f"client_sampler.{error}") from None
 
 
 def _learns(experiment: Experiment) -> None:
     settings, f = experiment.learner.settings, experiment.federation
-    starts = getattr(settings, "learning_starts", 0)
+    starts = settings.steps_before_learning()
     if starts >= f.steps:
         raise UserError(
             f"learner.learning_starts must be below federation.steps ({f.steps}), "
             f"or nothing is ever learnt, got {starts}"
         )
-    if getattr(settings, "reset_on_sync", False) and starts >= f.sync_interval:
+    if settings.forgets_on_sync() and starts >= f.sync_interval:
         raise UserError(
             f"learner.learning_starts must be below federation.sync_interval ({f.sync_interval}) "
             f"with reset_on_sync, or nothing is ever learnt, got {starts}"
@@ -70,17 +75,40 @@ def _quorum(experiment: Experiment) -> None:
         )
 
 
-def _environment(experiment: Experiment, family: EnvFamily) -> None:
-    learner = plugins.load("learners", experiment.learner.name)
-    if family.spec.kind not in learner.spec_kinds:
+def _resources(experiment: Experiment) -> None:
+    """Needs of single agents name agents that exist."""
+    k = experiment.federation.num_agents
+    for agent in experiment.resources.agents:
+        if not (agent.isascii() and agent.isdecimal() and int(agent) < k):
+            raise UserError(
+                f"resources.agents must name agents by their ids, 0 to {k - 1}, got {agent!r}"
+            )
+
+
+def _gpu(experiment: Experiment) -> None:
+    """A worker asks Ray for the GPU that it uses: Ray hides all others."""
+    f = experiment.federation
+    if experiment.learner.settings.network_device() != "cuda" or f.backend == "in_process":
+        return
+    for agent in range(f.num_agents):
+        if not experiment.resources.of(agent).gpu:
+            raise UserError(
+                "learner.device cuda needs resources.gpu above 0 for every agent, "
+                f"got {experiment.resources.of(agent).gpu or 0:g} for agent {agent}"
+            )
+
+
+def _learner(experiment: Experiment, spec: Spec) -> None:
+    learner, name = learner_class(experiment), experiment.learner.name
+    if spec.kind not in learner.spec_kinds:
         raise UserError(
-            f"learner.name: {experiment.learner.name} learns on {' or '.join(learner.spec_kinds)} "
-            f"environments, but {experiment.environment.name} is {family.spec.kind}"
+            f"learner.name: {name} learns on {' or '.join(learner.spec_kinds)} "
+            f"environments, but {experiment.environment.name} is {spec.kind}"
         )
-    if hasattr(learner, "check"):
-        f = experiment.federation
-        learner.check(experiment.learner.settings, family.spec, f.sync_interval)
-    _perturbations(experiment, family)
+    try:
+        learner.check(experiment.learner.settings, spec, experiment.federation.sync_interval)
+    except ValueError as error:
+        raise UserError(f"learner.{error}") from None
 
 
 def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
@@ -97,26 +125,3 @@ def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
     family.ranges(experiment.test_perturb, key=key)
     if experiment.evaluation.where == "driver":
         family.check_grid(experiment.test_perturb, size=experiment.evaluation.grid, key=key)
-
-
-def check_resources(experiment: Experiment) -> None:
-    """Raises UserError for needs of an agent that there is not."""
-    k = experiment.federation.num_agents
-    for agent in experiment.resources.agents:
-        if not (agent.isascii() and agent.isdecimal() and int(agent) < k):
-            raise UserError(
-                f"resources.agents must name agents by their ids, 0 to {k - 1}, got {agent!r}"
-            )
-
-
-def check_gpu(experiment: Experiment) -> None:
-    """Raises UserError where an actor is to use a GPU that it does not ask for: Ray hides them."""
-    f = experiment.federation
-    if getattr(experiment.learner.settings, "device", "cpu") != "cuda" or f.backend == "in_process":
-        return
-    for agent in range(f.num_agents):
-        if not experiment.resources.of(agent).gpu:
-            raise UserError(
-                "learner.device cuda needs resources.gpu above 0 for every agent, "
-                f"got {experiment.resources.of(agent).gpu or 0:g} for agent {agent}"
-            )

@@ -12,8 +12,8 @@ from ..common.errors import UserError
 from . import plugins
 from .checks import check_experiment
 from .renamed_keys import new_name, under_new_names
-from .schema import Experiment, Plugin
-from .validation_errors import one_line
+from .schema import EnvironmentPlugin, Experiment, LearnerPlugin, Plugin
+from .validation_errors import explain_violation
 from .yaml_files import apply_overrides, read_yaml
 
 
@@ -33,37 +33,37 @@ def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Expe
     """An experiment from plain data. Raises UserError."""
     try:
         sections: dict[str, Any] = {
-            key: value for key, value in data.items() if key not in _PLUGINS and value is not None
+            key: value for key, value in data.items() if key not in _SECTIONS and value is not None
         }
-        for section, (kind, default) in _PLUGINS.items():
-            sections[section] = _plugin(section, kind, data.get(section, default))
+        sections |= {section: _plugin(section, data.get(section)) for section in _SECTIONS}
         experiment = Experiment(**sections)
         check_experiment(experiment)
     except ValidationError as error:
-        raise UserError(f"{source}: {one_line(error, Experiment)}") from None
+        raise UserError(f"{source}: {explain_violation(error, Experiment)}") from None
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
     return experiment
 
 
-_PLUGINS: dict[str, tuple[str, Any]] = {
-    "learner": ("learners", None),
-    "aggregator": ("aggregators", {"name": "mean"}),
-    "environment": ("environments", None),
-}
+_SECTIONS = {kind.section: kind_name for kind_name, kind in plugins.KINDS.items()}
+_SCHEMAS: dict[str, type[Plugin]] = {"learner": LearnerPlugin, "environment": EnvironmentPlugin}
 
 
-def _plugin(section: str, kind: str, data: Any) -> Plugin:
-    known = ", ".join(plugins.names(kind))
+def _plugin(section: str, data: Any) -> Plugin:
+    kind = _SECTIONS[section]
+    default, known = plugins.KINDS[kind].default, ", ".join(plugins.names(kind))
+    if data is None and default is not None:
+        data = {"name": default}
     if not isinstance(data, Mapping):
         raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
     if not isinstance(data.get("name"), str):
         raise UserError(f"{section}.name must be one of {known}, got {data.get('name')!r}")
     cls = plugins.load(kind, data["name"], key=f"{section}.name")
     keys = {key: value for key, value in data.items() if key != "name"}
+    schema = _SCHEMAS.get(section, Plugin)
     try:
-        return Plugin(name=data["name"], settings=cls.Config(**keys))
+        return schema(name=data["name"], settings=cls.Config(**keys))
     except ValidationError as error:
-        raise UserError(one_line(error, cls.Config, prefix=section)) from None
+        raise UserError(explain_violation(error, cls.Config, prefix=section)) from None
     except TypeError as error:
         raise UserError(f"{section}: keys must be words, got {error}") from None

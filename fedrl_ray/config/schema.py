@@ -13,16 +13,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from algorithms.learner import LearnerConfig
 from algorithms.settings import Settings
 
 from ..ray_cluster.resources import ResourcesConfig
-from ..vector_envs.parameters import Perturbation
+from ..vector_envs.parameters import EnvironmentConfig, Perturbation
+from .plugins import KINDS
 from .sweep import SweepConfig
 
 Count = Annotated[int, Field(ge=1)]
 MOST_ROLLOUTS = 10**6
 """Episodes of one evaluation."""
-_PLUGINS = ("learner", "aggregator", "environment")
+_PLUGINS = tuple(kind.section for kind in KINDS.values())
 
 
 class FederationConfig(Settings):
@@ -40,6 +42,10 @@ class FederationConfig(Settings):
     are the same."""
     agents_per_actor: Count | Literal["auto"] = "auto"
     """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
+    channel: Literal["auto", "ray"] = "auto"
+    """Transport between the driver and its Ray workers. `auto` uses shared memory for workers on
+    the driver's node and Ray's messages for all others. `ray` uses Ray's messages only. The results
+    are the same."""
     round_timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds after which an actor that has not answered is killed and rebuilt."""
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
@@ -95,17 +101,36 @@ class Plugin(Settings):
 
     name: str
     """File name of the plug-in."""
-    settings: Any
+    settings: Settings
     """The plug-in's validated `Config`."""
 
     def build_dict(self) -> dict[str, Any]:
-        """As in the YAML: name and keys side by side."""
+        """Return name and keys side by side, as in the YAML."""
         keys: dict[str, Any] = self.settings.model_dump(mode="json")
         return {"name": self.name} | keys
+
+    def is_default(self, name: str | None) -> bool:
+        """Return True if this is the plug-in of that name with its default keys."""
+        return self.name == name and self.settings == type(self.settings)()
+
+
+class LearnerPlugin(Plugin):
+    """The learner with its keys."""
+
+    settings: LearnerConfig
+
+
+class EnvironmentPlugin(Plugin):
+    """The environment family with its keys."""
+
+    settings: EnvironmentConfig
 
 
 EXECUTION_KEYS = (("environment", "threads"), ("learner", "device"), ("learner", "compiled"))
 """Keys of the execution profile: with another value it is the same experiment, in other bits."""
+
+
+_SINCE_0_2 = ("server_optimizer", "client_sampler")
 
 
 class Experiment(Settings):
@@ -116,9 +141,11 @@ class Experiment(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of everything that is drawn, but the evaluation episodes."""
     federation: FederationConfig = FederationConfig()
-    learner: Plugin
+    learner: LearnerPlugin
     aggregator: Plugin
-    environment: Plugin
+    server_optimizer: Plugin
+    client_sampler: Plugin
+    environment: EnvironmentPlugin
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     resources: ResourcesConfig = ResourcesConfig()
@@ -128,8 +155,7 @@ class Experiment(Settings):
     @property
     def round_steps(self) -> int:
         """Local steps between two averagings: E, which a learner may count in larger units."""
-        unit: int = getattr(self.learner.settings, "steps_per_interval_unit", 1)
-        return self.federation.sync_interval * unit
+        return self.federation.sync_interval * self.learner.settings.steps_per_interval_unit()
 
     @property
     def rounds(self) -> int:
@@ -145,18 +171,32 @@ class Experiment(Settings):
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` reads back; what config.yaml holds: one trial, no sweep."""
         data = self.model_dump(mode="json", exclude={"sweep", *_PLUGINS})
-        for section in _PLUGINS:
-            data[section] = getattr(self, section).build_dict()
-        return data
+        return data | {name: plugin.build_dict() for name, plugin in self.plugins().items()}
+
+    def plugins(self) -> dict[str, Plugin]:
+        """Return every plug-in by its section."""
+        return {
+            "learner": self.learner,
+            "aggregator": self.aggregator,
+            "server_optimizer": self.server_optimizer,
+            "client_sampler": self.client_sampler,
+            "environment": self.environment,
+        }
 
     def identity(self) -> dict[str, Any]:
-        """What decides the parameters learnt: a checkpoint resumes only under the same."""
+        """Return what decides the learnt parameters: a checkpoint resumes only under the same.
+
+        Sections that version 0.1 did not have are left out while they hold their defaults.
+        """
         data = self.to_dict()
+        for kind in KINDS.values():
+            if kind.section in _SINCE_0_2 and self.plugins()[kind.section].is_default(kind.default):
+                del data[kind.section]
         federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
-        keys = ("seed", "learner", "aggregator", "environment")
         for section, key in EXECUTION_KEYS:
             data[section].pop(key, None)
-        return {key: data[key] for key in keys} | {"federation": federation}
+        kept = {key: data[key] for key in ("seed", *_PLUGINS) if key in data}
+        return kept | {"federation": federation}
 
     def fingerprint(self) -> str:
         """sha256 of `identity`."""

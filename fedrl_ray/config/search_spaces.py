@@ -45,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Range:
+class SearchRange:
     """uniform or loguniform on [low, high], or randint on [low, high)."""
 
     kind: str
@@ -72,7 +72,7 @@ class Range:
         return round(clipped) if self.kind == "randint" else float(clipped)
 
 
-Space = Grid | Choice | Range
+Space = Grid | Choice | SearchRange
 
 
 def parse(key: str, raw: Any) -> Space:
@@ -99,7 +99,7 @@ def _values(where: str, raw: Any) -> tuple[Any, ...]:
     return tuple(raw)
 
 
-def _range(where: str, kind: str, content: Any) -> Range:
+def _range(where: str, kind: str, content: Any) -> SearchRange:
     fine = isinstance(content, list | tuple) and len(content) == 2
     if not fine or not all(_is_number(x) for x in content) or not content[0] < content[1]:
         raise UserError(f"{where}.{kind} must be two numbers [low, high], got {content!r}")
@@ -108,7 +108,7 @@ def _range(where: str, kind: str, content: Any) -> Range:
         raise UserError(f"{where}.loguniform must be above 0, got {content!r}")
     if kind == "randint" and not all(float(x).is_integer() for x in content):
         raise UserError(f"{where}.randint must be two whole numbers, got {content!r}")
-    return Range(kind, low, high)
+    return SearchRange(kind, low, high)
 
 
 def _is_number(value: Any) -> bool:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from algorithms.settings import Settings
 
-from .search_spaces import Choice, Grid, Range, parse
+from .search_spaces import Choice, Grid, SearchRange, parse
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -108,11 +108,11 @@ class SweepConfig(Settings):
         for key, space in self.spaces().items():
             if not key.startswith("learner.") or key == "learner.replay_capacity":
                 raise ValueError(f"scheduler pbt can change keys of the learner only, not {key}")
-            if isinstance(space, Choice | Range) and space.is_numeric():
+            if isinstance(space, Choice | SearchRange) and space.is_numeric():
                 continue
             raise ValueError(f"scheduler pbt needs a distribution over numbers for {key}")
 
-    def spaces(self) -> dict[str, Grid | Range | Choice]:
+    def spaces(self) -> dict[str, Grid | SearchRange | Choice]:
         """The parsed search space."""
         return {key: parse(key, raw) for key, raw in self.search.items()}
 

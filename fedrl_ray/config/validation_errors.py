@@ -12,7 +12,7 @@ from ..common.spelling import nearest
 from ..common.validation import shortened
 
 
-def one_line(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> str:
+def explain_violation(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> str:
     """The first error of a validation, and how many more there are."""
     errors = error.errors(include_url=False)
     first = max(errors, key=lambda e: (_is_unknown_key(e), _depth(e)))

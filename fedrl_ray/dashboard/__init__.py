@@ -1,5 +1,5 @@
-"""The live page of runs and sweeps: what `fedrl-ray report` shows, while it comes about.
+"""The live page of runs and sweeps: the sections of `fedrl-ray report`, updated during a run.
 
-stamps -> live (one reader, whoever looks) -> parts -> app -> command. Nothing here writes, and
-nothing but text files is read: no pickle, nothing of a sweep's `tune/`.
+Data flow: stamps -> live (one reader thread for all browsers) -> parts -> app -> command. Nothing
+here writes. Only text files are read: no pickle, and nothing in a sweep's `tune/`.
 """

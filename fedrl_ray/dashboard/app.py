@@ -1,4 +1,4 @@
-"""The Dash app: one page, one callback that answers what has changed, nothing that writes."""
+"""The Dash app: one page and one read-only callback that sends what has changed."""
 
 from __future__ import annotations
 
@@ -16,35 +16,38 @@ from .live import Live, Snapshot
 from .updates import Known, update_of
 
 FIRST = 10.0
-"""Seconds that a page waits for the first look at the files."""
+"""Seconds that a page waits until the files have been read for the first time."""
 
 HEADS = ("title", "state", "headline", "contents", "trial-rows")
-"""What stands above the sections."""
+"""Ids of the elements above the sections."""
 
 _INDEX = f"""<!doctype html>
 <html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
 <style>{STYLE}{script.STYLE}</style></head>
-<body><p class="note" id="silent" role="alert" hidden>No answer from the dashboard: has it been
-stopped? What follows is what it last said.</p>
-{{%app_entry%}}<noscript><p>This page needs JavaScript; <code>fedrl-ray report</code> makes one
-whose tables do not.</p></noscript>
+<body><p class="note" id="silent" role="alert" hidden>The dashboard does not answer. It may
+have been stopped. The page shows its last answer.</p>
+{{%app_entry%}}<noscript><p>This page needs JavaScript. <code>fedrl-ray report</code> writes a page
+whose tables work without it.</p></noscript>
 <script>{script.SCRIPT}{FIT}</script>{{%config%}}{{%scripts%}}{{%renderer%}}</body></html>
 """
 
 
 def build(live: Live, *, hosts: list[str] | None = None) -> Dash:
-    """The app of one reader. hosts: names under which it may be asked for; None: any."""
+    """Return the app that shows one reader's snapshots.
+
+    hosts: accepted names in a request's Host header; None accepts any name.
+    """
     app = Dash(
         "fedrl_ray.dashboard",
         title="fedrl-ray dashboard",
-        update_title=None,  # type: ignore[arg-type]  # the title stays while an answer is awaited
+        update_title=None,  # type: ignore[arg-type]  # keep the title while waiting for an answer
         index_string=_INDEX,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         include_assets_files=False,
         include_pages_meta=False,
         pages_folder="",
         serve_locally=True,
-        suppress_callback_exceptions=True,  # sections come later
+        suppress_callback_exceptions=True,  # sections are added later
         add_log_handler=False,
         enable_mcp=False,
     )
@@ -70,6 +73,7 @@ def _connect(app: Dash, live: Live) -> None:
         ],
     )
     def ask(n_intervals: int | None, known: Known | None, places: list[Any]) -> dict[str, Any]:
+        """Answer a browser's periodic request."""
         return answer(live.snapshot(wait=FIRST), known or {}, len(places))
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
@@ -85,7 +89,7 @@ def _connect(app: Dash, live: Live) -> None:
 
 
 def answer(snapshot: Snapshot, known: Known, num_places: int) -> dict[str, Any]:
-    """What to set; on the side the properties of sections that are there already."""
+    """Return the callback's outputs, and set properties of sections already on the page."""
     heads: list[Any] = [no_update] * len(HEADS)
     places: list[Any] = [no_update] * num_places
     clock = {"now": time.time(), "title": _name(snapshot)}
@@ -118,7 +122,7 @@ def _name(snapshot: Snapshot) -> str:
 
 
 def _csv(live: Live, id: str) -> Response:
-    """All rows of a section's table."""
+    """Return all rows of a section's table as a CSV response; 404 if there is no such table."""
     for part in live.snapshot(wait=FIRST).parts:
         if part.id == id and part.table is not None:
             headers = {"Content-Disposition": f'attachment; filename="{id}.csv"'}

@@ -1,4 +1,4 @@
-"""What the server refuses, and what it tells browsers to refuse."""
+"""Requests that the server refuses, and the headers that make browsers refuse more."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from dash import Dash
 from flask import Response, abort, request
 
 _CALLBACK = "/_dash-update-component"
-"""The one place that takes a POST: Dash sends the question of a callback in its body."""
+"""The only path that accepts POST: Dash sends a callback's input in the body."""
 
 
 def guard(app: Dash, inline: str, hosts: list[str] | None) -> None:
-    """GET only beside the callback; no script but the page's own, no request to elsewhere.
+    """Accept GET only, except for the callback; allow the page's own scripts and server only.
 
-    hosts: names under which the page may be asked for, so that another site's page cannot read it
-    by giving its own name this address; None: any.
+    hosts: accepted names in the Host header; None accepts any name. The check stops DNS rebinding:
+    another site cannot read the page by pointing its own name at this address.
     """
     server = app.server
-    policy = functools.cache(lambda: _policy(app, inline))  # Dash adds scripts at its first request
+    policy = functools.cache(lambda: _policy(app, inline))  # Dash adds scripts at the first request
 
     def headers(response: Response) -> Response:
+        """Add the security headers to a response."""
         response.headers["Content-Security-Policy"] = policy()
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
     def named() -> None:
+        """Refuse a request whose Host header names none of `hosts`."""
         if hosts is not None and urlsplit(f"//{request.host}").hostname not in hosts:
             abort(400)
 
-    server.before_request(named)  # not TRUSTED_HOSTS: werkzeug's cannot name an IPv6 address
+    server.before_request(named)  # werkzeug's TRUSTED_HOSTS cannot hold an IPv6 address
     server.before_request(_read_only)
     server.after_request(headers)
 

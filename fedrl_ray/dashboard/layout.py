@@ -1,4 +1,4 @@
-"""The page as Dash components. Text goes in as text: nothing of a user's is ever markup."""
+"""The page as Dash components. Text of users is inserted as text, never as markup."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .parts import Part
 from .trials import TrialRow, counts
 
 POLL = 3000
-"""Milliseconds between two questions of a browser."""
+"""Milliseconds between two requests of a browser."""
 
 GRAPH: Any = {
     "displaylogo": False,
     "displayModeBar": "hover",
     "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
 }
-"""No button that would send the data anywhere."""
+"""Settings of the plots, without the button that uploads data."""
 
 _COLUMNS = ("trial", "status", "local steps", "worst", "average", "last row")
 
 
 def page() -> html.Div:
-    """The frame; the callback fills it."""
+    """Return the empty frame; the callback fills it."""
     return html.Div(
         [
             html.H1(id="title"),
@@ -44,12 +44,12 @@ def page() -> html.Div:
 
 
 def kind(name: str, section: Any) -> dict[str, Any]:
-    """The id of one piece of a section."""
+    """Return the id of one component of a section."""
     return {"type": name, "section": section}
 
 
 def state(snapshot: Snapshot) -> list[Any]:
-    """How many trials are where, when a file last changed, and what is amiss."""
+    """Return the number of trials per status, the age of the last change, and problems."""
     since = html.Span("", **_attributes(data_at=snapshot.changed))
     last: list[Any] = ["; last change ", since] if snapshot.changed is not None else []
     lines: list[Any] = (
@@ -57,37 +57,37 @@ def state(snapshot: Snapshot) -> list[Any]:
     )
     lines += [_note(f"{path}: {_nothing_at(path)}") for path in snapshot.waiting]
     if snapshot.problem:
-        lines.append(_note(f"Not up to date: {snapshot.problem}"))
+        lines.append(_note(f"The page is not up to date: {snapshot.problem}"))
     return lines
 
 
 def headlines(lines: Iterable[str]) -> list[Any]:
-    """The answer so far."""
+    """Return the headline, a paragraph per line."""
     return [html.P(line, className="headline") for line in lines]
 
 
 def contents(parts: Iterable[Part]) -> list[Any]:
-    """Links to the sections."""
+    """Return links to the sections."""
     return [html.Li(html.A(part.title, href=f"#{part.id}")) for part in parts]
 
 
 def trial_rows(rows: Sequence[TrialRow]) -> list[Any]:
-    """A row per trial."""
+    """Return a table row per trial."""
     return [html.Tr(id=kind("row", i), **trial(row)) for i, row in enumerate(rows)]
 
 
 def trial(row: TrialRow) -> dict[str, Any]:
-    """What a row of the trials holds."""
+    """Return the properties of a trial's table row."""
     return {"children": _cells(row), "className": row.status.replace(" ", "-")}
 
 
 def place(number: int) -> html.Div:
-    """Where sections go that come later."""
+    """Return an empty container for sections that are added later."""
     return html.Div(id=kind("place", number), className="place")
 
 
 def section(part: Part, number: int) -> html.Section:
-    """A section of the report, and where it stands on the page."""
+    """Return a section of the report; `number` is its position on the page."""
     return html.Section(
         [
             html.H2(part.title, id=kind("title", part.id)),
@@ -102,14 +102,14 @@ def section(part: Part, number: int) -> html.Section:
 
 
 def paragraphs(part: Part) -> list[Any]:
-    """What is shown, and how it came about."""
+    """Return the text of a section, a paragraph per line."""
     return [html.P(line) for line in part.text.split("\n")]
 
 
 def _trials() -> list[Any]:
     head = html.Thead(html.Tr([html.Th(name, scope="col") for name in _COLUMNS]))
     table = html.Table([head, html.Tbody(id="trial-rows")])
-    note = "Returns are those of the last evaluation. What runs comes first."
+    note = "Returns are from the last evaluation. Running trials come first."
     return [
         html.H2("Trials"),
         html.P(note),
@@ -150,7 +150,7 @@ def _progress(row: TrialRow) -> list[Any]:
 
 
 def _figure(part: Part) -> list[Any]:
-    """The store is what changes; the browser fits the figure to its width."""
+    """Return a store for the figure's data, and a graph that the browser fits to its width."""
     if part.figure is None:
         return []
     graph = dcc.Graph(id=kind("graph", part.id), config=GRAPH, responsive=True, className="plot")
@@ -158,7 +158,7 @@ def _figure(part: Part) -> list[Any]:
 
 
 def _table(part: Part) -> list[Any]:
-    """Behind a figure it waits to be opened; without one it is what the section shows."""
+    """Return the table: folded if the section has a figure, open if it has none."""
     link = html.A("Download as CSV", href=f"csv/{part.id}.csv", download=f"{part.id}.csv")
     body = [html.Div(id=kind("table", part.id), **_attributes(data_html=part.table_html)), link]
     if part.figure is None:
@@ -171,10 +171,10 @@ def _note(text: str) -> html.P:
 
 
 def _nothing_at(path: Path) -> str:
-    where = "no run and no sweep there yet" if path.exists() else "not there yet"
-    return f"{where}; this page waits for it"
+    missing = "no run or sweep yet" if path.exists() else "does not exist yet"
+    return f"{missing}; the page waits for it"
 
 
 def _attributes(**given: Any) -> dict[str, Any]:
-    """data_at as data-at: what Python cannot write as a name."""
+    """Return attributes with hyphens, which a Python name cannot hold: data_at as data-at."""
     return {name.replace("_", "-"): value for name, value in given.items()}

@@ -1,7 +1,8 @@
-"""The newest state of the paths, read by one thread whoever looks and however many look.
+"""The newest state of the paths, read by one thread for all browsers.
 
-Nothing is read while no browser asks, nor while no file has changed. Drawing is the dear part: it
-rests four times as long as it took, so that a dashboard beside a sweep leaves the processor to it.
+The thread reads only while a browser asks, and only after a file has changed. Drawing is expensive.
+After each drawing it rests four times as long as the drawing took, so that a sweep on the same
+machine keeps the processor.
 """
 
 from __future__ import annotations
@@ -23,29 +24,29 @@ from .stamps import Stamp, is_there, stamps_of
 from .trials import TrialRow, trial_rows
 
 PERIOD = 2.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 REST = 4.0
-"""Rest after drawing, in times of what it took."""
+"""Rest after a drawing, as a multiple of the time that it took."""
 AWAY = 90.0
-"""Seconds after the last question until nobody looks; a hidden tab asks once in a minute."""
+"""Seconds after the last request until reading pauses; a hidden tab asks once a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """What a browser shows."""
+    """The content of the page at one moment."""
 
     version: int = 0
-    """Grows with each change; 0 before the first look."""
+    """Grows with each change; 0 before the first reading."""
     title: str = ""
     headline: tuple[str, ...] = ()
     rows: tuple[TrialRow, ...] = ()
     parts: tuple[Part, ...] = ()
     waiting: tuple[Path, ...] = ()
-    """Paths with nothing there yet."""
+    """Paths without a run or a sweep so far."""
     problem: str = ""
-    """Why the newest state could not be shown; the rest is then older."""
+    """Error that keeps the newest state from being shown; the rest is then older."""
     changed: float | None = None
-    """When a file last changed, in seconds since 1970."""
+    """Time of the last change of a file, in seconds since 1970."""
 
 
 class Live:
@@ -62,18 +63,18 @@ class Live:
         self._last_asked = time.monotonic()
 
     def start(self) -> None:
-        """Look from now on, in a thread that ends with the process."""
+        """Start the reader thread, which ends with the process."""
         threading.Thread(target=self._watch, name="dashboard-reader", daemon=True).start()
 
     def snapshot(self, wait: float = 0.0) -> Snapshot:
-        """The newest there is, at once; `wait`: seconds to wait for the first."""
+        """Return the newest snapshot at once; `wait` is how many seconds to wait for the first."""
         self._last_asked = time.monotonic()
         self._asked.set()
         self._first.wait(wait)
         return self._snapshot
 
     def refresh(self) -> None:
-        """Look at the files; read them if one has changed, draw if it is time to."""
+        """Read the files if one has changed, and draw if the rest after drawing is over."""
         stamps = stamps_of(self._paths)
         if stamps != self._stamps:
             self._stamps = stamps
@@ -84,19 +85,22 @@ class Live:
 
     def _watch(self) -> None:
         while True:
-            self._asked.clear()  # whoever asks while it looks is answered by another look
+            self._asked.clear()  # a request during the reading causes another reading
             self.refresh()
             time.sleep(PERIOD)
             if time.monotonic() - self._last_asked > AWAY:
                 self._asked.wait()
 
     def _try(self, step: Callable[[], None]) -> None:
-        """A file may be replaced while it is read: say so, keep what there is, look again."""
+        """Run a step; if it fails, show the error and keep the old state.
+
+        A file may be replaced while it is read; the next reading then succeeds.
+        """
         try:
             step()
         except UserError as error:
             self._publish(problem=str(error))
-        except Exception as error:  # the reader must not end while its page goes on
+        except Exception as error:  # the reader must not end while the page is open
             self._publish(problem=f"{type(error).__name__}: {error}")
 
     def _read(self) -> None:
@@ -132,6 +136,6 @@ class Live:
 
 
 def _in_order(found: list[Section]) -> list[Section]:
-    """What is missing comes after the figures: the trials above have named it already."""
+    """Put missing runs after the figures, because the table of trials names them already."""
     last = {"missing": 1, "runs": 2, "configurations": 2, "made-with": 2}
     return sorted(found, key=lambda section: last.get(section.id, 0))

@@ -1,4 +1,4 @@
-"""Sections as a browser gets them, each with a digest: what has not changed is not sent again."""
+"""Sections in the form that a browser gets, each with a digest to detect changes."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from ..reports.tables import to_html
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A section of the page.
-
-    figure: as plotly.js takes it. table_html: made and escaped by the report. table: what the CSV
-    is made of.
-    """
+    """A section of the page."""
 
     id: str
     title: str
     text: str
     figure: dict[str, Any] | None
+    """JSON for plotly.js."""
     table: Table | None
+    """Source of the CSV."""
     table_html: str
+    """HTML that the report made and escaped."""
     source: str
     digest: str
 
 
 def part_of(section: Section) -> Part:
-    """A section, ready to be sent."""
+    """Return a section in the form that a browser gets."""
     figure = None if section.figure is None else live_figure(section.figure, section.id)
     html = "" if section.table is None else to_html(section.table, section.title)
     shown = (section.title, section.text, figure, html, section.source)
@@ -50,18 +49,21 @@ def part_of(section: Section) -> Part:
 
 
 def live_figure(figure: go.Figure, id: str) -> dict[str, Any]:
-    """The figure as JSON. `uirevision` keeps the reader's zoom and choice of lines when new data
-    come; for that a line must keep its name (`uid`) when others come before it."""
+    """Return the figure as JSON for plotly.js.
+
+    `uirevision` keeps the reader's zoom and choice of lines when new data arrive. This needs a
+    `uid` per line that stays the same when other lines are added before it.
+    """
     found: dict[str, Any] = json.loads(figure.to_json())
     found["layout"]["uirevision"] = id
     seen: Counter[str] = Counter()
     for trace in found["data"]:
         name = f"{trace.get('legendgroup', '')}/{trace.get('name', '')}"
-        trace["uid"] = digest_of([name, seen[name]])  # plotly.js makes ids of it: letters, digits
+        trace["uid"] = digest_of([name, seen[name]])  # plotly.js needs letters and digits only
         seen[name] += 1
     return found
 
 
 def digest_of(value: Any) -> str:
-    """Equal for equal values of JSON, and fit for an id."""
+    """Return a digest of a JSON value that is valid as an HTML id."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

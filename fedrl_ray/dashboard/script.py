@@ -1,4 +1,4 @@
-"""The style and the scripts that the live page adds to those of the report."""
+"""Style and scripts that the live page adds to those of the report."""
 
 STYLE = """
 #sections { display: grid; grid-template-columns: minmax(0, 1fr); }
@@ -7,9 +7,9 @@ STYLE = """
 .note { border-left: 4px solid #d55e00; padding: .2rem 0 .2rem .8rem; overflow-wrap: anywhere; }
 .progress progress { display: block; width: 8rem; accent-color: #0072b2; }
 .progress span { white-space: nowrap; font-variant-numeric: tabular-nums; }
-#trial-rows tr:not(.running):not(.not-ended) [data-at] { visibility: hidden; }
+#trial-rows tr:not(.running):not(.unfinished) [data-at] { visibility: hidden; }
 #trial-rows .failed td { color: #a33b00; }
-@media (max-width: 599px) {  /* a card per trial: no scrolling sideways */
+@media (max-width: 599px) {  /* a card per trial, so that nothing scrolls sideways */
   #trials table, #trial-rows { display: block; }
   #trials thead { display: none; }
   #trial-rows tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; border-bottom: 1px solid #ccc; }
@@ -30,11 +30,11 @@ async (figure, shown) => {
   const width = document.getElementById('sections').clientWidth;
   const fitted = dashboard.keep(fit(structuredClone(figure), width), shown);
   const height = fitted.layout.height;
-  delete fitted.layout.height;  // of the figure's place, so that the width stays free
+  delete fitted.layout.height;  // the container gets the height, so that the width stays free
   return [fitted, {height: `${height}px`}];
 }
 """
-"""From what the server sent, and what is shown, to the figure and the style of its place."""
+"""Maps the figure from the server, and the one on the page, to the new figure and its style."""
 
 CLOCK = """
 (clock) => {
@@ -46,7 +46,7 @@ CLOCK = """
 SCRIPT = """
 'use strict';
 const dashboard = (() => {
-  const SILENT = 15000;  // milliseconds without an answer after which the page says so
+  const SILENT = 15000;  // milliseconds without an answer until the page shows a warning
   let ahead = 0, last = Date.now();
 
   function age(seconds) {
@@ -56,7 +56,7 @@ const dashboard = (() => {
                             : `${Math.round(seconds / 86400)} days ago`;
   }
 
-  // Times are the server's: a browser elsewhere may have a clock that is wrong.
+  // Ages use the server's clock, because the browser's clock may be wrong.
   function ages() {
     const now = (Date.now() + ahead) / 1000;
     for (const place of document.querySelectorAll('[data-at]')) {
@@ -66,8 +66,8 @@ const dashboard = (() => {
     document.getElementById('silent').hidden = Date.now() - last < SILENT;
   }
 
-  // Tables come as the report writes them, every text escaped. A script in one would not run: the
-  // page's policy names those that may.
+  // The report has escaped every text in a table. A script in one would not run anyway, because
+  // the page's policy lists the scripts that may.
   function tables() {
     for (const place of document.querySelectorAll('[data-html]')) {
       if (place.shown === place.dataset.html) continue;
@@ -84,15 +84,15 @@ const dashboard = (() => {
     ages();
   }
 
-  // Figures are drawn one by one, so that the page answers its reader in between.
+  // Figures are drawn one at a time, so that the page stays responsive in between.
   let queue = Promise.resolve();
   function turn() {
     queue = queue.then(() => new Promise((done) => setTimeout(done, 50)));
     return queue;
   }
 
-  // What the reader has changed stays: zoom, and which lines are shown. `uirevision` alone does
-  // not do it, as dcc.Graph writes a zoom into its figure, and plotly.js then takes it for ours.
+  // Keep the reader's zoom and choice of lines. `uirevision` alone does not: dcc.Graph writes a
+  // zoom into its figure, and plotly.js then takes it for a setting of the new figure.
   const sent = new Map();
   function keep(figure, shown) {
     const id = figure.layout.uirevision, before = sent.get(id);

@@ -1,4 +1,4 @@
-"""`fedrl-ray dashboard`: serve the live page until Ctrl-C."""
+"""The command `fedrl-ray dashboard`: serve the live page until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import typer
 from ..common.errors import UserError
 
 NICE = 15
-"""That of Ray's workers: what trains on this machine does not wait for its picture."""
+"""Niceness of the process, as of Ray's workers, so that training on this machine goes first."""
 
 
 def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
-    """Check what was asked for, say where the page is, serve it. Raises UserError."""
+    """Check the arguments, print the page's address and serve it. Raises UserError."""
     if importlib.util.find_spec("dash") is None:
         raise UserError("the dashboard needs Dash: pip install 'fedrl-ray[dashboard]'")
     require_paths(paths)
@@ -33,17 +33,21 @@ def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
         if not server.is_loopback(listener):
             typer.echo(
                 f"warning: --host {host}: there is no password, so anyone who reaches port "
-                f"{listener.getsockname()[1]} can read these results",
+                f"{listener.getsockname()[1]} can read the results",
                 err=True,
             )
         served.serve_forever()
 
 
 def require_paths(paths: Sequence[Path]) -> None:
-    """A run that is yet to begin is waited for; a folder that is not there is a mistake. Raises
-    UserError."""
+    """Raise UserError for a file, or for a path whose parent folder does not exist.
+
+    A path that does not exist yet is accepted: the page waits for its run.
+    """
     for path in paths:
         if path.exists() and not path.is_dir():
-            raise UserError(f"{path}: a file; give run directories, sweeps, or folders of them")
+            raise UserError(
+                f"{path}: must be a run directory, a sweep or a folder of them; got a file"
+            )
         if not path.exists() and not path.absolute().parent.is_dir():
-            raise UserError(f"{path}: there is no folder {path.absolute().parent}")
+            raise UserError(f"{path}: the folder {path.absolute().parent} does not exist")

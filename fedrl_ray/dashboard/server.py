@@ -1,4 +1,4 @@
-"""The server: a socket of its own, a thread per request, no word about each."""
+"""The HTTP server: its own socket, one thread per request, no request log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .live import Live
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Opened here, not by the server: a port that is taken is one line. Raises UserError."""
+    """Open the listening socket. Raises UserError in one line, such as for a port in use."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -34,18 +34,21 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(listener: socket.socket) -> bool:
-    """Whether only this machine can reach it."""
+    """Return True if only this machine can reach the socket."""
     return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where the page is."""
+    """Return the address of the page."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def make(paths: Sequence[Path], listener: socket.socket, host: str) -> BaseWSGIServer:
-    """Reads the paths from now on; `serve_forever()` answers, until Ctrl-C or `shutdown()`."""
+    """Start to read the paths and return the server.
+
+    Its `serve_forever()` answers requests until Ctrl-C or `shutdown()`.
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     live = Live(paths)
     names = ["localhost", "127.0.0.1", "::1", host.lower()] if is_loopback(listener) else None

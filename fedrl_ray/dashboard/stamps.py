@@ -1,4 +1,4 @@
-"""Whether anything has changed, by the times and sizes of files alone."""
+"""Times and sizes of the files that a page is made of, to detect changes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from ..sweeps.directory import FAILURE, SWEEP, TRIALS, is_sweep
 
 Stamp = tuple[int, int]
-"""Time of the last change in nanoseconds, and bytes."""
+"""Time of the last change in nanoseconds, and size in bytes."""
 
 OF_RUN = (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, FAILURE)
 OF_SWEEP = (SWEEP, TRIALS)
 
 
 def stamps_of(paths: Sequence[Path]) -> dict[Path, Stamp]:
-    """Every file that a page is made of, with its stamp. A path with none has nothing yet."""
+    """Return the stamp of every file that a page is made of."""
     return dict(_stamped(file for path in paths for file in _files(path)))
 
 
 def is_there(path: Path) -> bool:
-    """Whether a run, a sweep, or a folder with one of them lies there."""
+    """Return True if the path is a run, a sweep, or a folder with at least one of them."""
     return any(True for _ in _stamped(_heads(path)))
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """What may be read at a path: of a run, of a sweep, or of a folder of both."""
+    """Yield the files that may be read at a path: a run, a sweep, or a folder of both."""
     if _is_one(path):
         yield from _of_one(path)
     else:
@@ -57,7 +57,7 @@ def _of_one(path: Path) -> Iterator[Path]:
 def _folders(path: Path) -> list[Path]:
     try:
         return sorted(p for p in path.iterdir() if p.is_dir())
-    except OSError:  # not there yet, or a file
+    except OSError:  # does not exist yet, or is a file
         return []
 
 

@@ -1,4 +1,4 @@
-"""How far every trial is."""
+"""The table of trials: status, progress and last returns of each."""
 
 from __future__ import annotations
 
@@ -10,45 +10,48 @@ from pathlib import Path
 from ..reports.data import ReportData
 from ..reports.keys import round_steps
 from ..reports.runs import RunData
-from ..reports.sources import PASSED_OVER, Problem
+from ..reports.sources import SKIPPED, Problem
 from ..runs.run_directory import EVALUATIONS, METRICS
 from .stamps import Stamp
 
-_FIRST = ("running", "not ended", "failed", "does not read", "interrupted", "pending", "stopped")
-"""What a reader looks for comes first; all else, completed trials above all, comes last."""
+_FIRST = ("running", "unfinished", "failed", "unreadable", "interrupted", "pending", "stopped")
+"""Statuses in the order of the table; others, such as `completed`, come last."""
 
-_ON_ITS_WAY = ("running", "not ended", "pending")
+_UNDER_WAY = ("running", "unfinished", "pending")
+"""Statuses of trials with nothing wrong, so that the table gives no reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRow:
-    """A trial of a sweep, or a run of its own."""
+    """A trial of a sweep, or a run outside a sweep."""
 
     name: str
     status: str
     steps: int | None = None
-    """Local steps per agent so far; None before it has begun."""
+    """Local steps per agent so far; None before the trial has begun."""
     budget: int | None = None
+    """Local steps per agent of the whole trial."""
     average: float | None = None
-    """Of the last evaluation; None before the first."""
+    """Average return of the last evaluation; None before the first."""
     worst: float | None = None
+    """Worst return of the last evaluation; None before the first."""
     last_row: float | None = None
-    """When its log last grew, in seconds since 1970."""
+    """Time at which its log last grew, in seconds since 1970."""
     reason: str = ""
-    """Where something is wrong."""
+    """Error in one line; empty if nothing is wrong."""
 
 
 def trial_rows(data: ReportData, stamps: Mapping[Path, Stamp]) -> list[TrialRow]:
-    """Everything that runs, has run or is to run; what runs comes first."""
+    """Return a row per trial and run, running ones first."""
     problems = {problem.run: problem for problem in data.problems}
     rows = [_of_run(run, problems.get(run.label), stamps) for run in data.runs]
     read = {run.label for run in data.runs}
-    rows += [_of_problem(p) for p in data.problems if p.run not in read and p.status != PASSED_OVER]
+    rows += [_of_problem(p) for p in data.problems if p.run not in read and p.status != SKIPPED]
     return sorted(rows, key=lambda row: (_rank(row.status), row.name))
 
 
 def counts(rows: Sequence[TrialRow]) -> str:
-    """`8 trials: 3 completed, 2 running, 3 pending`."""
+    """Return a text such as `8 trials: 3 completed, 2 running, 3 pending`."""
     found = Counter(row.status for row in rows)
     parts = ", ".join(f"{n} {status}" for status, n in sorted(found.items()))
     return f"{len(rows)} trial{'' if len(rows) == 1 else 's'}: {parts}" if rows else "No trial yet"
@@ -72,7 +75,7 @@ def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp])
 
 
 def _last(run: RunData, name: str) -> float | None:
-    values = run.evaluations.figures[name]
+    values = run.evaluations.statistics[name]
     return float(values[-1]) if len(values) else None
 
 
@@ -86,5 +89,5 @@ def _of_problem(problem: Problem) -> TrialRow:
 
 
 def _reason(problem: Problem | None) -> str:
-    """Not for a trial that is only on its way."""
-    return "" if problem is None or problem.status in _ON_ITS_WAY else problem.reason
+    """Return the error; empty for a trial that is under way."""
+    return "" if problem is None or problem.status in _UNDER_WAY else problem.reason

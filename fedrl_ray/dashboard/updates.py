@@ -1,8 +1,8 @@
-"""What a browser needs to be told, given what it knows: no more than has changed.
+"""Updates for one browser: only what has changed since its last update.
 
-Dash builds whatever lies inside a component anew when its children change, and with it go zoom,
-opened tables and scroll positions. So sections that come later go into an empty place of their
-own after those that are there, and only their style puts them where they belong.
+Dash rebuilds everything inside a component whose children change, and so loses zoom, opened tables
+and scroll positions. New sections therefore go into an empty container after the existing ones, and
+their style alone (CSS `order`) moves them to their position.
 """
 
 from __future__ import annotations
@@ -17,36 +17,43 @@ from .parts import Part, digest_of
 from .trials import TrialRow
 
 Known = dict[str, Any]
-"""`version`; `sections`: of each on the page `[digest, whether it is drawn]`; `places`: how many
-have been filled; `rows`: the digest of each trial's row."""
+"""State of a browser, which sends it back with each request.
+
+`version`: of the last snapshot. `sections`: id -> [digest, has a figure]. `places`: number of
+filled containers. `rows`: digest of each trial's row.
+"""
 
 Property = tuple[Any, dict[str, Any]]
+"""Id of a component, and the properties to set on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """added: sections that are new to the page, each with where it stands. place: which place they
-    fill; 0 clears the page. properties: (component id, what to set) of what is there. new_rows:
-    whether the trials are to be listed anew, as there are more or fewer."""
+    """Changes that bring a browser up to date."""
 
     known: Known
+    """State of the browser after the update."""
     added: list[tuple[Part, int]] = field(default_factory=list)
+    """New sections, each with its position on the page."""
     place: int = 0
+    """Number of the container that they fill; 0 clears the page."""
     properties: list[Property] = field(default_factory=list)
+    """Changes to components that are on the page."""
     new_rows: bool = True
+    """True: list all trials again, because their number has changed."""
 
 
 def update_of(snapshot: Snapshot, known: Known) -> Update | None:
-    """None where the browser is up to date."""
+    """Return the update for a browser, or None if it is up to date."""
     if known.get("version") == snapshot.version:
         return None
     want = {part.id: [part.digest, part.figure is not None] for part in snapshot.parts}
     have, place = _kept(known, want)
-    stands = {part.id: number for number, part in enumerate(snapshot.parts)}
-    added = [(part, stands[part.id]) for part in snapshot.parts if part.id not in have]
+    positions = {part.id: number for number, part in enumerate(snapshot.parts)}
+    added = [(part, positions[part.id]) for part in snapshot.parts if part.id not in have]
     changed = [part for part in snapshot.parts if have.get(part.id, want[part.id]) != want[part.id]]
     properties = [change for part in changed for change in _changes(part)]
-    properties += [(id, {"style": _style(stands.get(id))}) for id in have]
+    properties += [(id, {"style": _style(positions.get(id))}) for id in have]
     rows = [digest_of(astuple(row)) for row in snapshot.rows]
     listed: list[str] = known.get("rows", [])
     if len(rows) == len(listed):
@@ -73,8 +80,10 @@ def _changed_rows(
 
 
 def _kept(known: Known, want: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], int]:
-    """Sections that stay on the page, and the next empty place; none stays where one has got or
-    lost its figure."""
+    """Return the sections that stay on the page, and the number of the next empty container.
+
+    None stays if a section has gained or lost its figure.
+    """
     have: dict[str, list[Any]] = known.get("sections", {})
     if any(have[id][1] != want[id][1] for id in have.keys() & want.keys()):
         return {}, 0
@@ -82,7 +91,7 @@ def _kept(known: Known, want: dict[str, list[Any]]) -> tuple[dict[str, list[Any]
 
 
 def _style(number: int | None) -> dict[str, Any]:
-    """Where a section stands; nowhere if it is no longer part of the page."""
+    """Return the style for a position; it hides a section that has left the page."""
     return {"display": "none"} if number is None else {"order": number}
 
 

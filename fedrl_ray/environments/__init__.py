@@ -1,1 +1,1 @@
-"""One file, one environment family; the file name is its name in the YAML."""
+"""Environment families: one per file, and the file name is the family's name in the YAML."""

@@ -1,4 +1,4 @@
-"""Acrobot of Gymnasium."""
+"""Acrobot of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ..vector_envs.sync import SyncVectorEnv
 class Acrobot(EnvFamily):
     """Swing a two-link arm above a bar: reward -1 per step, 500 steps at most.
 
-    The centre of mass of a link stays at half its length, as in Gymnasium; the moment of inertia
-    stays 1, as in Gymnasium and in Jin et al. 2022.
+    The centre of mass of a link lies at half its length, as in Gymnasium. The moment of inertia is
+    1, as in Gymnasium and in Jin et al. 2022.
     """
 
     Config = EnvironmentConfig
@@ -31,6 +31,7 @@ class Acrobot(EnvFamily):
     spec = Spec(obs_size=6, num_actions=3, max_episode_steps=500)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
+        """Return Gymnasium's environments with their parameters set."""
         envs = [_acrobot(dynamics, row) for row in range(len(seeds))]
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)
 

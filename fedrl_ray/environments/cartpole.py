@@ -1,4 +1,4 @@
-"""CartPole of Gymnasium, vectorised, with its own physics per row."""
+"""CartPole of Gymnasium as a vector environment, with separate physics in each row."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from ..vector_envs.parameters import EnvironmentConfig, Parameter
 
 
 class PerturbedCartPoleVectorEnv(EpisodicVectorEnv):
-    """N rows of Gymnasium's CartPoleVectorEnv. Its resets are not used: they draw from one
-    generator for all rows and come a step late."""
+    """N rows of Gymnasium's CartPoleVectorEnv, with resets of our own.
+
+    Gymnasium's resets draw from one generator for all rows, and come a step late.
+    """
 
     def __init__(
         self, spec: Spec, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
@@ -28,24 +30,28 @@ class PerturbedCartPoleVectorEnv(EpisodicVectorEnv):
         self.start()
 
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
+        """Step all rows at once."""
         obs, reward, terminated, truncated, _ = self._env.step(action)
         self._env.prev_done[:] = False
         return obs, reward, terminated, truncated
 
     def reset_row(self, row: int, seed: int) -> Array:
+        """Draw the first state as Gymnasium's single CartPole does."""
         state = np_random(seed)[0].uniform(-0.05, 0.05, size=4)
         self._env.state[:, row] = state
         return state.astype(np.float32)
 
     def physics_state(self, row: int) -> AgentState:
+        """Return position, speed, angle and angular speed of one row."""
         return {"state": self._env.state[:, row].copy()}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
+        """Set position, speed, angle and angular speed of one row."""
         self._env.state[:, row] = state["state"]
 
 
 def _vector_env(size: int, dynamics: Dynamics) -> Any:
-    """Arrays in place of Gymnasium's numbers, derived attributes recomputed."""
+    """Return Gymnasium's environment with one value per row, and derived attributes recomputed."""
     env: Any
     env = CartPoleVectorEnv(size, max_episode_steps=np.iinfo(np.int32).max)
     env.length = dynamics["pole_length"] / 2
@@ -73,4 +79,5 @@ class CartPole(EnvFamily):
     def make(
         self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool
     ) -> PerturbedCartPoleVectorEnv:
+        """Return a vector environment with one set of parameters per row."""
         return PerturbedCartPoleVectorEnv(self.spec, dynamics, seeds, retire=retire)

@@ -1,4 +1,4 @@
-"""FrozenLake of Gymnasium, from its own transition tables, with a slipperiness per row."""
+"""FrozenLake of Gymnasium, built from its transition tables, with a slipperiness per row."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _REGISTERED = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
 
 
 class FrozenLake(TabularFamily):
-    """Cross a frozen lake: reward 1 on reaching the goal; holes and the goal are terminal."""
+    """Cross a frozen lake: the reward is 1 at the goal; holes and the goal are terminal."""
 
     class Config(EnvironmentConfig):
         """Keys of `environment: {name: frozen_lake}`."""
 
         map_name: Literal["4x4", "8x8"] = "4x4"
-        """Gymnasium's map: 100 steps at most on 4x4, 200 on 8x8."""
+        """Gymnasium's map. An episode has at most 100 steps on 4x4, 200 steps on 8x8."""
 
     config: Config
     parameters: Mapping[str, Parameter] = {
@@ -43,7 +43,7 @@ class FrozenLake(TabularFamily):
 
     @cached_property
     def tables(self) -> Tables:
-        """Rewards and terminal states are the same at every success rate."""
+        """Rewards, terminal states and start, which do not depend on the success rate."""
         env = self._gymnasium(self.parameters["success_rate"].nominal)
         states, actions = self.spec.num_states, self.spec.num_actions
         reward_SAX, terminal_S = np.zeros((states, actions, states)), np.zeros(states, dtype=bool)
@@ -54,7 +54,10 @@ class FrozenLake(TabularFamily):
         )
 
     def kernel(self, values: Mapping[str, float]) -> Array:
-        """Gymnasium's table for a success rate; the rest slips to either side: [S, A, X]."""
+        """Return Gymnasium's table for a success rate: [S, A, X].
+
+        A move that does not succeed slips to either side with equal probability.
+        """
         states, actions = self.spec.num_states, self.spec.num_actions
         kernel_SAX = np.zeros((states, actions, states))
         for s, a, probability, x, _, _ in _outcomes(self._gymnasium(values["success_rate"])):
@@ -67,7 +70,7 @@ class FrozenLake(TabularFamily):
 
 
 def _outcomes(env: Any) -> list[tuple[int, int, float, int, float, bool]]:
-    """Gymnasium's table as rows (state, action, probability, successor, reward, terminated)."""
+    """Return Gymnasium's table as (state, action, probability, successor, reward, terminated)."""
     return [
         (state, action, *outcome)
         for state, actions in env.P.items()

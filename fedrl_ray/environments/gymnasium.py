@@ -1,4 +1,4 @@
-"""Your own Gymnasium environment, by registered id or by factory."""
+"""A Gymnasium environment of the user, found by a registered id or a factory."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from ..vector_envs.user.vector_env import Resume, UserVectorEnv
 
 _LOG = logging.getLogger(__name__)
 _INEXACT = (
-    "resume is not exact: neither get_state and set_state nor replaying the actions since the "
-    "last reset gave the same observations"
+    "resume is not exact: neither get_state and set_state nor a replay of the actions since the "
+    "last reset led to the same observations"
 )
 
 
 class Gymnasium(EnvFamily):
     """Any environment with Box observations and Discrete or bounded Box actions.
 
-    Tried out once per process before anything starts: see `stacks.user.checks`. For exact
-    resuming give it `get_state() -> dict of arrays or numbers` and `set_state(dict)`; without
-    them the actions since the last seeded reset are replayed.
+    Each process tries it out before anything starts, see `vector_envs.user.checks`. It resumes
+    exactly if it has `get_state() -> dict of arrays or numbers` and `set_state(dict)`. Without
+    them, the actions since the last seeded reset are replayed.
     """
 
     Config = GymnasiumConfig
@@ -53,6 +53,7 @@ class Gymnasium(EnvFamily):
             self.exemptions = {"resume": _INEXACT}
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserVectorEnv:
+        """Return the user's environments with their parameters set."""
         rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
         with self._all_or_none(rows, seeds) as envs:
             return UserVectorEnv(
@@ -61,11 +62,11 @@ class Gymnasium(EnvFamily):
                 seeds,
                 retire=retire,
                 resume=self._resume or "replay",
-                on_mismatch=_warn_once,
+                on_mismatch=warn_of_inexact_resume,
             )
 
     def build(self, values: Mapping[str, float]) -> UserEnv:
-        """One environment with the given parameters."""
+        """Return one environment with the given parameters."""
         targets = {self.config.parameters[name].target: v for name, v in values.items()}
         arguments = {target: v for target, v in targets.items() if not is_attribute(target)}
         env, _ = create(self._source, arguments)
@@ -75,7 +76,7 @@ class Gymnasium(EnvFamily):
     def _all_or_none(
         self, rows: Iterable[Mapping[str, float]], seeds: EpisodeSeeds
     ) -> Iterator[list[UserEnv]]:
-        """Environments that are closed again where one of them, or their stack, fails."""
+        """Yield the environments, and close all of them if one, or the block, fails."""
         with ExitStack() as opened:
             envs = []
             for row, values in enumerate(rows):
@@ -87,8 +88,8 @@ class Gymnasium(EnvFamily):
             yield envs
             opened.pop_all()
 
-    def trial_stack(self, spec: Spec, resume: Resume) -> UserVectorEnv:
-        """One nominal environment, to find out whether it resumes."""
+    def trial_vector_env(self, spec: Spec, resume: Resume) -> UserVectorEnv:
+        """Return one nominal environment, for the trial of resuming."""
         seeds = EpisodeSeeds.of_grid(0, [0], 1)
         with self._all_or_none([self._nominal_values()], seeds) as envs:
             return UserVectorEnv(
@@ -101,12 +102,15 @@ class Gymnasium(EnvFamily):
             )
 
     def check(self) -> Resume | None:
-        """Run the trial. Raises UserError; returns how the environment can be resumed."""
+        """Run the trial and return the way to resume exactly, or None.
+
+        Raises UserError: the environment breaks a rule of `vector_envs.user.checks`.
+        """
         nominal = self._nominal_values()
         with closing(self.build(nominal)) as env:
             steps = check_steps(env, self.spec, self._source.key)
             self._check_effects(nominal, steps)
-            return find_resume(self.trial_stack, env, self.spec, steps)
+            return find_resume(self.trial_vector_env, env, self.spec, steps)
 
     def _check_effects(self, nominal: Mapping[str, float], steps: int) -> None:
         for name, ends in self.ranges(self.config.perturb).items():
@@ -123,7 +127,7 @@ _TRIALS: dict[str, Resume | None] = {}
 
 
 def _trial(family: Gymnasium) -> Resume | None:
-    """The family's trial, once per process and configuration."""
+    """Return the result of the family's trial, run once per process and configuration."""
     key = family.config.model_dump_json()
     if key not in _TRIALS:
         _TRIALS[key] = family.check()
@@ -131,5 +135,6 @@ def _trial(family: Gymnasium) -> Resume | None:
 
 
 @functools.cache
-def _warn_once() -> None:
-    _LOG.warning("environment: resume is not exact, a replay met another observation")
+def warn_of_inexact_resume() -> None:
+    """Log that a replay led to another observation, once per process."""
+    _LOG.warning("environment: resume is not exact, because a replay led to another observation")

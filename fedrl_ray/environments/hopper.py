@@ -1,23 +1,34 @@
-"""Hopper of Gymnasium."""
+"""Hopper of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from algorithms.types import Spec
 
 from ..vector_envs.mujoco import MujocoFamily
 from ..vector_envs.mujoco_model import Robot
 
+if TYPE_CHECKING:
+    from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+
+
+def _load() -> type[MujocoEnv]:
+    from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+
+    return HopperEnv
+
 
 class Hopper(MujocoFamily):
     """Hop forward on one leg (Hopper-v5): 1000 steps at most, fewer after a fall.
 
-    `limb_length` scales the lower leg, from knee to ankle (0.5 m): its capsule's length at equal
-    radius and density, so its mass too, and the place of the foot. The torso starts as much
-    higher; what counts as a fall stays Gymnasium's.
+    `limb_length` scales the lower leg, from knee to ankle (0.5 m), and so moves the foot. Radius
+    and density of its capsule stay, so its mass scales too. The torso starts higher by the length
+    that the leg gains. Gymnasium's limits for a fall stay.
     """
 
     robot = Robot(
-        env="gymnasium.envs.mujoco.hopper_v5:HopperEnv",
+        load=_load,
         limbs=("leg_geom",),
         reach=0.5,
     )

@@ -1,4 +1,4 @@
-"""MountainCar of Gymnasium."""
+"""MountainCar of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ _ATTRIBUTES = {"gravity": "gravity", "force": "force", "max_speed": "max_speed"}
 class MountainCar(EnvFamily):
     """Drive an underpowered car out of a valley: reward -1 per step, 200 steps at most.
 
-    Time counts in steps and the track in Gymnasium's own units of length.
+    The unit of time is a step; the unit of length is Gymnasium's own.
     """
 
     Config = EnvironmentConfig
     parameters: Mapping[str, Parameter] = {
-        "gravity": Parameter(0.0025, "1/step^2", 1e-4, 0.05, "pull of the slope"),
+        "gravity": Parameter(0.0025, "1/step^2", 1e-4, 0.05, "pull of gravity along the slope"),
         "force": Parameter(0.001, "1/step^2", 1e-5, 0.05, "acceleration by the engine"),
         "max_speed": Parameter(0.07, "1/step", 0.005, 1.0, "limit of the speed"),
     }
     spec = Spec(obs_size=2, num_actions=3, max_episode_steps=200)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
+        """Return Gymnasium's environments with their parameters set."""
         envs = with_attributes(MountainCarEnv, _ATTRIBUTES, dynamics)
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)

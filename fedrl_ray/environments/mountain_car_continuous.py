@@ -1,4 +1,4 @@
-"""MountainCarContinuous of Gymnasium."""
+"""MountainCarContinuous of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ATTRIBUTES = {"power": "power", "max_speed": "max_speed"}
 
 
 class MountainCarContinuous(EnvFamily):
-    """Drive an underpowered car out of a valley with a graded push: reward 100 at the goal, less
-    a tenth of the squared push per step, 999 steps at most.
+    """Drive an underpowered car out of a valley with a graded push: 999 steps at most.
 
-    Gravity is a constant inside Gymnasium's step, so it is no parameter here.
+    The reward is 100 at the goal, minus a tenth of the squared push in every step. Gravity is a
+    constant in Gymnasium's step function, so it is not a parameter.
     """
 
     Config = EnvironmentConfig
@@ -31,5 +31,6 @@ class MountainCarContinuous(EnvFamily):
     spec = Spec(obs_size=2, action_low=(-1.0,), action_high=(1.0,), max_episode_steps=999)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
+        """Return Gymnasium's environments with their parameters set."""
         envs = with_attributes(Continuous_MountainCarEnv, _ATTRIBUTES, dynamics)
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)

@@ -1,4 +1,4 @@
-"""Pendulum of Gymnasium."""
+"""Pendulum of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ _ATTRIBUTES = {
 
 
 class Pendulum(EnvFamily):
-    """Swing a rod upright and hold it: reward minus the squared angle, speed and torque, 200
-    steps at most.
+    """Swing a rod upright and hold it: 200 steps at most.
 
-    Actions keep Gymnasium's bounds of 2 N m, so `max_torque` can only fall below them: it is the
-    torque at which the motor saturates.
+    The reward is minus a weighted sum of the squared angle, speed and torque. Actions keep
+    Gymnasium's bounds of 2 N m, so `max_torque`, at which the motor saturates, cannot exceed them.
     """
 
     Config = EnvironmentConfig
@@ -41,5 +40,6 @@ class Pendulum(EnvFamily):
     spec = Spec(obs_size=3, action_low=(-2.0,), action_high=(2.0,), max_episode_steps=200)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> SyncVectorEnv:
+        """Return Gymnasium's environments with their parameters set."""
         envs = with_attributes(PendulumEnv, _ATTRIBUTES, dynamics)
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)

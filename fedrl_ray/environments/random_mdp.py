@@ -1,7 +1,8 @@
-"""Random Markov decision processes with a dial for how far agents differ.
+"""Random Markov decision processes with a key for the distance between agents.
 
-After the heterogeneous RandomMDP of Jin et al. 2022 (public code): a dense centre P0, and kernels
-P_j = (1 - heterogeneity) P0 + heterogeneity U_j; all rows are U(0,1) entries, normalised.
+The model is the heterogeneous RandomMDP of Jin et al. 2022 (public code). Kernel j is
+P_j = (1 - heterogeneity) P0 + heterogeneity U_j, with a dense centre P0. Every row of P0 and U_j
+has entries from U(0,1), normalised.
 """
 
 from __future__ import annotations
@@ -20,36 +21,36 @@ from ..vector_envs.parameters import TRAINING, EnvironmentConfig, EpisodeSteps, 
 from ..vector_envs.tabular import Tables, TabularFamily
 
 _CENTRE = -1
-_FIRST_UNSEEN = 100_000  # kernels of the test grid, beyond those of any agent
-_MOST_ENTRIES = 2**28  # of a kernel: 2 GiB
-_SUPPORT = 0.2  # share of successors that Jin's masks keep
+_FIRST_UNSEEN = 100_000  # first kernel of the test grid, above the kernels of all agents
+_MOST_ENTRIES = 2**28  # entries of a kernel, 2 GiB
+_SUPPORT = 0.2  # probability with which Jin's masks keep a successor
 _REWARDS, _CENTRE_ROWS, _ROWS, _MASKS = range(4)  # streams of random numbers
 
 
 class RandomMDP(TabularFamily):
-    """Random kernels, rewards U(0,1) of (s,a) that all agents share, uniform first states.
+    """Random kernels, with rewards U(0,1) of (s,a) that all agents share and uniform first states.
 
-    Agent k has kernel k unless `perturb.kernel` lists others, the test grid has kernels that no
-    agent has unless the perturbation it follows lists some, and nominal is the centre P0.
-    `perturb.heterogeneity` varies the dial as well.
+    Agent k has kernel k, unless `perturb.kernel` lists others. The test grid has kernels that no
+    agent has, unless its own perturbation lists some. The nominal kernel is the centre P0.
+    `perturb.heterogeneity` varies the distance from the centre.
     """
 
     class Config(EnvironmentConfig):
         """Keys of `environment: {name: random_mdp}`."""
 
         num_states: Annotated[int, Field(ge=2)] = 6
-        """States."""
+        """Number of states."""
         num_actions: Annotated[int, Field(ge=1)] = 3
-        """Actions."""
+        """Number of actions."""
         heterogeneity: Annotated[float, Field(ge=0, le=1)] = 0.5
-        """0: every agent has the centre kernel; 1: kernels are independent of each other."""
+        """Distance from the centre kernel. 0: all kernels are equal; 1: they are independent."""
         shared_support: bool = True
-        """Whether all kernels reach the same successors. false keeps each successor with
-        probability 0.2 (at least one), per kernel, as Jin's RandomMDP: Assumption 1 is broken."""
+        """true: all kernels reach the same successors. false: each kernel keeps each successor with
+        probability 0.2 (and at least one), as in Jin's RandomMDP, which breaks Assumption 1."""
         kernel_seed: Annotated[int, Field(ge=0)] = 0
-        """Seed of kernels and rewards, apart from the seed of the experiment."""
+        """Seed of kernels and rewards; the seed of the experiment does not change them."""
         max_episode_steps: EpisodeSteps = 100
-        """Steps after which an episode is truncated; no state is terminal."""
+        """Time limit in steps. No state is terminal, so every episode is truncated there."""
 
         @model_validator(mode="after")
         def _kernel_has_a_size(self) -> Self:
@@ -57,7 +58,7 @@ class RandomMDP(TabularFamily):
             if entries >= _MOST_ENTRIES:
                 raise ValueError(
                     f"num_states * num_states * num_actions must stay below {_MOST_ENTRIES}, "
-                    f"or a kernel takes 2 GiB; got {entries}"
+                    f"where a kernel takes 2 GiB; got {entries}"
                 )
             return self
 
@@ -66,7 +67,7 @@ class RandomMDP(TabularFamily):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.parameters = {
-            "kernel": Parameter(_CENTRE, "", _CENTRE, 2**31, "number of the kernel; -1 the centre"),
+            "kernel": Parameter(_CENTRE, "", _CENTRE, 2**31, "kernel number; -1 is the centre"),
             "heterogeneity": Parameter(config.heterogeneity, "", 0.0, 1.0, "distance from centre"),
         }
         self.spec = Spec(
@@ -78,7 +79,7 @@ class RandomMDP(TabularFamily):
 
     @cached_property
     def tables(self) -> Tables:
-        """Rewards of (s,a), no terminal state, uniform first states."""
+        """Rewards of (s,a), no terminal state, and uniform first states."""
         states, shape = self.spec.num_states, (self.spec.num_states, self.spec.num_actions)
         reward_SA1 = self._generator(_REWARDS).random(shape)[..., None]
         return Tables(
@@ -92,7 +93,7 @@ class RandomMDP(TabularFamily):
         return self._rows(self._generator(_CENTRE_ROWS))
 
     def kernel(self, values: Mapping[str, float]) -> Array:
-        """(1 - h) P0 + h U_j, masked and normalised where supports differ: [S, A, X]."""
+        """Return (1 - h) P0 + h U_j: [S, A, X]. It is masked and normalised if supports differ."""
         number, share = int(values["kernel"]), values["heterogeneity"]
         if number == _CENTRE:
             return self._centre
@@ -110,7 +111,10 @@ class RandomMDP(TabularFamily):
         agent_ids: Sequence[int],
         key: str = TRAINING,
     ) -> Dynamics:
-        """Agent k has kernel k, or the one that `perturb.kernel` lists for it: each [N]."""
+        """Return the dynamics of some agents: each [N].
+
+        Agent k has kernel k, or the kernel that `perturb.kernel` lists for it.
+        """
         others = {name: perturb[name] for name in self.ranges(perturb, key=key)}
         dynamics = super().draw(others, seed=seed, agent_ids=agent_ids, key=key)
         listed = perturb.get("kernel")
@@ -120,8 +124,10 @@ class RandomMDP(TabularFamily):
     def grid(
         self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
     ) -> Dynamics:
-        """`size` kernels that no agent has, or the kernels that `perturb.kernel` lists, however
-        many; the dial spread evenly over its range: each [M]."""
+        """Return the test grid: each [M], with heterogeneity spread evenly over its range.
+
+        It has `size` kernels that no agent has, or exactly those that `perturb.kernel` lists.
+        """
         ranges = self.ranges(perturb, key=key)
         low, high = ranges.get("heterogeneity", (self.config.heterogeneity,) * 2)
         unseen = _FIRST_UNSEEN + np.arange(size, dtype=np.float64)
@@ -130,19 +136,19 @@ class RandomMDP(TabularFamily):
         return {"kernel": kernel, "heterogeneity": np.linspace(low, high, len(kernel))}
 
     def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
-        """Any size will do."""
+        """Raise UserError if the perturbation is wrong; every size is possible."""
         self.ranges(perturb, key=key)
 
     def ranges(
         self, perturb: Mapping[str, Any], *, key: str = TRAINING
     ) -> dict[str, tuple[float, float]]:
-        """As for every family, without `kernel`, which is a number and has no range.
+        """Return low and high of each perturbed parameter except `kernel`, a number without range.
 
-        Raises UserError where `perturb.kernel` is not a list of whole numbers.
+        Raises UserError: see `EnvFamily.ranges`, or `perturb.kernel` does not list whole numbers.
         """
         listed = perturb.get("kernel", ())
         if not isinstance(listed, tuple) or any(value != int(value) for value in listed):
-            raise UserError(f"{key}.kernel must list one whole number per agent, got {listed}")
+            raise UserError(f"{key}.kernel: must list one whole number per agent; got {listed}")
         ranges = super().ranges(perturb, key=key)
         ranges.pop("kernel", None)
         return ranges

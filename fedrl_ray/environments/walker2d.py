@@ -1,23 +1,34 @@
-"""Walker2d of Gymnasium."""
+"""Walker2d of Gymnasium, with perturbed physics."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from algorithms.types import Spec
 
 from ..vector_envs.mujoco import MujocoFamily
 from ..vector_envs.mujoco_model import Robot
 
+if TYPE_CHECKING:
+    from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+
+
+def _load() -> type[MujocoEnv]:
+    from gymnasium.envs.mujoco.walker2d_v5 import Walker2dEnv
+
+    return Walker2dEnv
+
 
 class Walker2d(MujocoFamily):
     """Walk forward on two legs (Walker2d-v5): 1000 steps at most, fewer after a fall.
 
-    `limb_length` scales both lower legs, from knee to ankle (0.5 m): the length of their capsules
-    at equal radius and density, so their mass too, and the places of the feet. The torso starts
-    as much higher; what counts as a fall stays Gymnasium's.
+    `limb_length` scales both lower legs, from knee to ankle (0.5 m), and so moves the feet. Radius
+    and density of their capsules stay, so their mass scales too. The torso starts higher by the
+    length that the legs gain. Gymnasium's limits for a fall stay.
     """
 
     robot = Robot(
-        env="gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv",
+        load=_load,
         limbs=("leg_geom", "leg_left_geom"),
         reach=0.5,
     )

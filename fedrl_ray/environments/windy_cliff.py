@@ -19,18 +19,19 @@ _CLIFF, _GOAL = (1, 2), 3
 
 
 class WindyCliff(TabularFamily):
-    """Walk from the bottom left corner along the cliff to the bottom right one, for ever.
+    """Walk along a cliff from the bottom left to the bottom right corner, again and again.
 
-    State 4 y + x, y upwards; actions up, down, left, right. The reward is that of the current
-    state: -100 on the cliff, 100 at the goal, -1 elsewhere; from either the next state is the
-    start. Wind blows down with probability wind / 3, except on the action down.
+    The state is 4 y + x, with y upwards; the actions are up, down, left and right. The current
+    state gives the reward: -100 on the cliff, 100 at the goal, -1 elsewhere. From the cliff and
+    the goal every action leads to the start. Elsewhere a gust replaces the move by a move down
+    with probability wind / 3.
     """
 
     class Config(EnvironmentConfig):
         """Keys of `environment: {name: windy_cliff}`."""
 
         max_episode_steps: EpisodeSteps = 100
-        """Steps after which an episode is truncated; no state is terminal."""
+        """Time limit in steps. No state is terminal, so every episode is truncated there."""
 
     parameters: Mapping[str, Parameter] = {
         "wind": Parameter(0.5, "", 0.0, 1.0, "three times the probability of a gust"),
@@ -47,7 +48,7 @@ class WindyCliff(TabularFamily):
 
     @cached_property
     def tables(self) -> Tables:
-        """The reward is that of the current state."""
+        """Rewards of the current state, no terminal state, and a fixed start."""
         states, actions = self.spec.num_states, self.spec.num_actions
         reward_S = np.full(states, -1.0)
         reward_S[list(_CLIFF)], reward_S[_GOAL] = -100.0, 100.0
@@ -58,14 +59,17 @@ class WindyCliff(TabularFamily):
         )
 
     def kernel(self, values: Mapping[str, float]) -> Array:
-        """The intended move with probability 1 - wind/3, else down: [16, 4, 16]."""
+        """Return the intended move with probability 1 - wind/3, else a move down: [16, 4, 16]."""
         moves_SAX = np.eye(_SIZE * _SIZE)[_destinations()]
         gust = values["wind"] / 3
         return (1.0 - gust) * moves_SAX + gust * moves_SAX[:, [_DOWN]]
 
 
 def _destinations() -> Array:
-    """Where each move leads without wind: [16, 4] int64. Walls stop; cliff and goal lead to 0."""
+    """Return the successor of each move without wind: [16, 4] int64.
+
+    A move into a wall stays in place. Every move from the cliff and the goal leads to state 0.
+    """
     y, x = np.divmod(np.arange(_SIZE * _SIZE), _SIZE)
     dx, dy = np.array(_MOVES).T
     to_x = (x[:, None] + dx).clip(0, _SIZE - 1)

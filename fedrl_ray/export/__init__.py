@@ -1,5 +1,5 @@
-"""A run's global policy for other programs: an RLModule, a torch program, an ONNX file.
+"""Export of a run's global policy as an RLModule, a torch program or an ONNX file.
 
-Each holds the greedy policy alone, is checked on the spot to act as the trained one, and comes
-with a model card.
+An export holds the greedy policy alone and a model card. It is checked at once to act as the
+trained policy.
 """

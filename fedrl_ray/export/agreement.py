@@ -1,13 +1,14 @@
-"""Whether an exported policy acts as the trained one, on observations of the run's environments."""
+"""A check that an exported policy acts as the trained one, on the run's observations."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from algorithms.types import Array, Spec
 
@@ -19,19 +20,22 @@ from ..vector_envs.family import EnvFamily
 
 OBSERVATIONS = 1000
 MOST_ENVIRONMENTS = 10
-"""Roll-outs are of so many agents, so that each is long."""
+"""Agents in whose environments the policy acts; few, so that each rollout is long."""
 TOLERANCE = 1e-5
-"""Two programs round differently. Continuous: of half the action range. Discrete: where the
-actions differ, their scores must lie so close together, relative to the best."""
+"""Largest difference that the rounding of two programs may cause.
+
+Continuous actions: relative to half the action range. Discrete actions that differ: difference of
+their scores, relative to the best score.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """On how many observations the exported policy acts as the trained one.
+    """Numbers of observations on which the exported policy acts as the trained one.
 
-    equal: of them, with the same action or one within `TOLERANCE`; near_ties: the others, whose
-    two actions score the same within `TOLERANCE`. largest_difference: of continuous actions, in
-    units of half the action range.
+    equal: observations with equal actions, or continuous ones within `TOLERANCE`. near_ties: the
+    other observations, whose two actions score the same within `TOLERANCE`. largest_difference:
+    between continuous actions, in units of half the action range.
     """
 
     observations: int
@@ -40,9 +44,19 @@ class Agreement:
     largest_difference: float
 
 
+class ScoringPolicy(Protocol):
+    """A policy of a discrete environment, which scores every action."""
+
+    def scores(self, obs: Tensor) -> Tensor:
+        """Return a score per action: [M, A]."""
+
+
 def observe(experiment: Experiment, family: EnvFamily, act: Act) -> Array:
-    """What the policy meets in the agents' environments, keyed by the run's seed: [1000, S], or
-    [1000] states and every state once more."""
+    """Return the observations of a rollout in the agents' environments: [1000, S].
+
+    The run's seed keys the rollout. A tabular environment gives [1000] states, followed by every
+    state once.
+    """
     agents = range(min(experiment.federation.num_agents, MOST_ENVIRONMENTS))
     perturb = experiment.environment.settings.perturb
     dynamics = family.draw(perturb, seed=experiment.seed, agent_ids=agents)
@@ -60,10 +74,12 @@ def observe(experiment: Experiment, family: EnvFamily, act: Act) -> Array:
 
 
 def require_agreement(
-    trained: Act, exported: Act, policy: Any, observations: Array, spec: Spec
+    trained: Act, exported: Act, policy: nn.Module, observations: Array, spec: Spec
 ) -> Agreement:
-    """Raises RunError where the exported policy acts otherwise. policy: what was exported, a
-    module; one of a discrete environment has `scores`."""
+    """Compare the exported policy with the trained one. Raises RunError: they act differently.
+
+    policy: the exported module, a `ScoringPolicy` if the environment is discrete.
+    """
     wanted, got = trained(observations), exported(observations)
     if spec.kind == "continuous":
         half = (np.array(spec.action_high) - np.array(spec.action_low)) / 2
@@ -75,7 +91,7 @@ def require_agreement(
         tied = ~same & _tied(policy, observations, wanted, got)
     if not (same | tied).all():
         raise RunError(
-            f"the exported policy acts otherwise than the trained one on {(~(same | tied)).sum()} "
+            f"the exported policy differs from the trained one on {(~(same | tied)).sum()} "
             f"of {len(wanted)} observations; nothing was written"
         )
     return Agreement(
@@ -86,14 +102,17 @@ def require_agreement(
     )
 
 
-def _tied(policy: Any, observations: Array, first: Array, second: Array) -> Array:
-    """Where both actions score as the best within the tolerance, in float64; never in a table,
-    which nobody rounds."""
+def _tied(policy: nn.Module, observations: Array, first: Array, second: Array) -> Array:
+    """Return a mask of the rows in which both actions score like the best one: [M] bool.
+
+    Scores are compared in float64, within the tolerance. A table is not rounded, so it has no ties.
+    """
     obs = torch.from_numpy(observations)
     if not obs.is_floating_point():
         return np.zeros(len(first), dtype=bool)
     with torch.no_grad():
-        scores = copy.deepcopy(policy).double().scores(obs.double()).numpy()
+        exact = cast(ScoringPolicy, copy.deepcopy(policy).double())
+        scores = exact.scores(obs.double()).numpy()
     best, rows = scores.max(-1), np.arange(len(first))
     worse = np.minimum(scores[rows, first], scores[rows, second])
     return np.asarray(best - worse <= TOLERANCE * np.maximum(1.0, np.abs(best)))

@@ -1,4 +1,4 @@
-"""The model card of an exported policy as plain data: model_card.json, and what README.md tells."""
+"""The model card of an exported policy as plain data, for model_card.json and README.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..agents.execution_profile import PACKAGES, versions
 from ..agents.messages import Evaluation
 from ..analysis.statistics import Interval, interval, scope
 from ..config.schema import Experiment
-from ..storage.checkpoints import Manifest
+from ..storage.manifests import Manifest
 from ..vector_envs.family import EnvFamily
 from .agreement import Agreement
 from .formats import FORMATS
@@ -25,7 +25,7 @@ FORMAT = "fedrl-ray model card 1"
 LEVEL = 0.95
 _SAID_OF_LEARNER = ("algorithm", "interval_unit", "omega", "expectile", "discount")
 _SAID_OF_ENVIRONMENT = ("name", "id", "factory", "perturb")
-"""Not `kwargs`: arguments of a user's environment may hold paths or secrets."""
+"""Keys without `kwargs`, because arguments of a user's environment may hold secrets or paths."""
 
 
 def model_card(
@@ -38,8 +38,10 @@ def model_card(
     agreement: Agreement,
     native: bool,
 ) -> dict[str, Any]:
-    """What there is to say of a policy. evaluation: of these parameters. native: whether
-    RLlib made the policy's module."""
+    """Return the model card.
+
+    evaluation: the evaluation of the exported parameters. native: true if RLlib made the module.
+    """
     steps = manifest.round * experiment.round_steps
     data = experiment.to_dict()
     learner = {"name": experiment.learner.name} | _chosen(data["learner"], _SAID_OF_LEARNER)
@@ -64,7 +66,7 @@ def model_card(
 
 
 def describe_spec(spec: Spec) -> dict[str, Any]:
-    """Observations and actions as a program must give and take them."""
+    """Return the types and shapes of observations and actions that a program must handle."""
     obs: dict[str, Any] = {"dtype": "float32", "shape": ["batch", spec.obs_size]}
     action: dict[str, Any] = {"dtype": "int64", "shape": ["batch"], "count": spec.num_actions}
     if spec.kind == "tabular":
@@ -79,13 +81,15 @@ def describe_spec(spec: Spec) -> dict[str, Any]:
 def _returns(
     experiment: Experiment, family: EnvFamily, evaluation: Evaluation
 ) -> dict[str, Any] | None:
-    """Figures with intervals over the episodes of an evaluation; the nominal environment has one
-    where it lies on the grid. Agents that were absent do not count."""
+    """Return statistics of the returns, with intervals over the episodes of an evaluation.
+
+    The nominal environment has an interval if it lies on the grid. Absent agents do not count.
+    """
     present = np.isfinite(evaluation.episode_returns).all(1)
     if not present.any():
         return None
     episodes_SMR = evaluation.episode_returns[None, present].astype(np.float64)
-    figures = {f: interval(episodes_SMR, f, level=LEVEL) for f in ("average", "worst")}
+    intervals = {s: interval(episodes_SMR, s, level=LEVEL) for s in ("average", "worst")}
     return {
         "where": evaluation.where,
         "perturb": experiment.to_dict()["evaluation"]["perturb"],
@@ -94,7 +98,7 @@ def _returns(
         "level": LEVEL,
         "scope": scope(episodes_SMR),
         "nominal": _nominal(family, evaluation)._asdict(),
-    } | {name: figure._asdict() for name, figure in figures.items()}
+    } | {name: found._asdict() for name, found in intervals.items()}
 
 
 def _nominal(family: EnvFamily, evaluation: Evaluation) -> Interval:

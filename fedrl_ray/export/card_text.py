@@ -1,4 +1,4 @@
-"""The model card as Markdown. Whatever comes from users is escaped."""
+"""The model card as Markdown, with all text of users escaped."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ obs = torch.zeros(({shape}), dtype=torch.{dtype})  # a batch of any size
 action = policy(obs)
 ```
 
-`torch.export.load` may unpickle what a file holds: load it only where you trust who made it.""",
+`torch.export.load` may unpickle parts of a file, which runs code: load only files that you
+trust.""",
     "rllib": """\
 ```python
 import os
@@ -40,8 +41,9 @@ output = module.forward_inference({{"obs": obs}})
 action = output["actions_for_env"]
 ```
 
-`output["actions"]` is what RLlib's connectors take: continuous actions in [-1, 1], as under
-`normalize_actions`. The folder holds pickle: load it only where you trust who made it.""",
+`output["actions"]` is for RLlib's connectors: continuous actions are in [-1, 1], as with
+`normalize_actions`. Loading the folder unpickles, which runs code: load only folders that you
+trust.""",
     "native rllib": """\
 ```python
 import os
@@ -61,13 +63,13 @@ with torch.no_grad():
 action = unsquash_action(action.numpy(), module.action_space)  # continuous: to the bounds
 ```
 
-This is the RLModule as RLlib trained it, critics and all. The folder holds pickle: load it only
-where you trust who made it.""",
+This is the RLModule as RLlib trained it, including its critics. Loading the folder unpickles, which
+runs code: load only folders that you trust.""",
 }
 
 
 def card_text(card: dict[str, Any]) -> str:
-    """README.md of an exported policy."""
+    """Return the README.md of an exported policy."""
     shape = ", ".join(["1", *map(str, card["environment"]["observation"]["shape"][1:])])
     dtype = card["environment"]["observation"]["dtype"]
     native = "native " if card["native"] and card["to"] == "rllib" else ""
@@ -81,17 +83,17 @@ def card_text(card: dict[str, Any]) -> str:
             _table(("", ""), _facts(card)),
             "## Returns",
             _returns(card["returns"]),
-            "## How to load it",
+            "## Load it",
             loading,
-            "## Checked",
+            "## Check",
             _checked(card["agreement"]),
-            "The same for programs: [model_card.json](model_card.json).\n",
+            "[model_card.json](model_card.json) holds the same facts for programs.\n",
         ]
     )
 
 
 def escaped(text: Any) -> str:
-    """Text in one line that Markdown takes as it is: no markup, no HTML, no link."""
+    """Return text in one line with markup, HTML and links escaped."""
     return re.sub(
         r"([\\`*_{}\[\]<>()|~!&#:@$]|(?<=www)\.)", r"\\\1", printable(str(text)), flags=re.I
     )
@@ -100,8 +102,9 @@ def escaped(text: Any) -> str:
 def _summary(card: dict[str, Any]) -> str:
     k = card["federation"]["num_agents"]
     return (
-        f"The greedy policy of {escaped(card['learner']['name'])}, averaged over {k} local agents "
-        f"in environments of the family {escaped(card['environment']['name'])}. Made by fedrl-ray."
+        f"The greedy policy of the learner {escaped(card['learner']['name'])}. Its parameters are "
+        f"averaged over {k} local agents in environments of the family "
+        f"{escaped(card['environment']['name'])}. fedrl-ray trained and exported it."
     )
 
 
@@ -114,12 +117,12 @@ def _facts(card: dict[str, Any]) -> list[tuple[str, Any]]:
         *about.items(),
         ("observation", _end(environment["observation"])),
         ("action", _end(environment["action"])),
-        ("episodes of at most", f"{environment['max_episode_steps']} steps"),
+        ("time limit of an episode", f"{environment['max_episode_steps']} steps"),
         *((f"perturbed: {name}", _range(v)) for name, v in environment["perturb"].items()),
         *learner.items(),
         ("local agents K", federation["num_agents"]),
-        ("between two averagings E", f"{federation['sync_interval']} local {unit}"),
-        ("local steps", f"{federation['steps']:,} of {federation['of_steps']:,}"),
+        ("sync interval E", f"{federation['sync_interval']} local {unit}"),
+        ("local steps of each agent", f"{federation['steps']:,} of {federation['of_steps']:,}"),
         ("seed", card["seed"]),
         ("digest of all parameters", card["digest"]),
         ("trained with", _versions(card["trained_with"])),
@@ -129,12 +132,12 @@ def _facts(card: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _returns(returns: dict[str, Any] | None) -> str:
     if returns is None:
-        return "Not evaluated."
+        return "The policy was not evaluated."
     where = {"driver": "environments of the test grid", "agents": "agents' own environments"}
     intro = (
-        f"Undiscounted, {returns['episodes']} episodes in each of {returns['environments']} "
-        f"{where[returns['where']]}. In brackets the {returns['level']:.0%} interval "
-        f"({returns['scope']})."
+        f"Undiscounted returns of {returns['episodes']} episodes in each of "
+        f"{returns['environments']} {where[returns['where']]}. Brackets hold the "
+        f"{returns['level']:.0%} interval ({returns['scope']})."
     )
     rows = [
         (name, _interval(returns[name]))
@@ -143,18 +146,21 @@ def _returns(returns: dict[str, Any] | None) -> str:
     ]
     tested = [(f"tested: {name}", _range(v)) for name, v in (returns["perturb"] or {}).items()]
     table = _table(("", "return"), [*rows, *tested])
-    return f"{intro}\n\n{table}\n\nNothing is known of other environments than these."
+    return f"{intro}\n\n{table}\n\nThe policy was not tested in other environments."
 
 
 def _checked(agreement: dict[str, Any]) -> str:
     text = (
-        f"Read back and compared with the trained policy on {agreement['observations']:,} "
-        f"observations: {agreement['equal']:,} equal actions"
+        f"The export was read back and compared with the trained policy on "
+        f"{agreement['observations']:,} observations: {agreement['equal']:,} equal actions"
     )
     if agreement["near_ties"]:
-        text += f", {agreement['near_ties']:,} near-ties (two actions whose values round alike)"
+        text += f", {agreement['near_ties']:,} near-ties (two actions with almost equal values)"
     if agreement["largest_difference"]:
-        text += f", at most {agreement['largest_difference']:.1e} of half the range apart"
+        text += (
+            f". Actions differ by at most {agreement['largest_difference']:.1e} of half the action "
+            "range"
+        )
     return text + "."
 
 
@@ -176,9 +182,9 @@ def _range(value: Any) -> str:
     return f"{', '.join(map(str, value))}" if isinstance(value, list) else f"+-{value:.0%}"
 
 
-def _interval(figure: dict[str, Any]) -> str:
-    text = f"{figure['estimate']:.1f}"
-    return text if figure["low"] is None else f"{text} [{figure['low']:.1f}, {figure['high']:.1f}]"
+def _interval(found: dict[str, Any]) -> str:
+    text = f"{found['estimate']:.1f}"
+    return text if found["low"] is None else f"{text} [{found['low']:.1f}, {found['high']:.1f}]"
 
 
 def _versions(versions: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Scoring a stored policy; needs no agents and no Ray."""
+"""`fedrl-ray evaluate`: score a stored policy, without agents and without Ray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..agents.execution_profile import single_thread
 from ..agents.messages import Evaluation
 from ..common.errors import UserError
 from ..config import loading
-from ..config.checks import build_family
+from ..config.build import build_family
 from ..config.schema import Experiment
 from ..config.yaml_files import apply_overrides
 from ..federation.resume_rules import require_fits
@@ -22,29 +22,34 @@ from .readers.reading import find, read_policy
 def evaluate_command(
     path: Path, config: Path | None, overrides: Sequence[str], *, trust_pickle: bool
 ) -> Evaluation:
-    """A run, or a policy of any origin where an experiment file says on which test grid. Raises
-    UserError."""
+    """Score a run, or a policy of any origin on the test grid of an experiment file.
+
+    Raises UserError: the path holds neither, or an option does not apply to it.
+    """
     if (path / run_directory.CONFIG).exists():
         if config is not None or trust_pickle:
             option = "--trust-pickle" if config is None else "--config"
-            raise UserError(f"{option} is for policies; the run {path} brings what it needs")
+            raise UserError(f"{option}: applies to policies of any origin, and {path} is a run")
         return evaluate_run(path, overrides)
     find(path)
     if config is None:
-        raise UserError(f"{path}: a policy needs --config, the experiment whose test grid it meets")
+        raise UserError(f"{path}: a policy needs --config, the experiment file with the test grid")
     return evaluate_policy(path, config, overrides, trust_pickle=trust_pickle)
 
 
 def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
-    """The newest checkpoint of a run on the test grid, overrides applied. Raises UserError."""
+    """Score the newest checkpoint of a run on its test grid, after the overrides.
+
+    Raises UserError: an override changes more than the test grid, or the run has no such grid.
+    """
     single_thread()
     allowed = ("evaluation", "environment.perturb")
-    _require_settable(overrides, allowed, "the policy is trained already")
+    _require_settable(overrides, allowed, "the policy is already trained")
     data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
     experiment = loading.from_dict(data, source=str(run))
     _require_grid(experiment, str(run))
     path = run_directory.newest_checkpoint(run)
-    shared = checkpoints.read_server(path, checkpoints.verify(path)).shared
+    shared = checkpoints.read_shared(path, checkpoints.verify(path))
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     return GridEvaluator(experiment, family)(shared)
@@ -53,7 +58,10 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
 def evaluate_policy(
     path: Path, config: Path, overrides: Sequence[str], *, trust_pickle: bool
 ) -> Evaluation:
-    """A policy of any origin on the test grid of an experiment file. Raises UserError."""
+    """Score a policy of any origin on the test grid of an experiment file.
+
+    Raises UserError: the policy does not fit the environment, or the file has no test grid.
+    """
     single_thread()
     _require_settable(overrides, ("evaluation", "environment"), "nothing is trained here")
     experiment = loading.load(config, overrides)
@@ -73,6 +81,6 @@ def _require_settable(overrides: Sequence[str], allowed: Sequence[str], why: str
 def _require_grid(experiment: Experiment, source: str) -> None:
     if experiment.evaluation.where != "driver":
         raise UserError(
-            f"{source}: evaluation.where is {experiment.evaluation.where!r}, so the dynamics of a "
-            "test grid are unknown; --set evaluation.where=driver uses the family's simulator"
+            f"{source}: evaluation.where: must be driver; got {experiment.evaluation.where!r}; "
+            "--set evaluation.where=driver evaluates in the family's simulator"
         )

@@ -1,4 +1,4 @@
-"""`fedrl-ray export`: the policy is written aside, read back, checked, and then renamed."""
+"""`fedrl-ray export`: write a policy under another name, read it back, check it, rename it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,12 @@ CARD, CARD_TEXT = "model_card.json", "README.md"
 
 
 def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> dict[str, Any]:
-    """Make the folder `output`; returns the model card. Raises UserError, or RunError where what
-    was written does not act as the trained policy: then nothing is left behind."""
+    """Write the folder `output` and return the model card.
+
+    checkpoint: a round; None: the newest. Raises UserError: a checkpoint, option or package is
+    missing, or `output` exists. Raises RunError: the export does not act as the trained policy,
+    and nothing is left behind.
+    """
     single_thread()
     _require_free(output)
     trained = read_trained(run, checkpoint)
@@ -33,7 +37,7 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
     with _aside(output) as folder:
         try:
             FORMATS[to].write(folder, trained.module, spec)
-        except RuntimeError as error:  # torch's: a full disk, a policy that it cannot trace
+        except RuntimeError as error:  # torch: the disk is full, or it cannot trace the policy
             raise RunError(f"{output}: cannot be written: {one_line(error)}") from None
         agreement = require_agreement(
             trained.act, FORMATS[to].read(folder, spec), trained.module, observations, spec
@@ -46,7 +50,7 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
                 to=to,
                 evaluation=evaluation,
                 agreement=agreement,
-                native=hasattr(trained.module, "rl_module"),
+                native=trained.is_native,
             )
         )
         (folder / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
@@ -56,14 +60,14 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
 
 def _require_free(output: Path) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise UserError(f"{output}: is there already; export makes a new folder")
+        raise UserError(f"{output}: exists already; export needs a new or empty folder")
 
 
 @contextmanager
 def _aside(output: Path) -> Iterator[Path]:
-    """A folder that takes its name when the block ends well, and is gone when it does not."""
+    """Yield a folder that is renamed to `output` if the block succeeds, and removed otherwise."""
     folder = output.absolute().parent / f".{output.absolute().name}.partial"
-    shutil.rmtree(folder, ignore_errors=True)  # of an export that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed export
     try:
         folder.mkdir(parents=True)
         yield folder

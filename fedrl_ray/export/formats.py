@@ -1,46 +1,61 @@
-"""The formats of `export`: what is written, and how it is read back."""
+"""The formats of `export`: how each is written, and how it is read back.
+
+Writers import late, because each format needs packages that the others do not need.
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from algorithms.types import Spec
 
 from ..agents.evaluation import Act
+from .readers.reading import ONNX, RL_MODULE, TORCH, Kind
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Format(NamedTuple):
-    """A format: its file in the folder (none: the folder itself), who writes it (module and
-    function) and who reads it."""
+    """A format, and its file in the exported folder ("" is the folder itself)."""
 
     file: str
-    writer: tuple[str, str]
-    reader: str
+    writer: Callable[[Path, nn.Module, Spec], None]
+    kind: Kind
     packages: tuple[str, ...]
-    """Beside torch; their versions go into the model card."""
+    """Packages beside torch, whose versions go into the model card."""
 
-    def write(self, folder: Path, policy: Any, spec: Spec) -> None:
-        """Raises UserError where a package is missing."""
-        module, function = self.writer
-        write: Callable[..., None] = getattr(
-            importlib.import_module(f"{__package__}.{module}"), function
-        )
-        write(folder / self.file, policy, spec)
+    def write(self, folder: Path, policy: nn.Module, spec: Spec) -> None:
+        """Write a policy. Raises UserError: a package is missing, or the format cannot hold it."""
+        self.writer(folder / self.file, policy, spec)
 
     def read(self, folder: Path, spec: Spec) -> Act:
-        """The policy as anybody else would read it."""
-        module = importlib.import_module(f"fedrl_ray.export.readers.{self.reader}")
-        act: Act = module.read(folder / self.file, spec)
-        return act
+        """Return the policy as another program would read it."""
+        return self.kind.read(folder / self.file, spec)
+
+
+def _write_rl_module(path: Path, policy: nn.Module, spec: Spec) -> None:
+    from . import rl_module
+
+    rl_module.write(path, policy, spec)
+
+
+def _write_torch(path: Path, policy: nn.Module, spec: Spec) -> None:
+    from . import programs
+
+    programs.write_torch(path, policy, spec)
+
+
+def _write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
+    from . import programs
+
+    programs.write_onnx(path, policy, spec)
 
 
 FORMATS = {
-    "rllib": Format("", ("rl_module", "write"), "rl_module_policy", ("ray",)),
-    "torch": Format("policy.pt2", ("programs", "write_torch"), "torch_policy", ()),
-    "onnx": Format(
-        "policy.onnx", ("programs", "write_onnx"), "onnx_policy", ("onnx", "onnxruntime")
-    ),
+    "rllib": Format("", _write_rl_module, RL_MODULE, ("ray",)),
+    "torch": Format("policy.pt2", _write_torch, TORCH, ()),
+    "onnx": Format("policy.onnx", _write_onnx, ONNX, ("onnx", "onnxruntime")),
 }

@@ -1,4 +1,4 @@
-"""A policy as RLlib's RLModule, which `RLModule.from_checkpoint` loads wherever fedrl_ray is."""
+"""Policies as RLModules, which `RLModule.from_checkpoint` loads if fedrl_ray is installed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,37 @@ from ray.rllib.core.distribution.torch.torch_distribution import (
     TorchCategorical,
     TorchDeterministic,
 )
+from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.core.rl_module.torch import TorchRLModule
+from torch import nn
 
 from algorithms import policies
 from algorithms.types import Spec
 
 from ..common.errors import UserError
 from ..rllib import environment
+from ..rllib.exported import ExportedModule
 from .readers.quiet import quiet
+
+_CLASSES: dict[str, type[Any]] = {
+    made.__name__: made
+    for made in (policies.DiscretePolicy, policies.ContinuousPolicy, policies.TabularPolicy)
+}
 
 
 class GreedyRLModule(TorchRLModule):
-    """A greedy policy. model_config: `policy`, a class of `algorithms.policies`, and `arguments`.
+    """A greedy policy of `algorithms.policies` as an RLModule.
 
-    It gives what RLlib's connectors expect: `actions`, continuous ones in [-1, 1] as under
-    `normalize_actions`, `action_dist_inputs` whose greedy action is that, and `actions_for_env`,
+    model_config: `policy`, the name of the class, and `arguments` of its constructor. The outputs
+    are those that RLlib's connectors expect. `actions` are in [-1, 1] if continuous, as with
+    `normalize_actions`; `action_dist_inputs` make the same action greedy; `actions_for_env` are
     scaled to the bounds.
     """
 
     def setup(self) -> None:
+        """Build the policy that model_config names."""
         config: Any = self.model_config
-        self.policy = getattr(policies, config["policy"])(**config["arguments"])
+        self.policy = _CLASSES[config["policy"]](**config["arguments"])
         discrete = isinstance(self.action_space, spaces.Discrete)
         self.action_dist_cls = TorchCategorical if discrete else TorchDeterministic
 
@@ -51,28 +61,32 @@ class GreedyRLModule(TorchRLModule):
         }
 
 
-def write(path: Path, policy: Any, spec: Spec) -> None:
-    """An RLModule's checkpoint, a folder: of the policy's own RLModule, where it has one, else of a
-    `GreedyRLModule`. Raises UserError where an RLModule alone would not act as the policy."""
+def write(path: Path, policy: nn.Module, spec: Spec) -> None:
+    """Write an RLModule's checkpoint, a folder.
+
+    It holds the RLModule that RLlib trained, or a `GreedyRLModule` for our own policies. Raises
+    UserError: an RLModule alone would not act as the policy.
+    """
     with quiet():
-        module = policy.rl_module if is_native(policy) else _built(policy, spec)
+        module = _trained(policy) if isinstance(policy, ExportedModule) else _built(policy, spec)
         module.save_to_path(str(path.absolute()))
 
 
-def is_native(policy: Any) -> bool:
-    """Whether RLlib made the policy. Raises UserError where it scales actions in another way than
-    RLlib does by default, for which the checkpoint has no place."""
-    if not hasattr(policy, "rl_module"):
-        return False
-    if not getattr(policy, "unsquash", True):
+def _trained(policy: ExportedModule) -> RLModule:
+    if not policy.unsquash:
         raise UserError(
-            "--to rllib: an RLModule does not carry learner.config.normalize_actions: false; "
-            "torch and onnx do"
+            "--to rllib: an RLModule does not store learner.config.normalize_actions: false; "
+            "--to torch and --to onnx do"
         )
-    return True
+    return policy.rl_module
 
 
-def _built(policy: policies.GreedyPolicy, spec: Spec) -> GreedyRLModule:
+def _built(policy: nn.Module, spec: Spec) -> GreedyRLModule:
+    if not isinstance(policy, policies.GreedyPolicy) or type(policy).__name__ not in _CLASSES:
+        raise UserError(
+            f"--to rllib: the policy must be one of {', '.join(_CLASSES)}, or RLlib's own; "
+            f"got {type(policy).__name__}"
+        )
     observation_space, action_space = spaces_of(spec)
     module = GreedyRLModule(
         observation_space=observation_space,
@@ -85,7 +99,7 @@ def _built(policy: policies.GreedyPolicy, spec: Spec) -> GreedyRLModule:
 
 
 def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    """Of observations and of actions, as Gymnasium says it."""
+    """Return the spaces of observations and of actions as Gymnasium's spaces."""
     if spec.kind == "tabular":
         return spaces.Discrete(spec.num_states), spaces.Discrete(spec.num_actions)
     return environment.spaces_of(spec)

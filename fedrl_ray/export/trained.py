@@ -1,4 +1,4 @@
-"""What a run directory knows of its global policy: parameters, policy, last evaluation."""
+"""The global policy in a run directory: its parameters, its module and its last evaluation."""
 
 from __future__ import annotations
 
@@ -7,56 +7,76 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
+from algorithms.policies import GreedyPolicy
 from algorithms.types import Params
 
 from ..agents.evaluation import Act, GridEvaluator, LearntPolicy, initial_shared
 from ..agents.messages import Evaluation
 from ..common.errors import UserError
-from ..config.checks import build_family
+from ..config.build import build_family
 from ..config.schema import Experiment
 from ..federation.resume_rules import require_fits
 from ..reports.logs import evaluation_rows
 from ..runs import run_directory
 from ..runs.run_directory import EVALUATIONS
 from ..storage import checkpoints
-from ..storage.checkpoints import Manifest
+from ..storage.manifests import Manifest
 from ..vector_envs.family import EnvFamily
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedPolicy:
-    """act: as the run itself evaluates it. module: the same to be exported."""
+    """The global policy of a checkpoint.
+
+    act: the policy as the run evaluates it. module: the same policy for export.
+    """
 
     experiment: Experiment
     family: EnvFamily
     manifest: Manifest
     shared: Params
     act: Act
-    module: Any
+    module: nn.Module
+
+    @property
+    def is_native(self) -> bool:
+        """True if RLlib made the module."""
+        if isinstance(self.module, GreedyPolicy):  # saves the seconds that importing RLlib takes
+            return False
+        from ..rllib.exported import ExportedModule
+
+        return isinstance(self.module, ExportedModule)
 
 
 def read_trained(run: Path, round_number: int | None) -> TrainedPolicy:
-    """The policy of a checkpoint, the newest where no round is given. Raises UserError."""
+    """Return the policy of a round's checkpoint; None: the newest.
+
+    Raises UserError: there is no such checkpoint, it does not fit, or it cannot be exported.
+    """
     experiment = run_directory.read_experiment(run)
     path = _checkpoint(run, round_number)
     manifest = checkpoints.verify(path)
-    shared = checkpoints.read_server(path, manifest).shared
+    shared = checkpoints.read_shared(path, manifest)
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     policy = LearntPolicy(experiment, family)
     act = policy.of(shared)
-    if not hasattr(policy.learner, "greedy_policy"):
+    try:
+        module = policy.learner.greedy_policy()
+    except NotImplementedError:
         raise UserError(
-            f"{run}: the learner {experiment.learner.name} has no greedy_policy to be exported"
-        )
+            f"{run}: the learner {experiment.learner.name} cannot be exported, because it has no "
+            "greedy_policy"
+        ) from None
     return TrainedPolicy(
         experiment=experiment,
         family=family,
         manifest=manifest,
         shared=shared,
         act=act,
-        module=policy.learner.greedy_policy(),
+        module=module,
     )
 
 
@@ -69,15 +89,18 @@ def _checkpoint(run: Path, round_number: int | None) -> Path:
     if path not in found:
         rounds = ", ".join(str(int(p.name.removeprefix("round_"))) for p in found) or "none"
         raise UserError(
-            f"--checkpoint must be a round that {run} has a checkpoint of ({rounds}), "
+            f"--checkpoint: must be a round with a checkpoint in {run} ({rounds}); "
             f"got {round_number}"
         )
     return path
 
 
 def last_evaluation(run: Path, trained: TrainedPolicy) -> Evaluation | None:
-    """The logged evaluation of these parameters; where none is logged, one made now if the driver
-    evaluates, else None. Raises UserError for a log that does not read."""
+    """Return the logged evaluation of these parameters.
+
+    If none is logged, evaluate them now if the driver of the run evaluates, else return None.
+    Raises UserError: the log cannot be read.
+    """
     path = run / EVALUATIONS
     rows = [r for r in evaluation_rows(path) if r["round"] == trained.manifest.round]
     if rows:
@@ -96,13 +119,13 @@ def _evaluation(path: Path, row: dict[str, Any]) -> Evaluation:
         if any(len(values) != len(returns) for values in dynamics.values()):
             raise ValueError
     except (ValueError, TypeError):
-        raise UserError(f"{path}: episode_returns are not [M, R] numbers") from None
-    figures = {name: row.get(name) for name in ("nominal", "average", "worst")}
-    numbers = {name: np.nan if value is None else value for name, value in figures.items()}
+        raise UserError(f"{path}: episode_returns must be [M, R] numbers") from None
+    logged = {name: row.get(name) for name in ("nominal", "average", "worst")}
+    statistics = {name: np.nan if value is None else value for name, value in logged.items()}
     return Evaluation(
         where=row["where"],
         returns=returns.mean(1),
         episode_returns=returns,
         dynamics=dynamics,
-        **numbers,
+        **statistics,
     )

@@ -1,8 +1,10 @@
-"""Which hosts take part in a round: under `continue` a host that was lost joins again late."""
+"""Participation: which agents take part in a round, and which workers host them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+
+from algorithms.client_sampler import ClientSampler
 
 from ..backends.backend import Backend
 from ..common.errors import RunError
@@ -10,49 +12,66 @@ from ..config.schema import FederationConfig
 
 
 class Participation:
-    """The hosts of a pool that are present, and those that were rebuilt and are not up yet."""
+    """The workers that can be asked, and the agents of theirs that take part in a round.
 
-    def __init__(self, backend: Backend, federation: FederationConfig) -> None:
-        self._backend, self._federation = backend, federation
+    Under `on_failure: continue` a lost worker is rebuilt beside the rounds. Until it joins, it is
+    absent, and the client sampler chooses among the agents of the others.
+    """
+
+    def __init__(
+        self, backend: Backend, federation: FederationConfig, sampler: ClientSampler
+    ) -> None:
+        self._backend, self._federation, self._sampler = backend, federation, sampler
         self._joining: set[int] = set()
 
     @property
     def present(self) -> list[int]:
-        """The hosts that take part, in order."""
-        return [
-            worker for worker in range(len(self._backend.groups)) if worker not in self._joining
-        ]
+        """Workers that can be asked, in order."""
+        workers = range(len(self._backend.groups))
+        return [worker for worker in workers if worker not in self._joining]
+
+    @property
+    def present_agents(self) -> list[int]:
+        """Agents of the present workers, ascending."""
+        return sorted(agent for w in self.present for agent in self._backend.groups[w])
 
     @property
     def absent_agents(self) -> set[int]:
-        """Agents of the hosts that do not."""
+        """Agents of the absent workers."""
         return {agent for worker in self._joining for agent in self._backend.groups[worker]}
+
+    def sample(self, round_number: int) -> tuple[int, ...]:
+        """Return the ids of the agents that take part in a round, ascending."""
+        return self._sampler.sample(round_number, self.present_agents)
+
+    def workers_of(self, agent_ids: Sequence[int]) -> list[int]:
+        """Return the present workers that host any of these agents, in order."""
+        wanted = set(agent_ids)
+        return [w for w in self.present if not wanted.isdisjoint(self._backend.groups[w])]
 
     @property
     def needs_more(self) -> bool:
-        """Whether fewer than `min_agents` are present."""
-        return self._num_present() < self._federation.min_agents
+        """True if fewer than `federation.min_agents` agents are present."""
+        return len(self.present_agents) < self._federation.min_agents
 
     def leave(self, workers: Sequence[int]) -> None:
-        """These hosts were rebuilt; they are absent until they join."""
+        """Mark rebuilt workers as absent until they join."""
         self._joining |= set(workers)
 
     def admit(self, join: Callable[[int], None]) -> None:
-        """`join` each host that is up by now; it may make hosts leave again."""
-        for worker in [h for h in sorted(self._joining) if self._backend.is_up(h)]:
+        """Call `join` for each absent worker that is up; it may make workers leave again."""
+        for worker in [w for w in sorted(self._joining) if self._backend.is_up(w)]:
             self._joining.discard(worker)
             join(worker)
 
     def await_one(self) -> None:
-        """Wait until a host that is absent is up. Raises RunError where none comes in time."""
+        """Wait until an absent worker is up. Raises RunError if none comes up in time."""
         waiting = sorted(self._joining)
         self._backend.await_up(waiting)
         if not any(self._backend.is_up(worker) for worker in waiting):
             f = self._federation
             raise RunError(
-                f"{self._num_present()} agents are left, federation.min_agents is {f.min_agents}, "
-                f"and no other came up within federation.start_timeout ({f.start_timeout:g} s)"
+                f"{len(self.present_agents)} agents are left, federation.min_agents is "
+                f"{f.min_agents}, and no other came up within federation.start_timeout "
+                f"({f.start_timeout:g} s)"
             )
-
-    def _num_present(self) -> int:
-        return sum(len(self._backend.groups[worker]) for worker in self.present)

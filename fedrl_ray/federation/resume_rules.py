@@ -11,8 +11,8 @@ from algorithms.types import Params
 from ..agents.execution_profile import differences
 from ..common.errors import UserError
 from ..config.schema import Experiment
-from ..storage.checkpoints import Manifest
 from ..storage.locations import Location
+from ..storage.manifests import Manifest
 
 
 def require_same_experiment(path: Location, manifest: Manifest, experiment: Experiment) -> None:

@@ -1,20 +1,24 @@
-"""Putting the replies of a round together."""
+"""The report of a round, from the replies of all workers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from algorithms.types import Array, Params
+from algorithms.types import Array
 
-from ..agents.messages import RoundReply
+from ..agents.messages import RoundReply, RoundReport
+from ..config.schema import Experiment
+from .replies import Replies
+from .server_update import Update
 
 
 def merge_metrics(replies: Sequence[RoundReply], num_agents: int) -> dict[str, Array]:
-    """Metrics by name, a value per agent [K]; NaN for an agent that took no part or saw nothing.
+    """Return metrics by name, one value per agent, [K].
 
-    `episode_return` is the mean return of the agent's training episodes that ended.
+    The value is NaN for an agent that took no part or saw nothing. `episode_return` is the mean
+    return of the agent's training episodes that ended.
     """
     names = list(dict.fromkeys(name for r in replies for name in r.metrics))
     merged = {name: np.full(num_agents, np.nan) for name in ["episode_return", *names]}
@@ -27,15 +31,36 @@ def merge_metrics(replies: Sequence[RoundReply], num_agents: int) -> dict[str, A
     return merged
 
 
-def spread(update_norm: Array, before: Params, after: Params) -> float:
-    """Root mean square over agents of their distance to the mean of all.
+def round_report(
+    experiment: Experiment,
+    update: Update,
+    taken: Replies,
+    *,
+    absent: Collection[int],
+    progress: dict[str, float],
+    seconds: float,
+    phases: dict[str, float],
+    failures: Sequence[str],
+) -> RoundReport:
+    """Return the report of a completed round.
 
-    From mean ||theta_k - b||^2 = mean ||theta_k - m||^2 + ||m - b||^2 with broadcast b and mean m,
-    so that no agent's parameters have to be seen.
+    absent: agents whose worker was away before the round. progress: counters, this round included.
+    seconds: wall time of the round.
     """
-    moved = sum(
-        float(np.square(after[name].astype(np.float64) - before[name]).sum())
-        for name in sorted(before)  # a checkpoint gives the names back in another order
+    k, asked = experiment.federation.num_agents, set(taken.order.agent_ids.tolist())
+    took_part = taken.agent_ids
+    return RoundReport(
+        round=update.server.round,
+        steps=update.server.round * experiment.round_steps,
+        agent_steps=int(progress["agent_steps"]),
+        metrics=merge_metrics(taken.replies, k),
+        drift=update.drift,
+        participants=len(took_part),
+        seconds=seconds,
+        learning=max(r.seconds for r in taken.replies),
+        bytes=taken.bytes,
+        phases=phases,
+        sampled=None if asked | set(absent) == set(range(k)) else tuple(sorted(asked)),
+        absent=tuple(sorted(set(absent) | (asked - set(took_part)))),
+        failures=tuple(failures),
     )
-    square = float(np.nanmean(np.square(update_norm))) - moved
-    return float(np.sqrt(max(0.0, square)))

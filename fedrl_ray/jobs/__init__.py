@@ -1,1 +1,1 @@
-"""Runs and sweeps as Ray jobs: submitted, watched, stopped and fetched from anywhere."""
+"""Runs and sweeps as Ray jobs: submit, watch, stop and fetch them from any machine."""

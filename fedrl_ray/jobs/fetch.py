@@ -1,4 +1,4 @@
-"""`fedrl-ray fetch`: a job's directory, from storage or through the cluster."""
+"""`fedrl-ray fetch`: bring a job's directory here, from storage or through the cluster."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from .records import Job, reaching
 from .submission import environment
 
 _MALFORMED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError)
-"""What tarfile and gzip raise for archives cut short or made up."""
+"""Errors of tarfile and gzip for archives that are cut short or forged."""
+_DAMAGED = "the packed directory arrived damaged; fetch it again"
 
 
 def fetch(
     client: Any, job: Job, target: Path, *, checkpoints: bool, through_job: bool, image: bool
 ) -> str:
-    """Bring a job's directory here; in words, where it came from.
+    """Bring a job's directory here. Return a phrase that says where it came from.
 
-    Raises UserError for a target that is taken, RunError where nothing could be brought.
+    Raise UserError if the target is not empty, RunError if nothing can be brought.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"--output {target}: already there; choose another")
+        raise UserError(f"--output {target}: already exists; choose another")
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fedrl-ray-", dir=target.absolute().parent) as aside:
         folder = Path(aside, "fetched")
@@ -56,7 +57,7 @@ def fetch(
             source = f"{job.output} on the cluster"
         _drop_pickles(folder)
         if not _is_ours(folder):
-            raise RunError(f"{job.output}: there is no run or sweep yet")
+            raise RunError(f"{job.output}: holds no run or sweep yet")
         if target.exists():
             target.rmdir()
         shutil.move(folder, target)
@@ -64,8 +65,10 @@ def fetch(
 
 
 def _drop_pickles(folder: Path) -> None:
-    """The state of Ray Tune, should it have come along: once here it would pass for this user's
-    own, and `sweep --resume` would read it."""
+    """Delete Ray Tune's pickled state.
+
+    It would belong to this user here, and `sweep --resume` reads the user's own pickles.
+    """
     shutil.rmtree(folder / TUNE, ignore_errors=True)
 
 
@@ -85,13 +88,15 @@ def _copy(source: Path, folder: Path, *, checkpoints: bool) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         try:
             shutil.copyfile(source / name, folder / name)
-        except FileNotFoundError:  # a checkpoint that a run going on has just replaced
+        except FileNotFoundError:  # the run goes on and has just replaced this checkpoint
             continue
 
 
 def _through_job(client: Any, job: Job, folder: Path, *, checkpoints: bool, image: bool) -> None:
-    """By a small job that packs the directory into its log. It carries no mark of ours, and is
-    taken off the cluster's list afterwards."""
+    """Submit a small job that packs the directory into its log, and read that log.
+
+    The job has no metadata of ours, so `status` does not list it, and it is deleted afterwards.
+    """
     options = [] if checkpoints else ["--no-checkpoints"]
     command = ["python", "-m", "fedrl_ray.jobs.pack", job.output, *options]
     name = f"fetch-{job.id}-{time.time_ns() // 1_000_000}"
@@ -114,7 +119,7 @@ def _through_job(client: Any, job: Job, folder: Path, *, checkpoints: bool, imag
 
 
 class Reader:
-    """Takes the log of a packing job in pieces; writes the archive to a file."""
+    """Decoder of a packing job's log: takes the log in pieces and writes the archive to a file."""
 
     def __init__(self, sink: IO[bytes]) -> None:
         self._sink, self._text, self._begun = sink, "", False
@@ -123,7 +128,7 @@ class Reader:
         self._other: list[str] = []
 
     def take(self, text: str) -> None:
-        """The next piece. Raises RunError for lines that are no base64."""
+        """Take the next piece of the log. Raise RunError for lines that are not base64."""
         *lines, self._text = (self._text + text).split("\n")
         for line in lines:
             self._line(line.rstrip("\r"))
@@ -132,10 +137,10 @@ class Reader:
         if line == pack.BEGIN:
             self._begun = True
         elif line.startswith(pack.END):
-            with _torn_where(ValueError, RecursionError):
+            with _damaged_if(ValueError, RecursionError):
                 self._told, self._begun = json.loads(line.removeprefix(pack.END)), False
         elif self._begun:
-            with _torn_where(binascii.Error, ValueError):
+            with _damaged_if(binascii.Error, ValueError):
                 data = base64.b64decode(line, validate=True)
             self._sink.write(data)
             self._digest.update(data)
@@ -144,24 +149,29 @@ class Reader:
             self._other.append(line)
 
     def require_complete(self) -> None:
-        """Raises RunError unless all has come, as it was packed."""
+        """Raise RunError unless the whole archive has arrived, with its size and sha256."""
         if self._told is None:
             said = next((x for x in reversed(self._other) if x.startswith("error: ")), None)
-            raise RunError(said.removeprefix("error: ") if said else "the packing job gave nothing")
+            raise RunError(
+                said.removeprefix("error: ") if said else "the packing job sent no directory"
+            )
         if self._told != {"bytes": self._size, "sha256": self._digest.hexdigest()}:
-            raise RunError("the packed directory came through torn; fetch again")
+            raise RunError(_DAMAGED)
 
 
 @contextlib.contextmanager
-def _torn_where(*errors: type[Exception]) -> Iterator[None]:
+def _damaged_if(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors:
-        raise RunError("the packed directory came through torn; fetch again") from None
+        raise RunError(_DAMAGED) from None
 
 
 def unpack(packed: IO[bytes], folder: Path) -> None:
-    """Unpack files and folders below a folder, and nothing else. Raises RunError."""
+    """Unpack files and folders into a folder.
+
+    Raise RunError for links, devices, paths that leave the folder, and malformed archives.
+    """
     try:
         with tarfile.open(fileobj=packed, mode="r:gz") as archive:
             for member in archive:

@@ -1,4 +1,4 @@
-"""A job's log at the user's terminal, through connections that drop."""
+"""A job's log at the user's terminal, over connections that may drop."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ..common.errors import RunError
 from .records import reaching
 
 PATIENCE = 300.0
-"""Seconds without any answer of the cluster after which the log is left."""
+"""Seconds without an answer from the cluster after which we give up."""
 SILENCE = 60.0
-"""Seconds without a line after which the connection is made anew: it may be dead."""
+"""Seconds without a line after which we connect again: the connection may be dead."""
 
 
 def follow(client: Any, job_id: str, show: Callable[[str], None]) -> None:
     """Show the log from its beginning until the job has ended.
 
-    Raises RunError where the cluster has not answered for `PATIENCE` seconds.
+    Raise RunError if the cluster has not answered for `PATIENCE` seconds.
     """
     shown, lost = 0, 0.0
     while True:
@@ -42,9 +42,9 @@ def follow(client: Any, job_id: str, show: Callable[[str], None]) -> None:
 
 
 async def _tail(client: Any, job_id: str, show: Callable[[str], None], shown: int) -> int:
-    """Show what comes after the first `shown` characters; how many have been shown then.
+    """Show the log after its first `shown` characters until the connection ends.
 
-    Each connection tells the log from its beginning. Ends when the connection does.
+    Return the number of characters shown so far. Each connection sends the log from its beginning.
     """
     import aiohttp
 

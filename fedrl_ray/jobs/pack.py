@@ -1,6 +1,7 @@
-"""Run on the cluster: a run or sweep directory as text in this job's log.
+"""Packing of a run or sweep directory into a job's log. This module runs on the cluster.
 
-The lines between `BEGIN` and `END` are base64 of a tar.gz; the last one tells its size and sha256.
+The lines between `BEGIN` and `END` are the base64 text of a tar.gz. The line `END` holds the size
+and the sha256 of the archive.
 """
 
 from __future__ import annotations
@@ -26,13 +27,15 @@ BEGIN, END = "fedrl-ray-pack-begin", "fedrl-ray-pack-end "
 LINE = 48_000
 """Bytes per line."""
 MAX_BYTES = 1 << 30
-"""Of the tar.gz: the log stays on the head's disk."""
+"""Size of the largest tar.gz: the job's log stays on the head's disk."""
 CHECKPOINTS = "checkpoints"
 
 
 def wanted_files(folder: Path, *, checkpoints: bool) -> Iterator[Path]:
-    """What is fetched of a directory, relative to it: no links, and not the pickled state of Ray
-    Tune, which only the cluster that wrote it may read."""
+    """Yield the files of a directory that `fetch` brings, relative to the directory.
+
+    Links are left out, and so is Ray Tune's pickled state, which only its writer may read.
+    """
     for parent, folders, files in os.walk(folder):
         here = Path(parent).relative_to(folder)
         if here == Path():
@@ -46,7 +49,7 @@ def wanted_files(folder: Path, *, checkpoints: bool) -> Iterator[Path]:
 
 
 class _Lines(io.RawIOBase):
-    """Writes what it is given as lines of base64."""
+    """A stream that writes its bytes as lines of base64."""
 
     def __init__(self, sink: IO[str]) -> None:
         self._sink, self._rest, self.size, self.digest = sink, b"", 0, hashlib.sha256()
@@ -58,7 +61,8 @@ class _Lines(io.RawIOBase):
         self.size += len(data)
         if self.size > MAX_BYTES:
             raise RunError(
-                f"more than {MAX_BYTES >> 20} MiB: fetch it with --no-checkpoints, or from storage"
+                f"the directory packs into more than {MAX_BYTES >> 20} MiB: fetch it with "
+                "--no-checkpoints, or from storage"
             )
         self.digest.update(data)
         self._rest += bytes(data)
@@ -70,7 +74,7 @@ class _Lines(io.RawIOBase):
     def flush(self) -> None: ...
 
     def end(self) -> None:
-        """Write what is left, and what the reader checks."""
+        """Write the last line of base64, then the size and sha256 that the reader checks."""
         if self._rest:
             self._put(self._rest)
         told = {"bytes": self.size, "sha256": self.digest.hexdigest()}
@@ -81,8 +85,10 @@ class _Lines(io.RawIOBase):
 
 
 def pack(folder: Path, sink: IO[str], *, checkpoints: bool) -> None:
-    """Write a directory to a text stream. A run may go on meanwhile: a file that vanishes is left
-    out. Raises RunError for more than `MAX_BYTES`."""
+    """Write a directory to a text stream. Raise RunError for more than `MAX_BYTES`.
+
+    The run may go on meanwhile, so a file that vanishes is left out.
+    """
     lines = _Lines(sink)
     sink.write(f"{BEGIN}\n")
     with tarfile.open(fileobj=lines, mode="w|gz") as archive:
@@ -97,11 +103,11 @@ def pack(folder: Path, sink: IO[str], *, checkpoints: bool) -> None:
 
 
 def main(output: str, *options: str) -> None:
-    """`python -m fedrl_ray.jobs.pack OUTPUT [--no-checkpoints]`."""
+    """Run `python -m fedrl_ray.jobs.pack OUTPUT [--no-checkpoints]`."""
     checkpoints = "--no-checkpoints" not in options
     location = locations.parse(output)
     if not locations.exists(location):
-        raise UserError(f"{output}: nothing is there yet")
+        raise UserError(f"{output}: does not exist yet")
     if isinstance(location, Path):
         pack(location, sys.stdout, checkpoints=checkpoints)
         return

@@ -1,4 +1,4 @@
-"""How far a job's run has come: from its directory where this machine reaches it, else its log."""
+"""Progress of a job's run, read from its directory, or from its log if that is out of reach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from .records import Job, reaching
 
 
 def progress(client: Any, job: Job) -> dict[str, Any]:
-    """`round` and `steps` of a run, `trials` by status of a sweep; empty where nothing is known."""
+    """Return `round` and `steps` of a run, or `trials` by status of a sweep.
+
+    The dictionary is empty as long as nothing is known.
+    """
     with contextlib.suppress(UserError, RunError, OSError):
         found = _stored(job)
         if found:
@@ -51,13 +54,13 @@ def _rounds(folder: Path) -> dict[str, Any]:
 
 
 def _logged(text: str) -> dict[str, Any]:
-    """The last round that the run told of, which it does at each evaluation."""
+    """Return the last round in the log. A run prints its round at each evaluation."""
     told = re.findall(r"^round (\d+)/\d+ ", text, re.MULTILINE)
     return {"round": int(told[-1])} if told else {}
 
 
 def in_words(found: dict[str, Any]) -> str:
-    """As a person reads it."""
+    """Return the progress as a phrase; an empty one if nothing is known."""
     if "trials" in found:
         return ", ".join(f"{count} {status}" for status, count in found["trials"].items())
     if "round" not in found:

@@ -1,4 +1,4 @@
-"""Jobs of ours as the cluster's job server knows them."""
+"""Our jobs, as the cluster's job server lists them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, StringConstraints
 
-from ..common.errors import RunError, UserError
+from ..common.errors import RunError, UserError, flattened
 from ..common.spelling import nearest
 
 KEY = "fedrl_ray"
-"""The metadata that makes a job one of ours: command, name, output and versions as JSON."""
+"""Key of the metadata that marks a job as ours: command, name, output and versions as JSON."""
 
 
 class Job(NamedTuple):
@@ -26,23 +26,23 @@ class Job(NamedTuple):
     """train or sweep."""
     name: str
     output: str
-    """Run directory on the cluster, or a URI."""
+    """Run or sweep directory on the cluster, or a URI."""
     versions: dict[str, str]
-    """Of the submitter."""
+    """Versions of Python and of the main packages at the submitter."""
     message: str
     exit_code: int | None
     start: float
-    """Seconds since 1970; 0 before the start is known."""
+    """Start in seconds since 1970; 0 as long as it is unknown."""
     end: float | None
 
     @property
     def over(self) -> bool:
-        """Whether it has ended, in whatever way."""
+        """True once the job has ended: stopped, succeeded or failed."""
         return self.status in ("STOPPED", "SUCCEEDED", "FAILED")
 
 
 class _Metadata(BaseModel):
-    """What another program may have written under our key too."""
+    """Our metadata, validated: another program may have written something else under our key."""
 
     command: Literal["train", "sweep"]
     name: str
@@ -51,13 +51,13 @@ class _Metadata(BaseModel):
 
 
 def metadata(command: str, name: str, output: str, versions: dict[str, str]) -> dict[str, str]:
-    """What a job carries, for `Job` to read back."""
+    """Return the metadata of a new job, from which `jobs` builds a `Job`."""
     fields = {"command": command, "name": name, "output": output, "versions": versions}
     return {KEY: json.dumps(fields)}
 
 
 def jobs(client: Any) -> list[Job]:
-    """All of ours, the newest last. Raises RunError."""
+    """Return all our jobs, the newest last. Raise RunError if the server does not answer."""
     with reaching(client):
         details = client.list_jobs()
     found = [job for detail in details if (job := _job(detail)) is not None]
@@ -65,31 +65,32 @@ def jobs(client: Any) -> list[Job]:
 
 
 def find(client: Any, job_id: str) -> Job:
-    """One job. Raises UserError where there is none of ours by that name."""
+    """Return one of our jobs. Raise UserError if none has this id."""
     found = {job.id: job for job in jobs(client)}
     if job_id not in found:
-        known = f"; there are {', '.join(list(found)[-5:])}" if found else "; there are none"
-        raise UserError(f"no job of ours is called {job_id!r}{nearest(job_id, found) or known}")
+        known = (
+            f"; known: {', '.join(list(found)[-5:])}" if found else "; there are no fedrl-ray jobs"
+        )
+        raise UserError(f"no fedrl-ray job is called {job_id!r}{nearest(job_id, found) or known}")
     return found[job_id]
 
 
 @contextlib.contextmanager
 def reaching(client: Any) -> Iterator[None]:
-    """Turns what Ray and requests raise where a server is lost, or refuses, into RunError."""
+    """Raise RunError in place of the errors of Ray and requests if a server is lost or refuses."""
     from ray.exceptions import RayError
 
     try:
         yield
-    except (OSError, RuntimeError, ValueError, RayError) as error:  # OSErrors: requests' own
-        text = " ".join(str(error).split())[:300]
-        raise RunError(f"{client.get_address()}: {text}") from None
+    except (OSError, RuntimeError, ValueError, RayError) as error:  # requests raises OSErrors
+        raise RunError(f"{client.get_address()}: {flattened(error)}") from None
 
 
 def _job(detail: Any) -> Job | None:
     try:
         fields = json.loads((detail.metadata or {})[KEY])
         own = _Metadata.model_validate(fields, strict=True).model_dump()
-    except (KeyError, TypeError, ValueError, RecursionError):  # pydantic's is a ValueError
+    except (KeyError, TypeError, ValueError, RecursionError):  # pydantic raises a ValueError
         return None
     return Job(
         id=str(detail.submission_id),

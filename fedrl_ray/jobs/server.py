@@ -1,4 +1,4 @@
-"""A cluster's job server: its address, whether it may be used, and a client of it."""
+"""The job server of a cluster: its address, the decision to use it, and a client."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..common.console import notes
-from ..common.errors import RunError, UserError
+from ..common.errors import RunError, UserError, flattened
 from ..ray_cluster import tokens
 
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-"""Where the address is looked for, as Ray's own commands do."""
+"""Variables that may hold the address, in the order of Ray's own commands."""
 CONNECT, ANSWER = 5.0, 60.0
-"""Seconds to wait for a connection, and for an answer (of a first question: as for one)."""
+"""Seconds to wait for a connection, and for an answer."""
 STARTING = 60.0
-"""Seconds in which a head that answers may not take jobs yet."""
-_CHATTY = (  # they tell of every upload and every connection
+"""Seconds in which a new head may answer, but refuse jobs."""
+_CHATTY = (  # loggers that report every upload and every connection
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
@@ -29,14 +29,17 @@ _CHATTY = (  # they tell of every upload and every connection
 
 
 def find_address(given: str | None) -> str:
-    """The job server's URL, as given or from the environment. Raises UserError."""
+    """Return the job server's URL, as given or from the environment.
+
+    Raise UserError if there is none, if it is no http URL, or if it holds a password.
+    """
     key, address = "--address", given
     for variable in VARIABLES:
         if address is None and os.environ.get(variable):
             key, address = variable, os.environ[variable]
     if address is None:
         raise UserError(
-            f"--address: required, but missing (or set {VARIABLES[0]}), as http://HEAD:8265"
+            f"--address: required, but missing; give http://HEAD:8265, or set {VARIABLES[0]}"
         )
     try:
         parts = urlsplit(address)
@@ -45,17 +48,18 @@ def find_address(given: str | None) -> str:
         usable = False
     if not usable:
         raise UserError(
-            f"{key} must be the URL of the head's job server, http://HEAD:8265, got {address!r}"
+            f"{key}: must be the URL of the head's job server, http://HEAD:8265; got {address!r}"
         )
     if "@" in parts.netloc:
-        raise UserError(f"{key} must hold no user name or password: clusters know tokens only")
+        raise UserError(f"{key}: must hold no user name or password: clusters know tokens only")
     return address.rstrip("/")
 
 
 def connect(given: str | None) -> Any:
-    """A client of the cluster's job server.
+    """Return a client of the cluster's job server.
 
-    Raises UserError where it may not be used (see `security`), RunError where it is not reached.
+    Raise UserError if the cluster must not be used (see docs/security.md), RunError if the server
+    does not answer.
     """
     address = find_address(given)
     if importlib.util.find_spec("aiohttp") is None:
@@ -70,35 +74,28 @@ def connect(given: str | None) -> Any:
 
 
 def _authorise(address: str, host: str) -> None:
-    """Ask without a token first: it is sent only where it is wanted. Raises UserError."""
-    if not (tokens.is_loopback(host) or tokens.has_token() or tokens.allows_open()):
-        raise UserError(
-            f"{address}: other machines can reach this cluster, and there is no token here: "
-            f"{tokens.HOW_TO_SET} {tokens.OPT_OUT}"
-        )
-    status = _status_without_token(address)
-    if status == 200:
-        if not tokens.allows_open():
-            raise UserError(f"{address}: {tokens.OPEN_CLUSTER}")
+    """Raise UserError if the server must not be used. Print remarks on a token that is sent."""
+    exposed = not tokens.is_loopback(host)
+    if not tokens.authorise(address, lambda: _whom_it_lets_in(address), exposed=exposed):
         return
-    if status != 401:
-        raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
-    _send_token(address, host)
-
-
-def _send_token(address: str, host: str) -> None:
-    try:
-        tokens.use_token()
-    except UserError as error:
-        raise UserError(f"{address}: {error}") from None
     remarks = [tokens.protect_token_file()]
-    if not tokens.is_loopback(host) and address.startswith("http:"):
+    if exposed and address.startswith("http:"):
         remarks.append(
-            f"{address} gets the token in clear; better https, or a tunnel: "
+            f"the token goes to {address} in clear text; use https, or a tunnel: "
             f"ssh -L 8265:127.0.0.1:8265 {host}, then --address http://127.0.0.1:8265"
         )
     for remark in filter(None, remarks):
         notes.print(f"note: {remark}", soft_wrap=True)
+
+
+def _whom_it_lets_in(address: str) -> tokens.Answer:
+    """Ask without a token, so that it is sent only if the server wants one. Raise UserError."""
+    status = _status_without_token(address)
+    if status == 200:
+        return "open"
+    if status == 401:
+        return "token"
+    raise UserError(f"{address}: not a Ray job server (status {status} for /api/version)")
 
 
 def _status_without_token(address: str) -> int:
@@ -119,13 +116,13 @@ def _client(address: str) -> Any:
     from ray.job_submission import JobSubmissionClient
 
     class Client(JobSubmissionClient):  # imported late, so defined late
-        """Ray's client with limits on waiting: its own has none."""
+        """Ray's client with time limits, which it does not have itself."""
 
         def _do_request(self, method: str, endpoint: str, **keys: Any) -> Any:
             return super()._do_request(method, endpoint, timeout=(CONNECT, ANSWER), **keys)
 
         def submit_job(self, **keys: Any) -> str:
-            """As Ray's, but patient with a head that has just been started."""
+            """Submit a job as Ray's client does, but wait for a head that has just started."""
             end = time.monotonic() + STARTING
             while True:
                 try:
@@ -137,7 +134,7 @@ def _client(address: str) -> Any:
 
         @property
         def server_ray(self) -> str:
-            """The version of Ray on the cluster."""
+            """Version of Ray on the cluster."""
             return str(self._server_ray_version)
 
     for name in _CHATTY:
@@ -153,7 +150,7 @@ def _client(address: str) -> Any:
 
 @contextlib.contextmanager
 def _only(address: str) -> Iterator[None]:
-    """Ray lets the environment overrule an address that is given; here it names the same."""
+    """Set Ray's variable to this address meanwhile: Ray prefers it to the address it is given."""
     before = os.environ.get(VARIABLES[0])
     os.environ[VARIABLES[0]] = address
     try:
@@ -166,8 +163,8 @@ def _only(address: str) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The words of the system, which requests and urllib3 wrap several times."""
-    text = " ".join(str(error).split())
+    """Return the reason in the system's words, which requests and urllib3 wrap several times."""
+    text = flattened(error, None)
     for known in ("Connection refused", "timed out", "Name or service not known", "No route"):
         if known in text:
             return known

@@ -1,4 +1,4 @@
-"""What a person sees of jobs."""
+"""Jobs as text for the terminal, and as plain data for --json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .records import Job
 
 
 def introduce(client: Any, job: Job) -> None:
-    """After a submission: where the results will be, and what one can do."""
+    """Print the id of a new job, the place of its results, and the commands for it."""
     rows = {
         "job": job.id,
         "results": f"{job.output} (on the cluster)",
@@ -30,12 +30,12 @@ def introduce(client: Any, job: Job) -> None:
 
 
 def command(client: Any, *parts: str) -> str:
-    """A command line of ours for this cluster."""
+    """Return one of our command lines for this cluster."""
     return shlex.join(["fedrl-ray", *parts, "--address", client.get_address()])
 
 
 def fields(client: Any, job: Job) -> dict[str, Any]:
-    """All that is known of a job, as plain data."""
+    """Return all that is known of a job as plain data."""
     return {
         "job": job.id,
         "status": job.status,
@@ -46,13 +46,13 @@ def fields(client: Any, job: Job) -> dict[str, Any]:
         "start": job.start,
         "end": job.end,
         "versions": job.versions,
-        "message": _first_line(job.message),
+        "message": _error_line(job.message),
         "address": client.get_address(),
     }
 
 
 def details(known: dict[str, Any]) -> None:
-    """One job."""
+    """Print the fields of one job."""
     versions = ", ".join(f"{name} {version}" for name, version in known["versions"].items())
     _rows(
         {
@@ -69,9 +69,9 @@ def details(known: dict[str, Any]) -> None:
 
 
 def table(client: Any, jobs: Sequence[Job]) -> None:
-    """All jobs, the newest last."""
+    """Print a table of jobs, in the order given."""
     if not jobs:
-        console.print("no jobs of ours")
+        console.print("this cluster has no fedrl-ray jobs")
         return
     shown = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("job", "status", "progress", "started", "results"):
@@ -84,7 +84,7 @@ def table(client: Any, jobs: Sequence[Job]) -> None:
 
 
 def remark(text: str) -> None:
-    """To standard error."""
+    """Print a remark to standard error."""
     notes.print(text, soft_wrap=True)
 
 
@@ -102,8 +102,11 @@ def _time(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else ""
 
 
-def _first_line(message: str) -> str:
-    """Ray's message quotes the log's last lines below the first one; ours names the error."""
+def _error_line(message: str) -> str:
+    """Return our last `error: ` line in Ray's message, else the first line of the message.
+
+    Below its first line, Ray's message quotes the last lines of the log.
+    """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     told = [line for line in lines if line.startswith("error: ")]
     return (told or lines or [""])[-1 if told else 0]

@@ -1,4 +1,4 @@
-"""`fedrl-ray stop`: a signal to the job, and what comes of it."""
+"""`fedrl-ray stop`: signal a job to stop, and wait for its end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .submission import STOP_WAIT
 
 
 def stop(client: Any, job: Job, *, wait: bool) -> Job:
-    """Ask the job to end after its round, and wait until it has; the job then.
+    """Ask a job to stop after its round, and wait if asked to. Return the job as it is then.
 
-    Ray kills it `STOP_WAIT` seconds later. Raises RunError where it has not ended even then.
+    Ray kills the job after `STOP_WAIT` seconds. Raise RunError if it has not ended 30 s later.
     """
     with reaching(client):
         client.stop_job(job.id)
     end = time.monotonic() + STOP_WAIT + 30.0
     while wait and not (job := find(client, job.id)).over:
         if time.monotonic() > end:
-            raise RunError(f"job {job.id} has not ended in {STOP_WAIT + 30} s")
+            raise RunError(f"job {job.id} has not ended within {STOP_WAIT + 30} s")
         time.sleep(0.5)
     return job

@@ -1,4 +1,4 @@
-"""`fedrl-ray submit`: an experiment as a job of a cluster."""
+"""`fedrl-ray submit`: run an experiment as a job of a cluster."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .records import Job, find, jobs, metadata, reaching
 STOP_WAIT = 300
 """Seconds that a stopped job has to write its checkpoint before Ray kills it."""
 MAX_UPLOAD = 400 * 2**20
-"""Bytes in the working directory; Ray takes 512 MiB at most."""
+"""Bytes of the largest working directory; Ray accepts 512 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What the command line asked for."""
+    """Arguments of `fedrl-ray submit`."""
 
     config: Path
     overrides: Sequence[str]
@@ -40,7 +40,11 @@ class Submission:
 
 
 def submit(client: Any, experiment: Experiment, wanted: Submission) -> Job:
-    """Hand the experiment to the cluster. Raises UserError or RunError."""
+    """Submit the experiment and return its job.
+
+    Raise UserError if the id or the output is taken, or if the upload is too large; RunError if
+    the job server fails.
+    """
     name = experiment.name
     output = output_of(experiment, wanted)
     command = "sweep" if wanted.sweep else "train"
@@ -64,7 +68,7 @@ def submit(client: Any, experiment: Experiment, wanted: Submission) -> Job:
 
 
 def load(wanted: Submission) -> Experiment:
-    """The experiment, checked as `train` and `sweep` check it. Raises UserError."""
+    """Load the experiment and check it as `train` and `sweep` do. Raise UserError."""
     experiment = loading.load(wanted.config, wanted.overrides)
     if wanted.sweep:
         from ..sweeps.validation import require_sweep
@@ -77,18 +81,20 @@ def load(wanted: Submission) -> Experiment:
 
 
 def output_of(experiment: Experiment, wanted: Submission) -> str:
-    """Where the results will be: STORAGE/NAME or STORAGE/sweep-NAME. Raises UserError for a place
-    that the nodes could not share, or that tells a secret."""
+    """Return the place of the results: STORAGE/NAME or STORAGE/sweep-NAME.
+
+    Raise UserError if the nodes cannot share the place, or if it holds a secret.
+    """
     place = locations.parse(wanted.storage, "--storage")
     if isinstance(place, Path) and not place.is_absolute():
         raise UserError(
-            "--storage must be an absolute path that every node mounts, or a URI such as "
-            f"s3://bucket/folder, got {wanted.storage!r}"
+            "--storage: must be an absolute path that every node mounts, or a URI such as "
+            f"s3://bucket/folder; got {wanted.storage!r}"
         )
     if isinstance(place, str) and wanted.sweep:
         raise UserError(
-            "--storage of a sweep must be a folder that every node mounts: its trials and Ray "
-            f"Tune write there at the same time, got {place}"
+            "--storage: must be a folder that every node mounts if --sweep is given, because "
+            f"trials and Ray Tune write there at the same time; got {place}"
         )
     if isinstance(place, Path):
         place = Path(os.path.normpath(place))
@@ -98,9 +104,9 @@ def output_of(experiment: Experiment, wanted: Submission) -> str:
 
 
 def environment(folder: Path, image: bool) -> dict[str, Any]:
-    """Ray's runtime environment of a job: the package and what the job is told, no secret.
+    """Return the runtime environment of a job: our package and variables, without any secret.
 
-    The wheel is written into `folder`; with `image` the cluster has the package itself.
+    The wheel of our package is written into `folder`. With `image` the cluster already has it.
     """
     told = {
         versions.SUBMITTED_FROM: versions.submitted_from(),
@@ -118,21 +124,21 @@ def _entrypoint(command: str, output: str) -> list[str]:
 
 
 def _id(name: str) -> str:
-    """NAME-YYYYmmdd-HHMMSS; a URL holds it."""
+    """Return NAME-YYYYmmdd-HHMMSS, in characters that a URL can hold."""
     plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
     return f"{plain}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def _checked(job_id: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", job_id):
-        raise UserError(f"--id must be letters, digits and `_ . -`, 100 at most, got {job_id!r}")
+        raise UserError(f"--id: must be at most 100 letters, digits and `_ . -`; got {job_id!r}")
     return job_id
 
 
 def _require_free(client: Any, output: str, job_id: str) -> None:
     for job in jobs(client):
         if job.id == job_id:
-            raise UserError(f"--id: the cluster has already had a job called {job_id!r}")
+            raise UserError(f"--id: the cluster already has a job called {job_id!r}")
         if job.output == output and not job.over:
             raise UserError(
                 f"--storage: job {job.id} ({job.status.lower()}) writes to {output}; stop it first "
@@ -144,6 +150,6 @@ def _require_small(directory: Path, taken: list[str]) -> None:
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     if size > MAX_UPLOAD:
         raise UserError(
-            f"the job's working directory would be {size / 2**20:.0f} MiB "
-            f"({', '.join(taken)}), the most is {MAX_UPLOAD / 2**20:.0f}: put data on the nodes"
+            f"the job's working directory must be at most {MAX_UPLOAD / 2**20:.0f} MiB; got "
+            f"{size / 2**20:.0f} MiB ({', '.join(taken)}); put data on the nodes instead"
         )

@@ -1,4 +1,4 @@
-"""What a cluster must have, compared with what a job was submitted from."""
+"""Versions at the submitter of a job, compared with those on the cluster."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from ..common.errors import RunError, UserError
 
 PACKAGES = ("ray", "torch", "numpy", "gymnasium", "fedrl-ray")
 SUBMITTED_FROM = "FEDRL_SUBMITTED_FROM"
-"""In a job's environment: `versions` and `requirements` of the submitter, as JSON."""
+"""Variable of a job that holds `versions` and `requirements` of the submitter as JSON."""
 
 
 def here() -> dict[str, str]:
-    """Versions of Python and of the main packages in this process."""
+    """Return the versions of Python and of the main packages in this process."""
     return {"python": platform.python_version()} | {p: _version(p) or "none" for p in PACKAGES}
 
 
 def submitted_from() -> str:
-    """What a job is told about its origin."""
+    """Return the value of `SUBMITTED_FROM` for a job that this process submits."""
     return json.dumps({"versions": here(), "requirements": _requirements()})
 
 
 def require_ray(found: str) -> None:
-    """Raises UserError where the cluster's Ray is out of the range that this package runs on."""
+    """Raise UserError if this package does not support the cluster's version of Ray."""
     needed = next(r for r in map(Requirement, _requirements()) if r.name == "ray")
     if not needed.specifier.contains(found, prereleases=True):
-        raise UserError(f"the cluster's Ray must be {needed.specifier}, it is {found}")
+        raise UserError(f"the cluster's Ray must be {needed.specifier}; it is {found}")
 
 
 def on_arrival() -> None:
-    """In the job's first process: say where the cluster differs from the submitter.
+    """Print the differences between the cluster and the submitter, in a job's first process.
 
-    Raises RunError where it lacks a package: there is nothing to run then.
+    Raise RunError if the cluster lacks a package that fedrl-ray requires.
     """
     origin: dict[str, Any] = json.loads(os.environ.get(SUBMITTED_FROM, "{}"))
     lacking = [text for r in origin.get("requirements", []) if (text := _lack(Requirement(r)))]
     if lacking:
         raise RunError(
             f"the cluster's Python ({sys.executable}) lacks {', '.join(lacking)}: every node needs "
-            "what fedrl-ray requires; an image that has it is the simplest way"
+            "the packages that fedrl-ray requires; an image that has them is the simplest way"
         )
     found = here()
     there: dict[str, str] = origin.get("versions", {})
     differing = [f"{k} {found[k]} here, {v} there" for k, v in there.items() if found[k] != v]
     if differing:
         _remark(
-            f"not as where this job was submitted: {'; '.join(differing)}; the same bits are "
-            "promised under the same versions only"
+            f"versions differ from those of the submitter: {'; '.join(differing)}; only equal "
+            "versions give results that are equal bit by bit"
         )
 
 
 def _requirements() -> list[str]:
-    """What the package needs at least, without its extras."""
+    """Return the requirements of fedrl-ray without its extras."""
     found = [Requirement(text) for text in requires("fedrl-ray") or []]
     return [str(r) for r in found if r.marker is None or r.marker.evaluate({"extra": ""})]
 

@@ -1,4 +1,4 @@
-"""Both packages as one wheel, from wherever they are installed, for the nodes of a cluster."""
+"""One wheel of both packages for the nodes of a cluster, built from the installed files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # equal files make equal wheels
 
 
 def build(folder: Path) -> Path:
-    """Write the wheel into a folder.
+    """Write the wheel into a folder and return its path.
 
-    Ray installs it with plain pip, into a folder of its own: the wheel names no requirements, or
-    pip would put torch and another Ray there. Ray uploads a wheel once per file name, so the name
-    has the hash of the content as its build tag, and the version stays what it is.
+    Ray installs the wheel with plain pip into a folder of its own. The wheel names no requirements,
+    or pip would install torch and another Ray there. Ray uploads a wheel once per file name, so the
+    build tag in the name is the hash of the content.
     """
     files = dict(_sources())
     digest = hashlib.sha256()

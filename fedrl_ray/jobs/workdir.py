@@ -1,4 +1,4 @@
-"""What a job finds in its working directory: the experiment, complete, and the user's modules."""
+"""The working directory of a job: the whole experiment in one file, and the user's modules."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _LEAVE = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", ".venv")
 
 
 def fill(folder: Path, experiment: Experiment, include: Sequence[Path]) -> list[str]:
-    """Write everything into a folder; the names of what was taken besides the experiment.
+    """Fill a folder. Return the names of everything in it besides the experiment.
 
-    `include` are files and folders of the user's. Raises UserError.
+    `include` lists more files and folders of the user. Raise UserError if one is missing, or if two
+    have the same name.
     """
     data = experiment.to_dict()
     if experiment.sweep is not None:
@@ -50,7 +51,7 @@ def _copy(path: Path, folder: Path) -> None:
 
 
 def user_module(experiment: Experiment) -> str | None:
-    """The module that makes the user's environments, if the experiment names one."""
+    """Return the user's module that makes the environments, or None."""
     settings: Any = experiment.environment.settings
     named = getattr(settings, "factory", None) or getattr(settings, "id", None) or ""
     module, colon, _ = str(named).partition(":")
@@ -58,9 +59,9 @@ def user_module(experiment: Experiment) -> str | None:
 
 
 def _modules(experiment: Experiment) -> list[Path]:
-    """The user's module and what it imports from the same folder: files, and whole packages.
+    """Return the user's module and the modules and packages that it imports from the same folder.
 
-    A module that is installed is the cluster's to have.
+    An installed module is left out: the cluster must have it.
     """
     name = user_module(experiment)
     if name is None:
@@ -72,7 +73,7 @@ def _modules(experiment: Experiment) -> list[Path]:
     if root is None or _installed(root):
         return []
     finder = ModuleFinder(path=[str(root)], excludes=list(PACKAGES))
-    with contextlib.suppress(ImportError):  # a folder without __init__.py: it is taken whole
+    with contextlib.suppress(ImportError):  # a folder without __init__.py is taken as a whole
         finder.import_hook(name)
     found = (name for name, m in finder.modules.items() if getattr(m, "__file__", None))
     tops = {name.partition(".")[0] for name in found} | {top}
@@ -84,6 +85,6 @@ def _place(root: Path, top: str) -> Path:
 
 
 def _installed(root: Path) -> bool:
-    """Whether a folder is one of this Python's own."""
+    """Return True if this Python installs packages in the folder."""
     own = {Path(path).resolve() for path in sysconfig.get_paths().values()}
     return root.resolve() in own or Path(sys.prefix).resolve() in root.resolve().parents

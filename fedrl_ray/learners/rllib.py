@@ -14,37 +14,37 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from algorithms.settings import Settings
-from algorithms.types import Array, Params, Spec
+from algorithms.learner import LearnerConfig
+from algorithms.types import AgentState, Array, Params, Spec
 
+from ..agents.agent_batch import AgentBatch, SelfHostedLearner
 from ..common.json_values import require_json
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..agents.local_agents import LocalAgents
+    from ..config.schema import Experiment
 
 Count = Annotated[int, Field(ge=1)]
 DEFAULT_ITERATION = 1000
 """Environment steps of a training iteration where nothing says otherwise."""
 
 
-class RLlib:
+class RLlib(SelfHostedLearner):
     """An algorithm of RLlib (PPO, SAC, DQN, ...), its module's weights averaged.
 
     This object is the policy alone, as evaluations need it; `fedrl_ray.rllib.agents` hosts the
     algorithms. docs/rllib.md has the rest.
     """
 
-    spec_kinds: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
+    spec_kinds = ("discrete", "continuous")
     exemptions: ClassVar[dict[str, str]] = {
         "packing": "APPO and IMPALA learn in a thread of their own, which may be a batch late",
         "resume": "resume is not exact with APPO and IMPALA: batches and weights on their way to "
         "the learner's thread are not stored",
     }
-    clock = 0
 
-    class Config(Settings):
+    class Config(LearnerConfig):
         """Keys of `learner: {name: rllib}`."""
 
         algorithm: str = "PPO"
@@ -74,16 +74,15 @@ class RLlib:
                 }
             return data
 
-        @property
         def steps_per_interval_unit(self) -> int:
             """Environment steps of one unit of `federation.sync_interval`."""
             return 1 if self.interval_unit == "steps" else int(self.iteration_steps or 1)
 
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
-        from ..rllib.module import GreedyPolicy
+        from ..rllib.module import ModulePolicy
 
         self._config, self._spec = config, spec
-        self._policy = GreedyPolicy(config, spec, seed=seed)
+        self._policy = ModulePolicy(config, spec, seed=seed)
         self._num_agents = len(agent_ids)
 
     def act(self, obs: Array) -> Array:
@@ -122,8 +121,10 @@ class RLlib:
 
         check_settings(config, spec, sync_interval)
 
-    bytes_per_process: ClassVar[int] = 170 * 2**20
-    """What RLlib adds to a process, measured."""
+    @classmethod
+    def bytes_per_process(cls, config: Config) -> int:
+        """Return the memory that RLlib adds to a process, in bytes (measured)."""
+        return 170 * 2**20
 
     @classmethod
     def replay_bytes(cls, config: Config, spec: Spec, steps: int) -> tuple[int, int]:
@@ -132,9 +133,17 @@ class RLlib:
 
         return bytes_per_agent(config, spec, steps)
 
-    @classmethod
-    def agents_class(cls) -> type[LocalAgents]:
-        """What hosts the agents in place of `LocalAgents`."""
-        from ..rllib.agents import RLlibAgents
+    def agent_state(self, row: int) -> AgentState:
+        """Return the weights: this object is the policy alone."""
+        return self._policy.weights()
 
-        return RLlibAgents
+    def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back the weights."""
+        self._policy.load_weights(state)
+
+    @classmethod
+    def host(cls, experiment: Experiment, agent_ids: Sequence[int]) -> AgentBatch:
+        """Build the algorithms of a worker's agents."""
+        from ..rllib.agents import AlgorithmBatch
+
+        return AlgorithmBatch(experiment, agent_ids)

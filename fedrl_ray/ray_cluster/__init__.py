@@ -1,1 +1,1 @@
-"""Which Ray a run uses, who may join it, and what its nodes offer."""
+"""The Ray cluster of a run: its address, its tokens, and the resources of its nodes."""

@@ -1,7 +1,7 @@
-"""What an autoscaler may add to a cluster.
+"""Nodes that an autoscaler may add to a cluster.
 
-Ray itself keeps no record of it that a program could read, so it is taken from where there is one:
-the variable below, set in the cluster's files, or what Ray's cluster launcher leaves on the head.
+Ray keeps no record of them that a program can read. We read the variable FEDRL_AUTOSCALER_NODES,
+which the cluster's files set, or the file that Ray's cluster launcher leaves on the head.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ import yaml
 from ..common.errors import UserError
 
 NODES = "FEDRL_AUTOSCALER_NODES"
-"""JSON, a list of kinds of nodes: `[{"count": 8, "CPU": 4, "memory": 8e9}]`."""
+"""Variable that lists the kinds of nodes as JSON: `[{"count": 8, "CPU": 4, "memory": 8e9}]`."""
 LAUNCHER = Path("~/ray_bootstrap_config.yaml")
-"""The cluster's file as the launcher copies it to the head."""
+"""The cluster's configuration, which the launcher copies to the head."""
 
 
 def addable_nodes() -> list[dict[str, float]]:
-    """The nodes at most that an autoscaler keeps besides the head, each by its resources; none
-    where there is no autoscaler. Raises UserError for a variable that does not read."""
+    """Return the resources of every node that an autoscaler may add besides the head.
+
+    The list is empty without an autoscaler. Raise UserError if the variable cannot be parsed.
+    """
     text = os.environ.get(NODES)
     if text:
         return _from_variable(text)
@@ -31,7 +33,7 @@ def addable_nodes() -> list[dict[str, float]]:
         config = yaml.safe_load(LAUNCHER.expanduser().read_text(encoding="utf-8"))
         return _from_launcher(config)
     except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        return []  # not this machine's, or not what we know
+        return []  # no launcher has written here, or it writes another format than we know
 
 
 def _from_variable(text: str) -> list[dict[str, float]]:
@@ -39,8 +41,8 @@ def _from_variable(text: str) -> list[dict[str, float]]:
         kinds = json.loads(text)
         return [node for kind in kinds for node in _copies(dict(kind), int(kind["count"]))]
     except (ValueError, KeyError, TypeError):
-        rule = 'must be like [{"count": 8, "CPU": 4}]'
-        raise UserError(f"{NODES} {rule}, got {text[:60]!r}") from None
+        rule = 'must have the form [{"count": 8, "CPU": 4}]'
+        raise UserError(f"{NODES}: {rule}; got {text[:60]!r}") from None
 
 
 def _from_launcher(config: Any) -> list[dict[str, float]]:

@@ -1,4 +1,4 @@
-"""The Ray cluster a run uses: the one that RAY_ADDRESS names, or a local one of its own."""
+"""The Ray cluster that a run uses: the one that RAY_ADDRESS names, or a local one."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
-from ..common.errors import UserError
+from ..common.errors import UserError, first_line
 from . import tokens
 from .autoscaler import addable_nodes
 from .resources import Bundle
 
 ADDRESS = "RAY_ADDRESS"
-"""Set inside every Ray job, and by a user who wants a cluster of their own to be used."""
+"""Variable with the cluster's address: Ray sets it in every job, a user elsewhere."""
 
 
 def connect() -> None:
-    """Start or join Ray unless this process already has. A local Ray has no dashboard and opens
-    ports on this machine only. Raises UserError where the cluster does not answer."""
+    """Start or join Ray unless this process already has.
+
+    A local Ray has no dashboard, and its ports are open to this machine only. Raise UserError if
+    the cluster does not answer or must not be joined.
+    """
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # Set now or not at all: Ray 2.60 would warn about it in every process.
+    # Ray 2.60 warns in every process that lacks this variable.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = os.environ.get(ADDRESS) or "local"
     if address == "local":
         ray.init(address="local", include_dashboard=False, **quiet)
-        tokens.protect_token_file()  # Ray may just have written it, for all to read
+        tokens.protect_token_file()  # Ray may just have written it, readable for everybody
         return
     _join(address, quiet)
 
@@ -45,7 +48,7 @@ def _join(address: str, quiet: Any) -> None:
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
-        raise UserError(f"{ADDRESS} {address}: {_first_line(error)}") from None
+        raise UserError(f"{ADDRESS} {address}: {first_line(error)}") from None
     try:
         tokens.check_joined(address, [node["NodeManagerAddress"] for node in nodes()])
     except UserError:
@@ -54,14 +57,14 @@ def _join(address: str, quiet: Any) -> None:
 
 
 def _require_reachable(address: str) -> None:
-    """In seconds: Ray itself would try for minutes. Raises UserError."""
+    """Raise UserError if nothing answers within 5 s: Ray itself would try for minutes."""
     if "://" in address:
         raise UserError(
-            f"{ADDRESS} must be HOST:PORT of a cluster's head, or auto, got {address!r}; "
+            f"{ADDRESS}: must be HOST:PORT of a cluster's head, or auto; got {address!r}; "
             "from outside a cluster use `fedrl-ray submit --address http://HEAD:8265`"
         )
     host, _, port = address.rpartition(":")
-    if not port.isdecimal():  # "auto": Ray finds the cluster on this machine
+    if not port.isdecimal():  # `auto`: Ray finds the cluster of this machine
         return
     try:
         with contextlib.closing(socket.create_connection((host.strip("[]"), int(port)), 5.0)):
@@ -70,14 +73,12 @@ def _require_reachable(address: str) -> None:
         raise UserError(f"{ADDRESS} {address}: no cluster answers there: {error}") from None
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 def capacity() -> list[Bundle]:
-    """What there is for local agents, node by node: every node that is alive, or the head and what
-    an autoscaler may add."""
+    """Return the resources that local agents may use, node by node.
+
+    The nodes are those that are alive. With an autoscaler they are the head and the nodes that the
+    autoscaler may add.
+    """
     alive: list[Bundle] = [node["Resources"] for node in nodes()]
     more = addable_nodes()
     if not more:
@@ -86,8 +87,7 @@ def capacity() -> list[Bundle]:
 
 
 def has_room(request: Bundle, *, without: Collection[str] = ()) -> bool:
-    """Whether some node has this much that no actor holds, as Ray knows it at the moment; `without`
-    some nodes."""
+    """Return True if a node outside `without` has this much free, as far as Ray knows now."""
     state: Any = ray._private.state
     free = state.available_resources_per_node()
     return any(
@@ -98,7 +98,7 @@ def has_room(request: Bundle, *, without: Collection[str] = ()) -> bool:
 
 
 def occupancy() -> str:
-    """What is free on the cluster, in words."""
+    """Return the free and the total resources of the cluster as a phrase."""
     free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
     total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     names = [n for n in total if not n.startswith(("node:", "object_store", "memory"))]
@@ -107,30 +107,34 @@ def occupancy() -> str:
 
 
 def memory() -> float | None:
-    """Bytes of memory that the nodes offer to actors together; None where there is but this
-    machine, which can be asked itself."""
+    """Return the bytes of memory that all nodes together offer to actors.
+
+    Return None for a single node: it is this machine, whose memory can be measured.
+    """
     offered = capacity()
     return None if len(offered) == 1 else sum(b.get("memory", math.inf) for b in offered)
 
 
 def num_nodes() -> int:
-    """Nodes that are alive."""
+    """Return the number of nodes that are alive."""
     return len(nodes())
 
 
 def nodes() -> list[dict[str, Any]]:
-    """The nodes that are alive, as Ray describes them."""
+    """Return Ray's descriptions of the nodes that are alive."""
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def silent(node_ids: Collection[str]) -> list[str]:
-    """Those of some nodes that refuse to talk though they pass for alive: Ray takes a quarter of a
-    minute to find out that a node has died, and places actors there meanwhile."""
+    """Return those of these nodes that refuse a connection although Ray lists them as alive.
+
+    Ray takes about 15 s to notice that a node has died, and places actors there meanwhile.
+    """
     asked = [node for node in nodes() if node["NodeID"] in node_ids]
-    return [node["NodeID"] for node in asked if not _talks(node)]
+    return [node["NodeID"] for node in asked if not _accepts_connections(node)]
 
 
-def _talks(node: dict[str, Any]) -> bool:
+def _accepts_connections(node: dict[str, Any]) -> bool:
     address = (node["NodeManagerAddress"], node["NodeManagerPort"])
     try:
         socket.create_connection(address, timeout=1.0).close()

@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster see the same folder: results must outlive a node."""
+"""The check that all nodes of a cluster see the same folder, so that results outlive a node."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from ..storage.locations import Location
 from . import cluster
 
 ANSWER_SECONDS = 60.0
-"""A node that starts its first process on a busy machine takes many seconds."""
+"""Seconds that a node has to answer: on a busy machine its first process starts slowly."""
 
 
 def require_shared(location: Location) -> None:
-    """On more than one node: a folder must be the same on all of them, or agents would write their
-    checkpoints to disks that die with their nodes. A URI is. Raises UserError."""
+    """Raise UserError if some nodes of the cluster do not see this folder.
+
+    Their agents would write checkpoints to disks that die with the nodes. A URI is always shared.
+    """
     nodes = cluster.nodes()
     if not isinstance(location, Path) or len(nodes) < 2:
         return
     folder = location.absolute()
-    with _mark(folder) as mark:
-        blind = _blind(nodes, mark)
+    with mark_in(folder) as mark:
+        blind = blind_nodes(nodes, mark)
     if blind:
         raise UserError(
             f"--output {location}: {len(blind)} of {len(nodes)} nodes do not see this folder "
@@ -38,9 +40,12 @@ def require_shared(location: Location) -> None:
 
 
 @contextlib.contextmanager
-def _mark(folder: Path) -> Any:
-    """A file to look for, inside the folder, which may be a mount of its own; beside it where there
-    is none yet. What is made for it goes again."""
+def mark_in(folder: Path) -> Any:
+    """Yield a new file to look for. Remove it, and the folders made for it, afterwards.
+
+    The file lies inside the folder, which may be a mount of its own, or beside a folder that does
+    not exist yet.
+    """
     place = folder if folder.is_dir() else folder.parent
     made = [p for p in (place, *place.parents) if not p.exists()]
     try:
@@ -58,8 +63,8 @@ def _mark(folder: Path) -> Any:
                 path.rmdir()
 
 
-def _blind(nodes: list[dict[str, Any]], mark: Path) -> list[str]:
-    """Addresses of the nodes that do not see a file, or do not answer though they are alive."""
+def blind_nodes(nodes: list[dict[str, Any]], mark: Path) -> list[str]:
+    """Return addresses of the nodes that are alive, but do not see the file or do not answer."""
     sees: Any = ray.remote(_sees)
     calls = {}
     for node in nodes:

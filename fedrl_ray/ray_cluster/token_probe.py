@@ -1,8 +1,7 @@
-"""`python -m fedrl_ray.ray_cluster.token_probe HOST:PORT`: whom a cluster's head lets in.
+"""`python -m fedrl_ray.ray_cluster.token_probe HOST:PORT`: ask a cluster's head whom it lets in.
 
-Prints `open` (anyone), `ours` (whoever has the token configured here), `closed`, or `unknown` where
-it does not answer. In a process of its own, because Ray's mode holds for a whole process, and its
-refusals go to the terminal.
+The program prints an answer of `tokens.Answer`. It is a process of its own for two reasons: Ray's
+mode holds for a whole process, and Ray prints refusals to the terminal.
 """
 
 from __future__ import annotations
@@ -14,12 +13,14 @@ from ray import _raylet
 from ray._private.services import canonicalize_bootstrap_address
 from ray.exceptions import AuthenticationError, RayError
 
-from .tokens import MODE, has_token
+from .tokens import MODE, Answer, has_token
 
 
 def lets_in(address: str, mode: str) -> bool:
-    """Whether a client in a mode (disabled, token) is let in. Raises RayError where there is no
-    answer."""
+    """Return True if the head lets in a client of this mode (disabled, token).
+
+    Raise RayError if the head does not answer.
+    """
     os.environ[MODE] = mode
     _raylet.Config.initialize("")  # type: ignore[attr-defined]
     try:
@@ -29,8 +30,8 @@ def lets_in(address: str, mode: str) -> bool:
     return True
 
 
-def main(address: str) -> str:
-    """`auto`: the cluster of this machine."""
+def main(address: str) -> Answer:
+    """Return the answer of the head at HOST:PORT, or of this machine's head for `auto`."""
     found = canonicalize_bootstrap_address(address) or address
     try:
         if lets_in(found, "disabled"):

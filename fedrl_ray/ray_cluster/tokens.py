@@ -1,7 +1,7 @@
-"""Who may run code on a cluster: Ray's token, and clusters that ask for none.
+"""Ray's tokens: the rule that decides which clusters we use, and where our token is sent.
 
-Whoever reaches an open Ray cluster runs code on it. `ray start` opens the head's port on every
-interface, so an address on this machine says nothing about who else can reach the cluster.
+Everybody who reaches an open Ray cluster can run code on it. `ray start` opens the head's port on
+every interface, so an address on this machine does not show who else can reach the cluster.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal, cast
 
 from packaging.version import Version
 
@@ -22,7 +23,7 @@ OLDEST_RAY = "2.52"
 """The first Ray with token authentication."""
 MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
 ALLOW_OPEN = "FEDRL_ALLOW_OPEN_CLUSTER"
-"""Set to 1: clusters without a token are used all the same."""
+"""Variable that a user sets to 1 to use clusters that ask for no token."""
 
 HOW_TO_SET = (
     "make a token on the head with `ray get-auth-token --generate`, start every node with "
@@ -34,9 +35,17 @@ OPEN_CLUSTER = (
     f"{HOW_TO_SET} {OPT_OUT}"
 )
 
+Answer = Literal["open", "token", "ours", "closed", "unknown"]
+"""Answer to the question whom a cluster lets in.
+
+open: anybody. token: clients with a token; ours was not tried. ours: clients with our token.
+closed: clients with another token than ours. unknown: nobody asked, or the cluster did not answer,
+so Ray's own attempt will show it.
+"""
+
 
 def require_ray(version: str, *, where: str = "here") -> None:
-    """Raises UserError for a Ray that knows no tokens; `where` it is found."""
+    """Raise UserError if a Ray is too old to know tokens; `where` says whose Ray it is."""
     if Version(version) < Version(OLDEST_RAY):
         raise UserError(
             f"Ray must be {OLDEST_RAY} or later, the first with token authentication; "
@@ -45,7 +54,7 @@ def require_ray(version: str, *, where: str = "here") -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address stays on this machine. Names are not looked up."""
+    """Return True if a host name or address stays on this machine. Names are not looked up."""
     host = host.strip("[]").split("%")[0].lower()
     try:
         return ip_address(host).is_loopback
@@ -54,19 +63,21 @@ def is_loopback(host: str) -> bool:
 
 
 def allows_open() -> bool:
-    """Whether the user has said that a cluster without a token will do."""
+    """Return True if the user accepts clusters that ask for no token."""
     return os.environ.get(ALLOW_OPEN) == "1"
 
 
 def token_file() -> Path:
-    """Where Ray looks for the token unless the environment holds it."""
+    """Return the file in which Ray looks for the token if the environment does not hold it."""
     named = os.environ.get(TOKEN_PATH)
     return Path(named) if named else Path.home() / ".ray" / "auth_token"
 
 
 def has_token() -> bool:
-    """Whether a token is configured here. Raises UserError for a file that cannot be read: Ray
-    would end the process."""
+    """Return True if a token is configured here.
+
+    Raise UserError if the token file cannot be read, because Ray would end the process.
+    """
     if os.environ.get(TOKEN):
         return True
     path = token_file()
@@ -80,31 +91,12 @@ def has_token() -> bool:
         raise UserError(f"{TOKEN_PATH}: {path}: {error}") from None
 
 
-def use_token() -> None:
-    """Send the token from now on, also where the mode was not set. Raises UserError if there is
-    none, or if it is switched off."""
-    if os.environ.get(MODE, "token").lower() != "token":
-        raise UserError(
-            f"{MODE} is {os.environ[MODE]!r} here, but the cluster asks for a token: unset it"
-        )
-    if not has_token():
-        raise UserError(f"the cluster asks for a token, and there is none here: {HOW_TO_SET}")
-    _set_mode()
-
-
-def _set_mode() -> None:
-    if os.environ.get(MODE) == "token":
-        return
-    os.environ[MODE] = "token"
-    if "ray" in sys.modules:  # it has read the environment already
-        import ray
-
-        ray._raylet.Config.initialize("")  # type: ignore[attr-defined]
-
-
 def protect_token_file() -> str | None:
-    """Keep the token to its owner. Ray writes ~/.ray/auth_token for all to read: that one is put
-    right. Another file is left as it is; returns a remark on it."""
+    """Close the token file to other users, or return a remark on a file that is left open.
+
+    Ray writes ~/.ray/auth_token readable for everybody. We change the mode of that file only, and
+    only if it belongs to this user.
+    """
     path = token_file()
     if os.environ.get(TOKEN) or not path.is_file():
         return None
@@ -114,59 +106,110 @@ def protect_token_file() -> str | None:
     if not os.environ.get(TOKEN_PATH) and state.st_uid == os.getuid():
         path.chmod(0o600)
         return None
-    return f"{path}: others on this machine can read the token; chmod 600 it"
+    return f"{path}: others on this machine can read the token; close it with chmod 600"
+
+
+def authorise(
+    cluster: str,
+    ask: Callable[[], Answer],
+    *,
+    exposed: bool,
+    open_will_do: bool = False,
+    unset_mode: str = "token",
+) -> bool:
+    """Decide whether to use a cluster, and whether to send it our token.
+
+    cluster: its name in errors. ask: asks the cluster whom it lets in. exposed: other machines
+    reach its address, so nothing is asked without a token. open_will_do: a cluster that asks for
+    no token is accepted, as it is if the user allows open clusters. unset_mode: Ray's mode if
+    RAY_AUTH_MODE is not set.
+
+    Return True if the token is sent from now on. Raise UserError if the cluster must not be used.
+    """
+    if exposed and not allows_open():
+        _require_token(f"{cluster}: other machines can reach this cluster", OPT_OUT, unset_mode)
+    answer = ask()
+    if answer == "open":
+        if not (open_will_do or allows_open()):
+            raise UserError(f"{cluster}: {OPEN_CLUSTER}")
+        return False
+    if answer != "unknown":
+        _require_token(f"{cluster}: the cluster asks for a token", "", unset_mode)
+    if answer == "closed":
+        raise UserError(f"{cluster}: {wrong_token()}")
+    if _missing_token(unset_mode) is not None:
+        return False
+    _set_mode()
+    return True
 
 
 def check_cluster(address: str) -> None:
-    """What must hold before Ray joins the cluster at HOST:PORT, or `auto`: it asks for a token, and
-    for the one that is here. Raises UserError.
+    """Raise UserError unless Ray may join the cluster at HOST:PORT, or at `auto`.
 
-    Inside a job nothing is asked: Ray gives it the cluster's own mode.
+    An address on this machine is accepted without a token at first: `check_joined` judges it by
+    the addresses of the cluster's nodes.
     """
     import ray
 
     require_ray(ray.__version__)
-    if allows_open():
-        return
-    if not _on_loopback(address):
-        _require_closed(address)
-    elif _why_no_token() is None:
-        _set_mode()
-    elif not _in_job() and _probe(address) in ("ours", "closed"):
-        raise UserError(
-            f"RAY_ADDRESS {address}: the cluster asks for a token, and {_why_no_token()} here: "
-            f"{HOW_TO_SET}"
-        )
+    if not allows_open():  # otherwise Ray joins in the mode that the user has set
+        _authorise_joining(address, exposed=not _on_loopback(address))
 
 
 def check_joined(address: str, nodes: Iterable[str]) -> None:
-    """An address on this machine says nothing about who else reaches the cluster; those of its
-    nodes, known once it is joined, do. Raises UserError."""
+    """Raise UserError if a cluster joined at a loopback address has nodes that others can reach.
+
+    It may stay joined if it asks for our token, or if the user allows open clusters.
+    """
     if _on_loopback(address) and not (all(map(is_loopback, nodes)) or allows_open()):
-        _require_closed(address)
+        _authorise_joining(address, exposed=True)
 
 
-def _require_closed(address: str) -> None:
-    """Raises UserError for a cluster in others' reach that asks for no token, or not for ours."""
-    why = _why_no_token()
-    if why is not None:
-        raise UserError(
-            f"RAY_ADDRESS {address}: other machines can reach this cluster, and {why} here: "
-            f"{HOW_TO_SET} {OPT_OUT}"
-        )
-    lets_in = "ours" if _in_job() else _probe(address)
-    if lets_in == "open":
-        raise UserError(f"RAY_ADDRESS {address}: {OPEN_CLUSTER}")
-    if lets_in == "closed":
-        raise UserError(f"RAY_ADDRESS {address}: {wrong_token()}")
-    _set_mode()
+def wrong_token() -> str:
+    """Return the reason for a refusal of our token, with the place it comes from."""
+    source = TOKEN if os.environ.get(TOKEN) else token_file()
+    return f"the token here ({source}) is not this cluster's"
 
 
-def _why_no_token() -> str | None:
-    """Why none would be sent; None where one would. Jobs have the cluster's own mode from Ray."""
-    if os.environ.get(MODE, "disabled" if _in_job() else "token").lower() != "token":
-        return f"{MODE} switches the token off"
-    return None if has_token() else "there is no token"
+def _authorise_joining(address: str, *, exposed: bool) -> None:
+    authorise(
+        f"RAY_ADDRESS {address}",
+        lambda: _whom_the_head_lets_in(address, exposed=exposed),
+        exposed=exposed,
+        open_will_do=not exposed,
+        unset_mode="disabled" if _in_job() else "token",  # Ray gives a job the cluster's mode
+    )
+
+
+def _whom_the_head_lets_in(address: str, *, exposed: bool) -> Answer:
+    """Ask the head, but only if its answer can change the decision: that takes a process."""
+    if _in_job() or (not exposed and _missing_token("token") is None):
+        return "unknown"
+    return _probe(address)
+
+
+def _require_token(reason: str, hint: str, unset_mode: str) -> None:
+    missing = _missing_token(unset_mode)
+    if missing is not None:
+        raise UserError(f"{reason}, and {missing} {hint}".rstrip())
+
+
+def _missing_token(unset_mode: str) -> str | None:
+    """Return why no token would be sent, and what to do about it; None if one would be sent."""
+    if os.environ.get(MODE, unset_mode).lower() != "token":
+        remedy = "unset it" if MODE in os.environ else HOW_TO_SET
+        return f"{MODE} switches the token off here: {remedy}"
+    return None if has_token() else f"there is no token here: {HOW_TO_SET}"
+
+
+def _set_mode() -> None:
+    if os.environ.get(MODE) == "token":
+        return
+    os.environ[MODE] = "token"
+    if "ray" in sys.modules:  # Ray has read the environment already
+        import ray
+
+        ray._raylet.Config.initialize("")  # type: ignore[attr-defined]
 
 
 def _in_job() -> bool:
@@ -177,17 +220,11 @@ def _on_loopback(address: str) -> bool:
     return is_loopback(address.rpartition(":")[0])
 
 
-def wrong_token() -> str:
-    """What is wrong where the cluster refuses our token."""
-    source = TOKEN if os.environ.get(TOKEN) else token_file()
-    return f"the token here ({source}) is not this cluster's"
-
-
-def _probe(address: str) -> str:
-    """Whom the cluster lets in; where nothing comes of asking, Ray's own attempt will tell."""
+def _probe(address: str) -> Answer:
+    """Return the head's answer; `unknown` if it gives none within 30 s."""
     command = [sys.executable, "-m", "fedrl_ray.ray_cluster.token_probe", address]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
         return "unknown"
-    return probe.stdout.strip() or "unknown"
+    return cast("Answer", probe.stdout.strip() or "unknown")

@@ -1,4 +1,4 @@
-"""The style and the script of a report's page."""
+"""Style and script of a report's page."""
 
 STYLE = """
 :root { color-scheme: light; }
@@ -42,8 +42,8 @@ footer { margin-top: 3rem; color: #444; font-size: .9rem; }
 """
 
 FIT = """
-// On a narrow screen the legend takes more rows: the figure grows by as much. There is no room for
-// names beside points then: the legend has them.
+// On a narrow screen the legend takes more rows, and the figure grows by as much. Names beside
+// points are dropped, because there is no room for them; the legend has them.
 function fit(figure, width) {
   const named = figure.data.filter((t) => t.showlegend !== false && t.name).length;
   const columns = Math.max(1, Math.floor(width / 240));
@@ -54,11 +54,11 @@ function fit(figure, width) {
   return figure;
 }
 """
-"""What a live page needs too."""
+"""Script that the report and the live page share."""
 
 _DRAW = """
-const PRINT = {width: 680, height: 700};  // a section fits on a page
-const config = {  // no button that would send the data anywhere
+const PRINT = {width: 680, height: 700};  // so that a section fits on a page
+const config = {  // without the button that uploads data
   responsive: true, displaylogo: false, displayModeBar: 'hover',
   modeBarButtons: [['toImage', 'zoom2d', 'pan2d', 'resetScale2d']],
 };

@@ -1,4 +1,4 @@
-"""What every picture shares: the axis of a test grid, and figures that may be missing."""
+"""The axis of a test grid, and numbers that may be missing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 
 def grid_axis(dynamics: Mapping[str, Sequence[float]]) -> tuple[list[float], str]:
-    """The parameter that varies and its values, or the number of the environment where several
-    do."""
+    """Return the values of the parameter that varies, and its name.
+
+    If several vary, or none does, return the numbers of the environments instead.
+    """
     varying = [name for name, values in dynamics.items() if len(set(values)) > 1]
     if len(varying) == 1:
         return list(dynamics[varying[0]]), varying[0]
@@ -17,5 +19,5 @@ def grid_axis(dynamics: Mapping[str, Sequence[float]]) -> tuple[list[float], str
 
 
 def finite(value: float | None) -> float | None:
-    """A figure, or None where it is missing or not a number."""
+    """Return a number; None if it is missing or not finite."""
     return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""All that a report shows, read from directories only."""
+"""The content of a report, read from run and sweep directories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .studies import Study, studies_of
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReportData:
-    """Runs, the studies they make up, and what is missing."""
+    """Runs, the studies that they form, and the runs that are missing."""
 
     runs: tuple[RunData, ...]
     studies: tuple[Study, ...]
@@ -25,14 +25,14 @@ class ReportData:
 
     @property
     def title(self) -> str:
-        """The names of the experiments, or of the environments where there are many."""
+        """The names of the experiments; of the environments if there are more than four."""
         names = sorted({run.name for run in self.runs})
         few = names if len(names) <= 4 else sorted(study.title for study in self.studies)
         return ", ".join(few) or ", ".join(sweep.path.resolve().name for sweep in self.sweeps)
 
 
 def read(paths: Sequence[Path]) -> ReportData:
-    """Runs, sweeps and folders of them. Raises UserError."""
+    """Read runs, sweeps and folders of them. Raises UserError."""
     found = find(list(paths))
     runs = _labelled(found.runs)
     studies = studies_of(runs)
@@ -47,13 +47,13 @@ def read(paths: Sequence[Path]) -> ReportData:
 
 
 def _labelled(runs: Sequence[RunData]) -> list[RunData]:
-    """Folder names; whole paths where two are the same."""
+    """Return the runs with folder names as labels, or whole paths if two names are equal."""
     counts = Counter(run.label for run in runs)
     return [run if counts[run.label] == 1 else replace(run, label=str(run.path)) for run in runs]
 
 
 def _of_runs(runs: Sequence[RunData], named: set[str]) -> list[Problem]:
-    """Runs that have not spent their budget, and those that were scored with no number."""
+    """Return a problem for each run with an unspent budget or with returns that are not finite."""
     problems = []
     for run in runs:
         if not run.complete and run.label not in named:
@@ -62,19 +62,19 @@ def _of_runs(runs: Sequence[RunData], named: set[str]) -> list[Problem]:
             reason = f"{done:,} of {plural(budget, 'local step')} done"
             problems.append(Problem(run=run.label, status=run.status, point={}, reason=reason))
         if len(run.evaluations.steps) and run.evaluations.final_returns is None:
-            reason = "its last returns are not all finite numbers"
-            problems.append(Problem(run=run.label, status="left out", point={}, reason=reason))
+            reason = "its final returns are not all finite numbers"
+            problems.append(Problem(run=run.label, status="excluded", point={}, reason=reason))
     return problems
 
 
 def _twice(study: Study) -> list[Problem]:
-    """Complete runs of a seed that another run of the same method has."""
+    """Return a problem for each complete run whose seed another run of its method has."""
     return [
         Problem(
             run=run.label,
-            status="left out",
+            status="excluded",
             point={},
-            reason=f"seed {run.seed} of {method.label} is there twice; one counts",
+            reason=f"another run of {method.label} has seed {run.seed} too; only one counts",
         )
         for method in study.methods
         for run in method.left_out

@@ -1,4 +1,4 @@
-"""Keys of experiments: flat, what they are called, and those that decide the numbers."""
+"""Keys of experiments: dotted names, short names, and the keys that decide the results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Flat = dict[str, Any]
-"""Dotted key -> value."""
+"""Maps a dotted key to its value."""
 
 OMEGA, SYNC = "learner.omega", "federation.sync_interval"
 
@@ -20,7 +20,7 @@ _SHORT = {
     "aggregator.name": "aggregator",
 }
 _PARTS = {"start", "end", "steps", "shape", "low", "high"}
-"""Last parts that say nothing without the key they belong to."""
+"""Last parts of keys that need the part before them to be understood."""
 _NUMBERS_UNCHANGED = (
     "name",
     "seed",
@@ -28,17 +28,18 @@ _NUMBERS_UNCHANGED = (
     "checkpoint",
     "resources",
     "federation.backend",
+    "federation.channel",
     "federation.agents_per_actor",
     "federation.round_timeout",
     "federation.start_timeout",
     "federation.max_rewinds",
 )
 _TEST = ("environment", "evaluation", "federation.steps", "federation.num_agents")
-"""Methods are compared where these are equal: same test, same budget, same number of agents."""
+"""Sections and keys that must be equal for a comparison: test, budget and number of agents."""
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> Flat:
-    """Nested sections as dotted keys; an empty section keeps its own key."""
+    """Return nested sections as dotted keys; an empty section keeps its own key."""
     flat: Flat = {}
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
@@ -49,12 +50,12 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def identity(flat: Mapping[str, Any]) -> Flat:
-    """The keys that decide the figures of a method: not its seed, its name or where it ran."""
+    """Return the keys that decide a method's results: not its seed, its name or its backend."""
     return {key: value for key, value in flat.items() if not _below(key, _NUMBERS_UNCHANGED)}
 
 
 def setting(flat: Mapping[str, Any]) -> Flat:
-    """The keys that must be equal for two methods to be compared."""
+    """Return the keys that must be equal for two methods to be compared."""
     return {
         key: value
         for key, value in flat.items()
@@ -63,7 +64,7 @@ def setting(flat: Mapping[str, Any]) -> Flat:
 
 
 def differing(flats: Iterable[Flat]) -> list[str]:
-    """Keys with more than one value, in the order that people name them: learner, omega, E, ..."""
+    """Return the keys with more than one value, in the usual order: learner, omega, E, ..."""
     flats = list(flats)
     keys = list(dict.fromkeys(key for flat in flats for key in flat))
     first = [key for key in ("learner.name", OMEGA, SYNC) if key in keys]
@@ -72,21 +73,24 @@ def differing(flats: Iterable[Flat]) -> list[str]:
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """What the project calls a key, else its last part; the whole key where that is ambiguous."""
+    """Return a short name for each key.
+
+    It is the project's symbol, or else the last part; an ambiguous name is replaced by the key.
+    """
     names = {key: _SHORT.get(key) or _last(key) for key in keys}
     counts = Counter(names.values())
     return {key: name if counts[name] == 1 else key for key, name in names.items()}
 
 
 def round_steps(flat: Mapping[str, Any]) -> int:
-    """Local steps between two averagings, where a learner may count E in training iterations."""
+    """Return the local steps between two averagings, even if E counts training iterations."""
     in_iterations = flat.get("learner.interval_unit") == "iterations"
     unit = flat.get("learner.iteration_steps") if in_iterations else 1
     return int(flat[SYNC]) * (unit if isinstance(unit, int) else 1)
 
 
 def level(value: Any) -> float | None:
-    """A key's value as a number: of a list (one per agent) the mean."""
+    """Return a key's value as a number; a list (one value per agent) gives its mean."""
     if isinstance(value, list | tuple) and value:
         levels = [level(v) for v in value]
         return None if None in levels else sum(x for x in levels if x is not None) / len(levels)
@@ -103,7 +107,7 @@ def _below(key: str, sections: Iterable[str]) -> bool:
 
 
 def _value(flat: Mapping[str, Any], key: str) -> Any:
-    """With a mark of its own for a key that is missing, and for True beside 1."""
+    """Return a value that tells a missing key from null, and True from 1."""
     value = flat.get(key, _MISSING)
     return (isinstance(value, bool), value)
 

@@ -1,4 +1,4 @@
-"""What methods are called: by the keys in which they differ."""
+"""Labels of methods, made of the keys in which they differ."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .numbers import value_text
 from .runs import RunData
 
 BASELINES = {"fedrq": "QAvg", "fedrdqn": "DQNAvg", "fedrddpg": "DDPGAvg"}
-"""What a learner is at omega 0."""
+"""Name of each learner at omega 0."""
 
 MAX_KEYS = 4
-"""Methods that differ in more keys than this go by their experiments' names."""
+"""Most keys in a label; methods that differ in more are labelled with the experiment's name."""
 
 
 def labels_of(groups: Sequence[Sequence[RunData]], names: Mapping[str, str]) -> list[str]:
-    """`omega 0.1, E 100` for each group of runs; names: the keys that differ, as people call them.
+    """Return a label such as `omega 0.1, E 100` for each group of runs.
 
-    Where nothing differs, or too much to read, the experiment's name; a trial of a
-    population goes by its own.
+    names: the keys that differ -> their short names. If no key differs, or too many do, the label
+    is the experiment's name. A trial of a population has its own name.
     """
     texts = [_label(group[0], names) for group in groups]
     counts = Counter(texts)
@@ -32,7 +32,7 @@ def labels_of(groups: Sequence[Sequence[RunData]], names: Mapping[str, str]) -> 
 
 
 def key_values(flat: Flat, names: Mapping[str, str]) -> str:
-    """`omega 0 (DQNAvg), E 100`: the named keys that the experiment has."""
+    """Return a text such as `omega 0 (DQNAvg), E 100`, of the named keys that are present."""
     return ", ".join(_part(flat, key, name) for key, name in names.items() if key in flat)
 
 
@@ -53,7 +53,7 @@ def _part(flat: Flat, key: str, name: str) -> str:
 
 
 def _in_words(flat: Flat, key: str) -> Any:
-    """Of RLlib which algorithm; E in local steps, whatever it is counted in."""
+    """Return a value for people: the algorithm of RLlib, and E always in local steps."""
     if key == "learner.name" and "learner.algorithm" in flat:
         return f"{flat['learner.algorithm']} (RLlib)"
     return round_steps(flat) if key == SYNC else flat[key]

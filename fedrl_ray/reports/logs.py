@@ -1,4 +1,4 @@
-"""The logs of a run in brief: every evaluation, its final returns, training in bins of rounds."""
+"""The logs of a run in brief: evaluations, final returns, and training in bins of rounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from algorithms.types import Array
 
 from ..common.errors import UserError
-from ..common.validation import first_line
+from ..common.validation import first_violation
 from ..runs.run_directory import CONFIG, read_rows
 from .keys import round_steps
 from .series import averaged, bins_of, last_tenth
@@ -22,55 +22,59 @@ from .series import averaged, bins_of, last_tenth
 Row = dict[str, Any]
 Number = float | None
 
-RETURN_STATISTICS = ("average", "worst", "nominal")
-"""What an evaluation gives as a number."""
+LOGGED = ("average", "worst", "nominal")
+"""Statistics that each evaluation logs as one number."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EvaluationLog:
-    """All evaluations of a run.
-
-    steps: [T]. figures: average, worst and nominal, [T] each, NaN where missing. final_returns:
-    [M, R] per test environment and episode, means over the last tenth of the evaluations; None
-    where there is none or where they are not finite. dynamics: of the M environments.
-    """
+    """All evaluations of a run."""
 
     steps: Array
-    figures: dict[str, Array]
+    """Local steps per agent at each evaluation, [T]."""
+    statistics: dict[str, Array]
+    """Each statistic of `LOGGED`, [T]; NaN where it is missing."""
     final_returns: Array | None
+    """Returns [M, R], means over the last tenth of the evaluations; None if not all are finite."""
     dynamics: dict[str, list[float]]
+    """Physical parameters of the M test environments."""
     where: str
+    """Process that evaluated: `driver`, `agents` or `none`."""
 
     @property
     def final_count(self) -> int:
-        """How many evaluations the last tenth is."""
+        """Number of evaluations in the last tenth."""
         return max(1, len(self.steps) // 10) if len(self.steps) else 0
 
     def final(self, name: str) -> float:
-        """A figure's mean over the last tenth of the evaluations; NaN where there is none."""
-        values = self.figures[name]
+        """Return a statistic's mean over the last tenth of the evaluations; NaN without any."""
+        values = self.statistics[name]
         return float(values[last_tenth(len(values))].mean()) if len(values) else float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingLog:
-    """All rounds of a run, averaged in bins.
-
-    steps, drift: [T]. agents: metrics per agent, [T, K] each. rounds, seconds, learning, bytes:
-    sums over all rounds. failures: hosts lost, in words. absent: rounds that went on without some
-    agents, and these. phases: seconds by name, sums; empty for runs that did not log them.
-    """
+    """All rounds of a run, averaged in T bins."""
 
     steps: Array
+    """Local steps per agent, [T]."""
     drift: Array
+    """Distance of the agents to their mean, [T]."""
     agents: dict[str, Array]
+    """Metrics per agent, [T, K] each."""
     rounds: int
     seconds: float
+    """Wall time of all rounds."""
     learning: float
+    """Seconds of all rounds that the slowest worker spent learning."""
     bytes: int
+    """Bytes sent in all rounds."""
     failures: tuple[str, ...]
+    """Failures in words, such as lost workers."""
     absent: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """Rounds that were averaged without some agents, each with these agents."""
     phases: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of all rounds per phase; empty for runs that did not log them."""
 
 
 class _Evaluation(TypedDict):
@@ -104,7 +108,7 @@ def evaluation_log(path: Path) -> EvaluationLog:
     rows = evaluation_rows(path)
     return EvaluationLog(
         steps=np.array([row["steps"] for row in rows]),
-        figures={name: _column(path, rows, name) for name in RETURN_STATISTICS},
+        statistics={name: _column(path, rows, name) for name in LOGGED},
         final_returns=_final(path, rows),
         dynamics=rows[-1]["dynamics"] if rows else {},
         where=str(rows[-1]["where"]) if rows else "none",
@@ -112,12 +116,12 @@ def evaluation_log(path: Path) -> EvaluationLog:
 
 
 def evaluation_rows(path: Path) -> list[Row]:
-    """The rows of evaluations.jsonl. Raises UserError."""
+    """Return the rows of evaluations.jsonl. Raises UserError."""
     return _rows(path, _EVALUATION)
 
 
 def training_log(path: Path, flat: Mapping[str, Any]) -> TrainingLog:
-    """Read metrics.jsonl; flat: the experiment by dotted keys. Raises UserError."""
+    """Read metrics.jsonl; `flat` is the experiment by dotted keys. Raises UserError."""
     rows = _rows(path, _ROUND)
     _require_agents(path, rows, flat["federation.num_agents"])
     total = flat["federation.steps"] // round_steps(flat)
@@ -141,23 +145,23 @@ def training_log(path: Path, flat: Mapping[str, Any]) -> TrainingLog:
 
 
 def _absent(path: Path, rows: Sequence[Row]) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """Rounds without some agents, and these. Raises UserError."""
+    """Return the rounds without some agents, each with these agents. Raises UserError."""
     try:
         found = ((int(row["round"]), row.get("absent") or ()) for row in rows)
         return tuple((number, tuple(int(a) for a in agents)) for number, agents in found if agents)
     except (ValueError, TypeError):
-        raise UserError(f"{path}: 'absent' is not a list of agents in every row") from None
+        raise UserError(f"{path}: absent: must be a list of agents in every row") from None
 
 
 def _phases(path: Path, rows: Sequence[Row]) -> dict[str, float]:
-    """Seconds by phase over all rounds. Raises UserError."""
+    """Return the seconds of all rounds per phase. Raises UserError."""
     total: dict[str, float] = {}
     try:
         for row in rows:
             for name, seconds in (row.get("phases") or {}).items():
                 total[name] = total.get(name, 0.0) + float(seconds)
     except (ValueError, TypeError, AttributeError):
-        raise UserError(f"{path}: 'phases' are not numbers by name in every row") from None
+        raise UserError(f"{path}: phases: must map names to numbers in every row") from None
     return total
 
 
@@ -167,41 +171,46 @@ def lineage_log(path: Path) -> list[Row]:
 
 
 def _rows(path: Path, schema: TypeAdapter[Any]) -> list[Row]:
-    """The rows of a log, each of these keys and types. Raises UserError."""
+    """Return the rows of a log, checked against a schema. Raises UserError."""
     rows = read_rows(path)
     for number, row in enumerate(rows, start=1):
         try:
             schema.validate_python(row, strict=True)
         except ValidationError as error:
-            raise UserError(f"{path}: line {number}: {first_line(error)}") from None
+            raise UserError(f"{path}: line {number}: {first_violation(error)}") from None
     return rows
 
 
 def _require_agents(path: Path, rows: Sequence[Row], num_agents: int) -> None:
+    """Raise UserError if a metric has another number of agents."""
     if any(len(values) != num_agents for row in rows for values in row["agents"].values()):
-        raise UserError(f"{path} is not of {num_agents} agents, as {CONFIG} says")
+        raise _wrong_number(path, num_agents)
+
+
+def _wrong_number(path: Path, num_agents: int) -> UserError:
+    return UserError(f"{path}: agents: must list {num_agents} values per metric, as {CONFIG} says")
 
 
 def _column(path: Path, rows: Sequence[Row], name: str) -> Array:
-    """A number of every row, [T]; NaN where it is null or missing. Raises UserError."""
+    """Return one number per row, [T]; NaN if it is null or missing. Raises UserError."""
     try:
         return np.array([row.get(name) for row in rows], dtype=np.float64)
     except (ValueError, TypeError):
-        raise UserError(f"{path}: {name!r} is not a number in every row") from None
+        raise UserError(f"{path}: {name}: must be a number in every row") from None
 
 
 def _per_agent(path: Path, rows: Sequence[Row], name: str, num_agents: int) -> Array:
-    """A metric, [T, K]; NaN where an agent saw nothing. Raises UserError."""
+    """Return a metric per agent, [T, K]; NaN if an agent has no value. Raises UserError."""
     empty = [None] * num_agents
     try:
         values = np.array([row["agents"].get(name, empty) for row in rows], dtype=np.float64)
         return values.reshape(len(rows), num_agents)
     except (ValueError, TypeError, AttributeError):
-        raise UserError(f"{path} is not of {num_agents} agents, as {CONFIG} says") from None
+        raise _wrong_number(path, num_agents) from None
 
 
 def _final(path: Path, rows: Sequence[Row]) -> Array | None:
-    """Returns [M, R], means over the last tenth of the evaluations. Raises UserError."""
+    """Return mean returns [M, R] over the last tenth of the evaluations. Raises UserError."""
     if not rows:
         return None
     chosen = [row["episode_returns"] for row in rows[last_tenth(len(rows))]]
@@ -210,5 +219,5 @@ def _final(path: Path, rows: Sequence[Row]) -> Array | None:
         if returns.ndim != 3 or not returns.size:
             raise ValueError
     except (ValueError, TypeError):
-        raise UserError(f"{path}: episode_returns are not [M, R] numbers") from None
+        raise UserError(f"{path}: episode_returns: must be numbers of shape [M, R]") from None
     return np.asarray(returns.mean(0)) if np.isfinite(returns).all() else None

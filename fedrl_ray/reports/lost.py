@@ -1,4 +1,4 @@
-"""What a run went on without: agents that were lost, in which rounds, and their steps."""
+"""Lost agents: the rounds that were averaged without them, and their missing steps."""
 
 from __future__ import annotations
 
@@ -11,31 +11,36 @@ from .runs import RunData
 from .section import Section, Table
 
 MOST = 6
-"""Losses told in words; the table has all."""
+"""Losses told in sentences; the table lists all."""
 
 
 def lost(data: ReportData) -> Section | None:
-    """Rounds that were averaged without some agents (`federation.on_failure: continue`); None
-    where every round had all of them."""
+    """Return a section on rounds that were averaged without some agents; None if there are none.
+
+    This happens under `federation.on_failure: continue` only.
+    """
     rows = [row for run in data.runs for row in _rows(run)]
     if not rows:
         return None
     told = [
-        f"{name}: {agents}, {rounds}: {plural(steps, 'agent step')} missing ({share}%)."
+        f"{name}: {agents} missed {rounds}: {plural(steps, 'agent step')}, {share}% of the run."
         for name, agents, rounds, steps, share in rows[:MOST]
     ]
-    more = [f"{len(rows) - MOST} more in the table."] if len(rows) > MOST else []
+    more = [f"The table lists {len(rows) - MOST} more."] if len(rows) > MOST else []
     text = (
-        "Rounds went on without agents that were lost, as federation.on_failure: continue allows. "
-        "Their steps are missing, and what they learnt after their last checkpoint."
+        "Some rounds were averaged without agents that were lost (federation.on_failure: "
+        "continue). The steps of these agents are missing, and so is everything that they learnt "
+        "after their last checkpoint."
     )
-    columns = ("run", "agents", "rounds", "agent steps missing", "share of the run, %")
+    columns = ("run", "agents", "rounds", "agent steps missing", "share of the run (%)")
     table = Table(columns=columns, rows=tuple(rows))
-    return Section(id="lost", title="Lost", text="\n".join([text, *told, *more]), table=table)
+    return Section(
+        id="lost", title="Lost agents", text="\n".join([text, *told, *more]), table=table
+    )
 
 
 def _rows(run: RunData) -> Iterable[tuple[str, str, str, int, str]]:
-    """A row for each set of agents that were lost together."""
+    """Yield a row for each set of agents that were lost together."""
     together: dict[tuple[int, ...], list[int]] = {}
     for round_number, agents in run.training.absent:
         together.setdefault(agents, []).append(round_number)
@@ -48,7 +53,7 @@ def _rows(run: RunData) -> Iterable[tuple[str, str, str, int, str]]:
 
 
 def _named(noun: str, numbers: Sequence[int]) -> str:
-    """`agent 2`, `rounds 6-8, 12`."""
+    """Return a text such as `agent 2` or `rounds 6-8, 12`."""
     spans: list[list[int]] = []
     for n in numbers:
         if spans and n == spans[-1][-1] + 1:

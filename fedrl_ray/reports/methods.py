@@ -1,4 +1,4 @@
-"""Methods: all runs of one experiment, whatever their seeds; their final figures."""
+"""Methods: all runs of one experiment, whatever their seeds, with their final statistics."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from .runs import RunData
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Method:
-    """Runs that differ in their seeds only.
-
-    label: what sets it apart on the page. runs: those its figures and curves are made of, one per
-    seed: the completed ones, or all while none is completed. left_out: the others.
-    """
+    """Runs that differ in their seeds only."""
 
     label: str
+    """Name on the page."""
     flat: Flat
+    """Keys that decide its results."""
     runs: tuple[RunData, ...]
+    """Runs in its statistics and curves, one per seed; only completed ones if there are any."""
     left_out: tuple[RunData, ...]
+    """Its other runs."""
 
     @property
     def complete(self) -> bool:
-        """Whether its figures are those of the whole budget; only then is it compared.
+        """True if its statistics cover the whole budget of every seed; only then is it compared.
 
-        A scheduler stops the poor seeds of a method, and poor seeds diverge: the others would
-        flatter it.
+        A scheduler stops poor seeds, and poor seeds diverge, so the other seeds alone would flatter
+        the method.
         """
         spared = any(run.status == "stopped" for run in self.left_out)
         return all(run.complete for run in self.runs) and not spared and not self.failed
 
     @cached_property
     def seeds(self) -> frozenset[int]:
-        """All seeds it was run with, whatever became of them."""
+        """Seeds of all its runs, whatever their status."""
         return frozenset(run.seed for run in (*self.runs, *self.left_out))
 
     @cached_property
@@ -53,18 +53,18 @@ class Method:
 
     @cached_property
     def failed(self) -> frozenset[int]:
-        """Seeds that failed, but for those that another run completed."""
+        """Seeds that failed, except those that another run completed."""
         every = (*self.runs, *self.left_out)
         return frozenset(run.seed for run in every if run.failed) - self.scored
 
     @property
     def alone(self) -> bool:
-        """Whether it is one trial of a population, whose keys changed while it ran."""
+        """True for a trial of a population, whose keys change while it runs."""
         return any(run.alone for run in (*self.runs, *self.left_out))
 
     @property
     def omega(self) -> float:
-        """Robustness level; mean over agents; 0 for a learner that has none."""
+        """Robustness level, mean over agents; 0 for a learner without one."""
         return level(self.flat.get(OMEGA)) or 0.0
 
     @property
@@ -74,23 +74,23 @@ class Method:
 
     @cached_property
     def setting(self) -> str:
-        """Equal for methods that may be compared."""
+        """Text that is equal for methods that may be compared."""
         return canonical(setting(self.flat))
 
     @cached_property
     def without_omega(self) -> str:
-        """Equal for methods that differ in omega only."""
+        """Text that is equal for methods that differ in omega only."""
         return canonical({key: value for key, value in self.flat.items() if key != OMEGA})
 
     @cached_property
     def returns(self) -> Array | None:
-        """Final returns of every seed, test environment and episode, [S, M, R]; or None."""
+        """Final returns of every seed, test environment and episode, [S, M, R]; None if unknown."""
         known = [x for run in self.runs if (x := run.evaluations.final_returns) is not None]
         return np.stack(known) if known and len({x.shape for x in known}) == 1 else None
 
     @cached_property
-    def figures(self) -> dict[str, Interval]:
-        """Every figure of `statistics`, and the nominal one; empty without returns."""
+    def statistics(self) -> dict[str, Interval]:
+        """Every return statistic and the nominal return, with intervals; empty without returns."""
         if self.returns is None:
             return {}
         found = {name: statistics.interval(self.returns, name) for name in RETURN_STATISTICS}
@@ -98,11 +98,11 @@ class Method:
 
     @property
     def scope(self) -> str:
-        """What its intervals speak of."""
+        """Phrase that says what its intervals cover."""
         return "" if self.returns is None else statistics.scope(self.returns)
 
     def _nominal(self) -> Interval:
-        """Its episodes are not logged one by one: over seeds only."""
+        """Return the nominal return; its interval covers seeds only, as episodes are not logged."""
         values_S = np.array([run.evaluations.final("nominal") for run in self.runs])
         if not np.isfinite(values_S).all():
             return Interval(float("nan"), float("nan"), float("nan"))
@@ -111,7 +111,7 @@ class Method:
 
 
 def grouped(runs: Iterable[RunData]) -> list[list[RunData]]:
-    """Runs of one experiment together; a trial of a population stands alone."""
+    """Group runs by experiment; each trial of a population is a group of its own."""
     groups: dict[str, list[RunData]] = {}
     for run in runs:
         alone = str(run.path) if run.alone else ""
@@ -120,7 +120,7 @@ def grouped(runs: Iterable[RunData]) -> list[list[RunData]]:
 
 
 def chosen(runs: Sequence[RunData]) -> list[RunData]:
-    """One run per seed, by seed: the same seed trained twice is one observation, not two."""
+    """Return one run per seed, sorted: a seed that was trained twice is one observation."""
     scored = [run for run in runs if run.evaluations.final_returns is not None] or list(runs)
     complete = [run for run in scored if run.complete]
     by_seed: dict[int, RunData] = {}
@@ -130,7 +130,7 @@ def chosen(runs: Sequence[RunData]) -> list[RunData]:
 
 
 def canonical(flat: Flat) -> str:
-    """Equal text for equal values; 0 and 0.0 are equal."""
+    """Return a text that is equal for equal values; 0 and 0.0 are equal."""
     return json.dumps({key: _number(flat[key]) for key in sorted(flat)}, default=str)
 
 

@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many digits as the interval is worth."""
+"""Numbers for people, with as many digits as their interval justifies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..analysis.statistics import Interval
 
 
 def number(value: float | None, decimals: int | None = None) -> str:
-    """Three significant digits, `n/a` where there is none: 481, 48.2, 0.0312."""
+    """Return three significant digits (481, 48.2, 0.0312), or `n/a` if there is no number."""
     if value is None or not math.isfinite(value):
         return "n/a"
     text = f"{value:,.{_decimals(value, 2) if decimals is None else decimals}f}"
@@ -17,8 +17,10 @@ def number(value: float | None, decimals: int | None = None) -> str:
 
 
 def interval_text(interval: Interval) -> str:
-    """`41 [22, 60]`: two digits of the half-width, at most four of the number; without an interval
-    the estimate alone."""
+    """Return a text such as `41 [22, 60]`; the estimate alone if there is no interval.
+
+    It has two digits of the half-width, and at most four of the number.
+    """
     if not is_known(interval):
         return number(interval.estimate)
     half, scale = (interval.high - interval.low) / 2, max(map(abs, interval))
@@ -29,17 +31,17 @@ def interval_text(interval: Interval) -> str:
 
 
 def is_known(interval: Interval) -> bool:
-    """Whether there is an interval: one seed with one episode has none."""
+    """Return True if there is an interval: one seed with one episode has none."""
     return math.isfinite(interval.low) and math.isfinite(interval.high)
 
 
 def has_width(interval: Interval) -> bool:
-    """Whether its ends differ by more than rounding."""
+    """Return True if the ends of an interval differ by more than rounding."""
     return interval.high - interval.low > 2e-9 * max(map(abs, interval))
 
 
 def value_text(value: Any) -> str:
-    """A value of a key: 0.1, 100, none, [0, 0.1]."""
+    """Return a key's value as text: 0.1, 100, none, [0, 0.1]."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -52,12 +54,12 @@ def value_text(value: Any) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
+    """Return a text such as `1 seed` or `5 seeds`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _decimals(value: float, digits: int) -> int:
-    """Decimals that leave `digits + 1` significant digits, at most 4."""
+    """Return the number of decimals for `digits + 1` significant digits, at most 4."""
     if not math.isfinite(value) or value == 0:
         return 0
     return min(4, max(0, digits - math.floor(math.log10(abs(value)))))

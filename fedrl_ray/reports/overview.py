@@ -1,4 +1,4 @@
-"""Sections without a figure: what is missing, all runs, configurations, what made them."""
+"""Sections without a figure: missing runs, all runs, configurations, execution profiles."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import yaml
 
 from .data import ReportData
 from .keys import differing, identity
+from .logs import LOGGED
 from .methods import Method
 from .numbers import plural, value_text
 from .runs import RunData
 from .section import Cell, Section, Table
-from .sources import PASSED_OVER, SweepInfo
+from .sources import SKIPPED, SweepInfo
 
 
 def missing(data: ReportData) -> Section:
-    """Everything that is not a complete run, by name, with its keys and the reason."""
+    """Return a section that names every run that is not complete, with its keys and a reason."""
     read = {run.label for run in data.runs}
-    unread = [p for p in data.problems if p.run not in read and p.status != PASSED_OVER]
+    unread = [p for p in data.problems if p.run not in read and p.status != SKIPPED]
     total = len(data.runs) + len(unread)
     complete = sum(run.complete for run in data.runs)
-    text = f"{complete} of {plural(total, 'run')} complete."
+    text = f"Complete: {complete} of {plural(total, 'run')}."
     if not data.problems:
-        return Section(id="missing", title="Missing runs", text=f"{text} Nothing is missing.")
+        return Section(id="missing", title="Missing runs", text=f"{text} No run is missing.")
     rows = tuple(
         (p.run, p.status, ", ".join(f"{k} {value_text(v)}" for k, v in p.point.items()), p.reason)
         for p in data.problems
@@ -32,15 +33,15 @@ def missing(data: ReportData) -> Section:
     return Section(
         id="missing",
         title="Missing, failed and unfinished runs",
-        text=f"{text} The others are named here; they enter no comparison.",
+        text=f"{text} The table names the others; they are not compared.",
         table=Table(columns=("run", "status", "keys", "reason"), rows=rows),
     )
 
 
 def all_runs(data: ReportData) -> Section:
-    """A row per run, with its digests."""
+    """Return a section with a row per run and its digests."""
     columns = ("run", "environment", "method", "seed", "status", "local steps", "average",
-               "worst", "nominal", "actors lost", "digest", "state digest")  # fmt: skip
+               "worst", "nominal", "failures", "digest", "state digest")  # fmt: skip
     rows = tuple(
         _run_row(run, study.title, method)
         for study in data.studies
@@ -48,27 +49,27 @@ def all_runs(data: ReportData) -> Section:
         for run in (*method.runs, *method.left_out)
     )
     text = (
-        "Returns are means over the last tenth of a run's evaluations. Equal digests are equal "
-        "bits: of the global parameters, and of all agents' states."
+        "Returns are means over the last tenth of a run's evaluations. Equal digests mean bitwise "
+        "equal global parameters. Equal state digests mean bitwise equal states of all agents."
     )
     return Section(id="runs", title="Runs", text=text, table=Table(columns=columns, rows=rows))
 
 
 def _run_row(run: RunData, environment: str, method: Method) -> tuple[Cell, ...]:
-    figures = (run.evaluations.final(name) for name in ("average", "worst", "nominal"))
+    returns = (run.evaluations.final(name) for name in LOGGED)
     digests = (str(run.summary.get(name, "")) for name in ("digest", "state_digest"))
     steps = int(run.training.steps[-1]) if len(run.training.steps) else 0
-    return (run.label, environment, method.label, run.seed, run.status, steps, *figures,
+    return (run.label, environment, method.label, run.seed, run.status, steps, *returns,
             len(run.training.failures), *digests)  # fmt: skip
 
 
 def configurations(data: ReportData) -> Section:
-    """What all experiments share, once; then what differs."""
+    """Return a section with the keys that all experiments share, and a table of the others."""
     methods = [method for study in data.studies for method in study.methods]
     flats = [identity(method.flat) for method in methods]
     keys = differing(flats) if flats else []
     common = {k: v for k, v in (flats[0] if flats else {}).items() if k not in keys}
-    text = "Below: what is the same in all runs. The table: the keys that differ, by method."
+    text = "The table lists the keys that differ between methods. All other keys follow below it."
     rows = tuple(
         (method.label, *(value_text(f[k]) if k in f else "" for k in keys))
         for method, f in zip(methods, flats, strict=True)
@@ -76,7 +77,7 @@ def configurations(data: ReportData) -> Section:
     return Section(
         id="configurations",
         title="Configurations",
-        text=text if keys else "The same in all runs, but for the seeds.",
+        text=text if keys else "All runs have the same keys, except for the seed.",
         table=Table(columns=("method", *keys), rows=rows) if keys else None,
         source=_yaml(common) + "".join(_sweep(sweep) for sweep in data.sweeps),
     )
@@ -87,21 +88,21 @@ def _sweep(sweep: SweepInfo) -> str:
 
 
 def made_with(data: ReportData) -> Section:
-    """Each execution profile once, with the runs it made, and laws that did not hold in some."""
+    """Return a section with each execution profile, its runs, and exemptions from laws."""
     made: dict[str, list[str]] = {}
     for run in data.runs:
-        made.setdefault(_yaml(run.profile or {"profile": "not known"}), []).append(run.label)
+        made.setdefault(_yaml(run.profile or {"profile": "unknown"}), []).append(run.label)
     parts = [f"# {_few(labels)}\n{text}" for text, labels in made.items()]
     return Section(
         id="made-with",
         title="Made with",
-        text="The same bits come out under the same profile: processor, threads and versions.",
+        text="A run is bitwise repeatable under the same profile: processor, threads and versions.",
         source="\n".join([*parts, *_exemptions(data.runs)]),
     )
 
 
 def _exemptions(runs: Iterable[RunData]) -> Iterator[str]:
-    """Laws of docs/reproducibility.md that a plug-in declares not to hold, with the reason."""
+    """Yield laws of docs/reproducibility.md that a plug-in exempts itself from, with the reason."""
     laws: dict[str, list[str]] = {}
     for run in runs:
         exemptions: Any = run.summary.get("exemptions") or {}

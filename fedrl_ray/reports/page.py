@@ -1,4 +1,4 @@
-"""One self-contained HTML file; it needs no network and may use none."""
+"""The report as one HTML file, which needs no network and may use none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tables import to_csv, to_html
 
 
 def write_report(paths: Sequence[Path], output: Path) -> Path:
-    """Read the runs, write the page, return its path. Raises UserError."""
+    """Read the runs, write the page and return its path. Raises UserError."""
     page = render(read(paths))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def write_report(paths: Sequence[Path], output: Path) -> Path:
 
 
 def render(data: ReportData) -> str:
-    """The page. Everything that comes from users is escaped."""
+    """Return the page as HTML. Every text of users is escaped."""
     found, title = sections(data), html.escape(data.title)
     plotly = get_plotlyjs()
     parts = [
@@ -42,7 +42,7 @@ def render(data: ReportData) -> str:
         "<main>",
         *[_section(one) for one in found],
         "</main>",
-        "<noscript><p>Figures need JavaScript; the tables hold the same numbers.</p></noscript>",
+        "<noscript><p>Figures need JavaScript. The tables hold the same numbers.</p></noscript>",
         f"<script>{plotly}</script><script>{SCRIPT}</script>",
     ]
     return (
@@ -55,7 +55,10 @@ def render(data: ReportData) -> str:
 
 
 def _policy(*scripts: str) -> str:
-    """No network at all, and no script but these: text that slips through does not run."""
+    """Return a policy that forbids all connections, and all scripts but these.
+
+    A script in a text that was not escaped would not run.
+    """
     hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
     allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     return (
@@ -82,7 +85,7 @@ def _section(one: Section) -> str:
 def _figure(one: Section) -> str:
     if one.figure is None:
         return ""
-    label = html.escape(f"{one.title}. The numbers are in the table below.")
+    label = html.escape(f"{one.title}. The table below contains the numbers.")
     return (
         f'<figure><div class="plot" role="img" aria-label="{label}" '
         f'aria-describedby="{one.id}-text" data-figure="{one.id}-figure"></div></figure>'
@@ -91,7 +94,7 @@ def _figure(one: Section) -> str:
 
 
 def _table(one: Section) -> str:
-    """Behind a figure it waits to be opened; without one it is what the section shows."""
+    """Return the table: folded if the section has a figure, open if it has none."""
     if one.table is None:
         return ""
     body = to_html(one.table, one.title) + (
@@ -108,6 +111,6 @@ def _source(one: Section) -> str:
 
 
 def _block(id: str, text: str) -> str:
-    """JSON that no text inside can end: data, never run."""
+    """Return a block of JSON data; no text inside can close the block."""
     safe = text.replace("<", "\\u003c")
     return f'<script type="application/json" id="{id}">{safe}</script>'

@@ -1,4 +1,4 @@
-"""Which methods share a panel, and how each is drawn: many lines stay readable."""
+"""Panels: groups of methods that share axes, so that many lines stay readable."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from .studies import Study
 from .style import COLOURS, Look, figure, look
 
 MOST_LINES, MOST_PANELS = len(COLOURS), 6
+"""Most lines drawn in a panel at first, and most panels in a figure."""
 
 
 class Line(NamedTuple):
-    """A method in a panel. shown: whether at once, or when its name in the legend is chosen."""
+    """A method in a panel."""
 
     method: Method
     name: str
     look: Look
     shown: bool = True
+    """False: drawn only after the reader chooses its name in the legend."""
 
 
 class Panel(NamedTuple):
@@ -41,17 +43,17 @@ class Canvas:
 
     @property
     def note(self) -> str:
-        """What to say of lines that wait to be chosen."""
+        """Sentences on lines that are not drawn at first; empty if there are none."""
         hidden = sum(not line.shown for panel in self.panels for line in panel.lines)
         if not hidden:
             return ""
         return (
-            f" Drawn at first: the {MOST_LINES} best in the worst environment; choose others by "
-            "their names in the legend."
+            f" At first the figure shows the {MOST_LINES} methods that are best in the worst "
+            "environment. Click a name in the legend to show another."
         )
 
     def __iter__(self) -> Iterator[tuple[Line, dict[str, Any]]]:
-        """Each line with what all of its traces take: row, legend group, visibility."""
+        """Yield each line with arguments for its traces: row, visibility, entry in the legend."""
         named: set[str] = set()
         for row, panel in enumerate(self.panels, start=1):
             for line in panel.lines:
@@ -62,18 +64,22 @@ class Canvas:
 
 
 def canvas(study: Study, methods: Sequence[Method], x_title: str, y_title: str) -> Canvas:
-    """An empty figure for these methods."""
+    """Return an empty figure with panels for these methods."""
     found = panels(study, methods)
     titles = [panel.title for panel in found]
     fig = figure(x_title, y_title, titles)
-    for row in range(2, len(found) + 1):  # panels are there to be compared
+    for row in range(2, len(found) + 1):  # equal axes, so that panels can be compared
         fig.update_yaxes(matches="y", row=row, col=1)
     return Canvas(fig, tuple(found))
 
 
 def panels(study: Study, methods: Sequence[Method]) -> list[Panel]:
-    """One panel while the lines are few; else one per value of the other keys, the lines being
-    levels of omega (or of the first key that differs); else the best in one panel."""
+    """Return the panels of a figure.
+
+    A few methods share one panel. More are split: a panel per value of the other keys, with a line
+    per omega (or per value of the first key that differs). If the panels or their lines are too
+    many, one panel shows the best methods at first.
+    """
     if len(methods) > MOST_LINES:
         split = _split(study, methods)
         if 1 < len(split) <= MOST_PANELS and all(len(p.lines) <= MOST_LINES for p in split):
@@ -97,9 +103,9 @@ def _split(study: Study, methods: Sequence[Method]) -> list[Panel]:
 def _flat(study: Study, methods: Sequence[Method]) -> Iterator[Line]:
     ranked = sorted(methods, key=_worst, reverse=True)[:MOST_LINES]
     for method in methods:
-        chosen = look(study.methods.index(method))  # the same in every figure
+        chosen = look(study.methods.index(method))  # the same look in every figure
         yield Line(method, method.label, chosen, method in ranked)
 
 
 def _worst(method: Method) -> float:
-    return method.figures["worst"].estimate if method.figures else float("-inf")
+    return method.statistics["worst"].estimate if method.statistics else float("-inf")

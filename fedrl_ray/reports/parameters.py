@@ -1,4 +1,4 @@
-"""Physical parameters of a run's agents, where they can be known without running user code."""
+"""Physical parameters of a run's agents, found without running a user's code."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..config import plugins
 from .runs import RunData
 
 _USERS_OWN = "gymnasium"
-"""The family that builds environments from code which is not ours."""
+"""Family of environments whose code is not part of this project."""
 
 
 def agent_parameters(run: RunData) -> dict[str, Array]:
-    """Parameters in which the agents differ, [K] each; empty where they are not known."""
+    """Return the parameters in which the agents differ, [K] each; empty if they are unknown."""
     k = run.flat["federation.num_agents"]
     if run.evaluations.where == "agents":
         drawn = {n: np.array(v, dtype=np.float64) for n, v in run.evaluations.dynamics.items()}
@@ -32,7 +32,7 @@ def _drawn(run: RunData, k: int) -> dict[str, Array]:
     section: Mapping[str, Any] = run.config["environment"]
     if section["name"] == _USERS_OWN:
         return _listed(section.get("perturb"))
-    if not run.training.agents:  # nothing says that there are as many agents
+    if not run.training.agents:  # no log confirms the number of agents
         return {}
     keys = {key: value for key, value in section.items() if key != "name"}
     try:
@@ -42,11 +42,11 @@ def _drawn(run: RunData, k: int) -> dict[str, Array]:
             family.config.perturb, seed=run.seed, agent_ids=range(k)
         )
     except (UserError, ValidationError, ImportError, TypeError):
-        return {}  # of another version, or its packages are not installed here
+        return {}  # another version wrote it, or its packages are not installed here
     return drawn
 
 
 def _listed(perturb: Any) -> dict[str, Array]:
-    """Values that the experiment lists, one per agent."""
+    """Return the parameters whose values the experiment lists, one per agent."""
     pairs = perturb.items() if isinstance(perturb, Mapping) else ()
     return {n: np.array(v, dtype=np.float64) for n, v in pairs if isinstance(v, list)}

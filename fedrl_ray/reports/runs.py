@@ -1,7 +1,7 @@
-"""One run directory as a report needs it: small arrays, however long its logs are.
+"""One run directory in the form that a report needs: small arrays, however long its logs are.
 
-config.yaml is read as plain data: a report builds no environment, so it runs none of a user's code
-and needs none of the packages that the run needed.
+config.yaml is read as plain data. A report builds no environment, so it runs no code of a user and
+needs none of the run's packages.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from ..config.yaml_files import read_yaml
 from ..runs import run_directory
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from ..storage import checkpoints
+from ..storage.manifests import read_manifest
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
 
 LINEAGE = "lineage.jsonl"
+"""Log of the states and keys that a trial of a population took over."""
 
 Stamp = tuple[tuple[int, int], ...]
+"""Time of the last change in nanoseconds and size in bytes of each file that is read."""
 
 _REQUIRED: dict[str, type] = {
     "name": str,
@@ -33,29 +36,30 @@ _REQUIRED: dict[str, type] = {
     "learner.name": str,
     "environment.name": str,
 }
+"""Keys that a report needs, and their types."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunData:
-    """One run: its experiment, its logs in brief, its summary if it has ended."""
+    """One run: its experiment, its logs in brief, and its summary if it has ended."""
 
     path: Path
     label: str
     config: dict[str, Any]
     status: str
-    """`completed`, `interrupted` or `not ended`; in a sweep what it says of the trial."""
+    """`completed`, `interrupted` or `unfinished`; in a sweep the trial's status."""
     reason: str | None
-    """Why a trial failed."""
+    """Error of a failed trial."""
     evaluations: EvaluationLog
     training: TrainingLog
     summary: dict[str, Any]
-    """Empty while a run has not ended."""
+    """Content of summary.json; empty until the run ends."""
     profile: dict[str, Any]
-    """The execution profile that made the newest checkpoint; empty without one."""
+    """Execution profile of the newest checkpoint; empty without a checkpoint."""
     lineage: list[dict[str, Any]]
-    """What a trial of population based training took over from others."""
+    """States and keys that a trial of population based training took over from others."""
     alone: bool
-    """Whether it is no repetition of a method: its keys changed, or may change, on the way."""
+    """True for a trial of a population: its keys may change, so it repeats no method."""
 
     @cached_property
     def flat(self) -> Flat:
@@ -74,26 +78,26 @@ class RunData:
 
     @property
     def complete(self) -> bool:
-        """Whether the whole budget was spent: only then is a run compared with others."""
+        """True if the run spent its whole budget; only then is it compared with others."""
         return self.status == "completed"
 
     @property
     def failed(self) -> bool:
-        """Whether it failed, or ended with returns that are not all finite numbers."""
+        """True if the run failed, or completed with returns that are not all finite."""
         not_finite = len(self.evaluations.steps) > 0 and self.evaluations.final_returns is None
         return self.status == "failed" or (self.complete and not_finite)
 
 
 _READ: dict[Path, tuple[Stamp, RunData]] = {}
-"""The last reading of each run directory: a live page keeps no older ones."""
+"""Cache of the last reading of each run directory."""
 
 
 def read_run(
     path: Path, label: str, *, status: str = "", reason: str | None = None, alone: bool = False
 ) -> RunData:
-    """Read a run directory; what has not changed since the last time is not read again.
+    """Read a run directory, or return the last reading if no file has changed.
 
-    alone: of a population. Raises UserError where it does not read.
+    alone: the run is a trial of a population. Raises UserError if a file is unreadable.
     """
     stamp = _stamp(path)
     if path not in _READ or _READ[path][0] != stamp:
@@ -111,7 +115,7 @@ def _read(path: Path) -> RunData:
         path=path,
         label=path.name,
         config=config,
-        status="not ended" if summary is None else str(summary["status"]),
+        status="unfinished" if summary is None else str(summary["status"]),
         reason=None,
         alone=False,
         evaluations=evaluation_log(path / EVALUATIONS),
@@ -130,21 +134,27 @@ def _config(path: Path) -> dict[str, Any]:
         counts = key.startswith("federation.")
         fits = isinstance(value, kind) and not isinstance(value, bool)
         if not fits or (counts and not 0 < value < 2**53):
-            raise UserError(f"{path}: not the experiment of a run: {key} is {value!r}")
+            raise UserError(f"{path}: {key}: must be {_rule(key)}; got {value!r}")
     return config
 
 
+def _rule(key: str) -> str:
+    if _REQUIRED[key] is str:
+        return "a text"
+    return "a count below 2**53" if key.startswith("federation.") else "a whole number"
+
+
 def _stamp(path: Path) -> Stamp:
-    """Changes when one of the files does that a report reads."""
+    """Return a stamp that changes if a file changes that a report reads."""
     files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE))
     stats = [file.stat() if file.exists() else None for file in files]
     return tuple((s.st_mtime_ns, s.st_size) if s else (0, 0) for s in stats)
 
 
 def _profile(path: Path) -> dict[str, Any]:
-    """Of the newest checkpoint; a run that is under way may be replacing it just now."""
+    """Return the profile of the newest checkpoint; empty if the run is replacing it just now."""
     found = checkpoints.existing(path / "checkpoints")
     try:
-        return checkpoints.read_manifest(found[-1]).profile if found else {}
+        return read_manifest(found[-1]).profile if found else {}
     except UserError:
         return {}

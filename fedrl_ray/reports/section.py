@@ -1,4 +1,4 @@
-"""What a page or a dashboard shows: sections, each a figure with the table behind it."""
+"""Sections of a page: a title, a text, a figure and the table behind it."""
 
 from __future__ import annotations
 
@@ -10,32 +10,39 @@ import plotly.graph_objects as go
 from ..analysis.statistics import Interval
 
 Cell = str | int | float | Interval | None
+"""Content of a table cell; None is empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """columns: their names. rows: a cell per column; an `Interval` is three numbers in the CSV."""
+    """A table behind a figure, or on its own."""
 
     columns: tuple[str, ...]
+    """Heads of the columns."""
     rows: tuple[tuple[Cell, ...], ...]
+    """A cell per column; an `Interval` takes three columns in the CSV."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """id: unique on the page, fit for an HTML id and a file name. text: what is shown and how it
-    came about, a paragraph per line. figure, table, source (text shown as it is): where there is
-    one. Nothing is escaped but what stands inside the figure, where plotly would read markup."""
+    """A section of a page.
+
+    Its texts are not escaped, except inside the figure, where plotly would read markup.
+    """
 
     id: str
+    """Unique on the page, and valid as an HTML id and a file name."""
     title: str
     text: str
+    """Explanation of the content, a paragraph per line."""
     figure: go.Figure | None = None
     table: Table | None = None
     source: str = ""
+    """Text to be shown verbatim."""
 
 
 def section(id: str, title: str, text: str, **parts: Any) -> Section | None:
-    """A section; None where its figure has nothing to show."""
+    """Return a section; None if its figure has nothing to show."""
     figure = parts.get("figure")
     if figure is not None and not figure.data:
         return None

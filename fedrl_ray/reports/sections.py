@@ -1,4 +1,4 @@
-"""All sections of a report, in their order: one call for a page or a dashboard."""
+"""All sections of a report in their order, for the page and for the dashboard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .studies import Study
 
 
 def sections(data: ReportData) -> list[Section]:
-    """What there is to show: the answer first, then how it came about, then what was run."""
+    """Return the sections: results first, then training, then the runs themselves."""
     many = len(data.studies) > 1
     found = []
     for index, study in enumerate(data.studies, start=1):
@@ -36,7 +36,7 @@ def sections(data: ReportData) -> list[Section]:
 
 
 def of_study(study: Study) -> Iterator[Section]:
-    """The figures of one environment; only those that have something to show."""
+    """Yield the sections of one environment that have something to show."""
     candidates = [
         *fronts(study),
         *differences(study),

@@ -1,4 +1,4 @@
-"""Logs as curves: averaged in bins, brought to the steps that all seeds share."""
+"""Logs as curves: averaged in bins, at the steps that all seeds share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from algorithms.types import Array
 
 MAX_BINS = 300
+"""Most points of a curve."""
 
 
 def bins_of(rounds: Array, total: int, *, most: int = MAX_BINS) -> Array:
-    """The bin of each round 1..total, [T] -> [T].
+    """Return the bin of each round in 1..total, [T] -> [T].
 
-    The first and the last round have bins of their own, those between share the others evenly. The
-    edges depend on `total` alone, so that runs of one experiment have the same bins.
+    The first and the last round have bins of their own; the rounds between share the other bins
+    evenly. The edges depend on `total` only, so that runs of one experiment have the same bins.
     """
     rounds = np.clip(rounds, 1, max(total, 1)) - 1
     if total <= most:
@@ -26,9 +27,9 @@ def bins_of(rounds: Array, total: int, *, most: int = MAX_BINS) -> Array:
 
 
 def averaged(values: Array, bins: Array) -> Array:
-    """Mean over the rows of each bin, [T, ...] -> [bins present, ...]; NaN counts for nothing.
+    """Return the mean over the rows of each bin, [T, ...] -> [bins present, ...], ignoring NaN.
 
-    Weighted by the rows in each bin, the mean of the result is the mean of the values.
+    The mean of the result, weighted by the rows in each bin, is the mean of the values.
     """
     values = np.asarray(values, dtype=np.float64)
     if not len(values):
@@ -42,16 +43,16 @@ def averaged(values: Array, bins: Array) -> Array:
 
 
 def coarser(values: Array, most: int = 60) -> Array:
-    """Means of as many bins at a time as leave about `most`, [T, ...] -> [T', ...].
+    """Return means of neighbouring bins, about `most` in all, [T, ...] -> [T', ...].
 
-    Few episodes end in a short bin, and short episodes more often: a mean over agents needs bins
-    in which every agent is seen.
+    Few episodes end in a short bin, and most of those are short ones. A mean over agents needs
+    bins in which episodes of every agent end.
     """
     return averaged(values, np.arange(len(values)) // max(1, len(values) // most))
 
 
 def common(steps: Sequence[Array], values: Sequence[Array]) -> tuple[Array, Array]:
-    """Curves of S runs, each [T_s], at the steps where all have a finite value: [T], [S, T]."""
+    """Return S curves, each [T_s], at the steps where all are finite: steps [T], values [S, T]."""
     kept = [s[np.isfinite(v)] for s, v in zip(steps, values, strict=True)]
     shared = kept[0]
     for other in kept[1:]:
@@ -61,12 +62,12 @@ def common(steps: Sequence[Array], values: Sequence[Array]) -> tuple[Array, Arra
 
 
 def mean_over(values: Array, axis: int) -> Array:
-    """Mean of what is there; NaN, without a warning, where nothing is."""
+    """Return the mean of the finite values; NaN, without a warning, if there are none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.asarray(np.nanmean(values, axis=axis))
 
 
 def last_tenth(length: int) -> slice:
-    """The last tenth of so many evaluations, at least one."""
+    """Return the slice of the last tenth of `length` evaluations, at least one."""
     return slice(length - max(1, length // 10), length)

@@ -1,4 +1,4 @@
-"""From paths to runs: run directories, sweeps, folders of either; what is missing has a name."""
+"""From paths to runs: run directories, sweeps and folders of them, with named problems."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..sweeps.directory import SWEEP, Trial, is_sweep, read_trials
 from .numbers import value_text
 from .runs import RunData, read_run
 
-PASSED_OVER = "passed over"
-"""Status of a folder that is no run of ours."""
+SKIPPED = "skipped"
+"""Status of a folder that has logs but no experiment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """A run that is missing, or is not like the others, and why."""
+    """A run that is missing or excluded, with the reason."""
 
     run: str
     status: str
     point: dict[str, Any]
-    """Keys that set the trial apart, the seed among them; empty for a run of its own."""
+    """Searched keys and seed of a trial; empty for a run outside a sweep."""
     reason: str
 
     def __str__(self) -> str:
@@ -36,23 +36,23 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepInfo:
-    """What a sweep was to do."""
+    """A sweep: its configuration and its trials."""
 
     path: Path
     config: dict[str, Any]
-    """Its section `sweep`."""
+    """Section `sweep` of sweep.yaml."""
     trials: tuple[Trial, ...]
 
     @property
     def is_population(self) -> bool:
-        """Whether trials take over states from each other while they run."""
+        """True if trials take over states from each other while they run."""
         scheduler = self.config.get("scheduler")
         return (scheduler.get("name") if isinstance(scheduler, dict) else scheduler) == "pbt"
 
 
 @dataclass
 class Found:
-    """What lies at some paths."""
+    """Runs, sweeps and problems that were found at some paths."""
 
     runs: list[RunData] = field(default_factory=list)
     sweeps: list[SweepInfo] = field(default_factory=list)
@@ -60,15 +60,18 @@ class Found:
     seen: set[Path] = field(default_factory=set)
 
     def is_new(self, path: Path) -> bool:
-        """Whether a directory has not been read yet, under this or another name."""
+        """Record a directory; return True unless it was read before, under any name."""
         before = len(self.seen)
         self.seen.add(path.resolve())
         return len(self.seen) > before
 
 
 def find(paths: Sequence[Path]) -> Found:
-    """Everything at the paths. Raises UserError where there is nothing, or where a run that was
-    named itself does not read; one in a folder that does not read is a problem with a name."""
+    """Return everything at the paths.
+
+    Raises UserError if a path holds no run, or if it is itself an unreadable run or sweep. An
+    unreadable run in a folder becomes a problem.
+    """
     found = Found()
     for path in paths:
         if is_sweep(path):
@@ -89,26 +92,29 @@ def _add_folder(found: Found, path: Path) -> None:
     below = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
     inside = [p for p in below if is_sweep(p) or (p / CONFIG).is_file()]
     if not inside:
-        raise UserError(f"{path}: neither a run directory nor a folder of them, nor a sweep")
+        raise UserError(
+            f"{path}: must be a run directory, a sweep or a folder of them; "
+            f"got neither {CONFIG} nor {SWEEP} in it"
+        )
     for folder in inside:
         _add_if_it_reads(found, folder)
-    for folder in _strangers(below, inside):
+    for folder in _without_config(below, inside):
         found.problems.append(
-            Problem(run=folder.name, status=PASSED_OVER, point={}, reason=f"it has no {CONFIG}")
+            Problem(run=folder.name, status=SKIPPED, point={}, reason=f"it has no {CONFIG}")
         )
 
 
 def _add_if_it_reads(found: Found, path: Path) -> None:
-    """Add what lies there; if it does not read, say so and go on."""
+    """Add a run or a sweep, or a problem if it is unreadable."""
     try:
         (_add_sweep if is_sweep(path) else _add_run)(found, path)
     except UserError as error:
-        problem = Problem(run=path.name, status="does not read", point={}, reason=str(error))
+        problem = Problem(run=path.name, status="unreadable", point={}, reason=str(error))
         found.problems.append(problem)
 
 
-def _strangers(below: Sequence[Path], inside: Sequence[Path]) -> Iterator[Path]:
-    """Folders with the logs of a run, but no experiment."""
+def _without_config(below: Sequence[Path], inside: Sequence[Path]) -> Iterator[Path]:
+    """Yield folders with the logs of a run, but without its experiment."""
     for path in below:
         if path not in inside and any((path / log).is_file() for log in (METRICS, EVALUATIONS)):
             yield path
@@ -120,12 +126,12 @@ def _add_sweep(found: Found, path: Path) -> None:
     config = under_new_names(read_yaml(path / SWEEP), source=str(path), hint=False).get("sweep")
     trials = tuple(read_trials(path))
     info = SweepInfo(path=path, config=config if isinstance(config, dict) else {}, trials=trials)
-    before = f"{path}/" if found.sweeps else ""  # trials of two sweeps have the same names
+    before = f"{path}/" if found.sweeps else ""  # trials of two sweeps may have equal names
     found.sweeps.append(info)
     for trial in trials:
         own = path / "trials" / trial.name
         if not own.resolve().is_relative_to(path.resolve()):
-            raise UserError(f"{own}: a link that leaves the sweep")
+            raise UserError(f"{own}: must lie inside the sweep; got a link that leaves it")
         _add_trial(found, own, trial._replace(name=before + trial.name), alone=info.is_population)
 
 
@@ -138,7 +144,7 @@ def _add_trial(found: Found, path: Path, trial: Trial, *, alone: bool) -> None:
                 )
             )
         except UserError as error:
-            found.problems.append(_problem(trial, "does not read", str(error)))
+            found.problems.append(_problem(trial, "unreadable", str(error)))
             return
     reason = None if trial.status == "completed" else _reason(trial)
     if not (path / CONFIG).is_file():
@@ -148,20 +154,21 @@ def _add_trial(found: Found, path: Path, trial: Trial, *, alone: bool) -> None:
         found.problems.append(_problem(trial, str(trial.status), reason))
 
 
+_UNKNOWN = "it gave no reason"
 _WORDS = {
     "pending": "it has not begun",
     "running": "it has not ended",
-    "stopped": "by the scheduler, before its budget was spent",
-    "failed": "no reason was given",
+    "stopped": "the scheduler stopped it before its budget was spent",
+    "failed": _UNKNOWN,
 }
 
 
 def _reason(trial: Trial) -> str:
-    return _last_line(trial.reason) or _WORDS.get(trial.status, "no reason was given")
+    return _last_line(trial.reason) or _WORDS.get(trial.status, _UNKNOWN)
 
 
 def _last_line(text: str | None) -> str:
-    """The line of a traceback that says what happened."""
+    """Return the last line of a traceback, which holds the error."""
     lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
     return lines[-1][:500] if lines else ""
 

@@ -1,4 +1,4 @@
-"""Studies: the methods that met the same environment, on one page side by side."""
+"""Studies: the methods of one environment, side by side."""
 
 from __future__ import annotations
 
@@ -15,66 +15,66 @@ from .runs import RunData
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """Methods on one environment.
-
-    title: the environment. names: keys in which its methods differ -> what they are called.
-    """
+    """Methods of one environment."""
 
     title: str
+    """Name of the environment."""
     methods: tuple[Method, ...]
     names: dict[str, str]
+    """Keys in which its methods differ -> their short names."""
 
     @property
     def compared(self) -> tuple[Method, ...]:
-        """Methods whose figures are those of the whole budget, and of one value of every key. Where
-        some have several seeds, one seed alone is not compared: its interval is over episodes
-        only, and looks too sure."""
+        """Complete methods whose keys did not change during the run.
+
+        If some methods have several seeds, a method of one seed is not compared. Its interval
+        covers episodes only, so it looks too certain.
+        """
         complete = [m for m in self.of_one_value if m.complete]
         most = max((len(m.runs) for m in complete), default=0)
         return tuple(m for m in complete if len(m.runs) >= min(2, most))
 
     @property
     def shown(self) -> tuple[Method, ...]:
-        """Methods with figures, complete or not."""
-        return tuple(m for m in self.methods if m.figures)
+        """Methods with statistics, complete or not."""
+        return tuple(m for m in self.methods if m.statistics)
 
     @property
     def of_one_value(self) -> tuple[Method, ...]:
-        """Methods with figures that belong to one value of every key: no population's trials."""
+        """Methods with statistics, without trials of a population, whose keys change."""
         return tuple(m for m in self.shown if not m.alone)
 
     @cached_property
     def settings(self) -> list[tuple[Method, ...]]:
-        """Methods with figures by what they were tested on, for how long, with how many agents."""
+        """Methods with statistics, grouped by test environments, budget and number of agents."""
         groups: dict[str, list[Method]] = {}
         for method in self.shown:
             groups.setdefault(method.setting, []).append(method)
         return [tuple(group) for group in groups.values()]
 
     def between(self, a: Method, b: Method) -> dict[str, str]:
-        """The named keys in which two methods differ."""
+        """Return the named keys in which two methods differ."""
         keys = differing([a.flat, b.flat])
         return {key: name for key, name in self.names.items() if key in keys}
 
     def text(self, method: Method, names: Mapping[str, str]) -> str:
-        """A method by some of its keys; its whole label where they are none of its own."""
+        """Return a method's text for some keys; its label if it has none of them."""
         return key_values(method.flat, names) or method.label
 
     def setting_text(self, method: Method) -> str:
-        """What a method was tested on, by the keys that set it apart from others' tests; empty
-        where all met the same."""
+        """Return the keys that set a method's test apart from others; empty if all are equal."""
         keys = {k: n for k, n in self.names.items() if k in setting(method.flat)}
         return self.text(method, keys) if len(self.settings) > 1 else ""
 
     def numeric_keys(self) -> list[str]:
-        """Keys of more than one number, those with most values first; omega before others."""
+        """Return keys with several numbers, those with most values first, omega before others."""
         levels = {key: {level(m.flat.get(key)) for m in self.of_one_value} for key in self.names}
         numeric = [key for key, found in levels.items() if len(found) > 1 and None not in found]
         return sorted(numeric, key=lambda key: -len(levels[key]))
 
 
 def studies_of(runs: Sequence[RunData]) -> list[Study]:
-    """Runs by environment, then by method."""
+    """Group runs by environment, then by method."""
     by_environment: dict[str, list[RunData]] = {}
     for run in runs:
         by_environment.setdefault(_title(run.flat), []).append(run)
@@ -110,7 +110,7 @@ def _method(label: str, group: Sequence[RunData]) -> Method:
 
 
 def _order(method: Method, keys: Sequence[str]) -> list[tuple[bool, float, str]]:
-    """Numbers by size, texts by letter; trials that stand alone by their names."""
+    """Return a sort key: numbers by size, texts by letter, trials of a population by name."""
     if method.alone:
         return [(True, 0.0, method.label)]
     values = [method.flat[key] for key in keys]

@@ -1,4 +1,4 @@
-"""How figures look: colours, dashes and markers that tell methods apart with no colour vision."""
+"""Style of figures: colours, dashes and markers that differ even without colour vision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from algorithms.types import Array
 
-# Okabe and Ito, the dark ones first; yellow (#F0E442) is too light for lines on white.
+# Palette of Okabe and Ito, dark colours first; its yellow (#F0E442) is too light on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px,1px,2px,1px,2px")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
@@ -22,7 +22,7 @@ ONE_PANEL, PANEL, TOP, BOTTOM = 330, 260, 40, 110
 
 
 class Look(NamedTuple):
-    """How a line is told from others."""
+    """Colour, dash and marker of a line."""
 
     colour: str
     dash: str
@@ -30,19 +30,19 @@ class Look(NamedTuple):
 
 
 def look(index: int) -> Look:
-    """Colour, dash and marker together; after seven they come again in other pairs."""
+    """Return the look of a line; after seven lines, colours repeat with other dashes."""
     turn, place = divmod(index, len(COLOURS))
     shifted = (place + turn) % len(COLOURS)
     return Look(COLOURS[place], DASHES[shifted], MARKERS[shifted])
 
 
 def plain_text(text: str) -> str:
-    """Text that plotly shows as it is, in lines: it reads markup."""
+    """Return a text that plotly, which reads markup, shows as it is."""
     return html.escape(text, quote=False).replace("\n", "<br>")
 
 
 def figure(x_title: str, y_title: str, panels: Sequence[str] = ("",)) -> go.Figure:
-    """An empty figure, a panel above the other where there are several, the legend below."""
+    """Return an empty figure: panels one above the other, the legend below."""
     rows = max(1, len(panels))
     titles = [plain_text(title) for title in panels] if any(panels) else None
     inner = ONE_PANEL if rows == 1 else PANEL * rows
@@ -51,7 +51,7 @@ def figure(x_title: str, y_title: str, panels: Sequence[str] = ("",)) -> go.Figu
         vertical_spacing=50 / inner if rows > 1 else 0,
     )  # fmt: skip
     fig.update_layout(layout(inner + TOP + BOTTOM))
-    fig.update_annotations(x=0, xanchor="left", font_size=14)  # the tools are on the right
+    fig.update_annotations(x=0, xanchor="left", font_size=14)  # the toolbar is on the right
     fig.update_yaxes(axis(title_text=y_title))
     fig.update_xaxes(axis())
     fig.update_xaxes(title_text=x_title, row=rows, col=1)
@@ -59,7 +59,7 @@ def figure(x_title: str, y_title: str, panels: Sequence[str] = ("",)) -> go.Figu
 
 
 def layout(height: int) -> dict[str, Any]:
-    """What all figures share. No width: a figure is as wide as its place."""
+    """Return the layout that all figures share; without a width, so that they fill theirs."""
     return {
         "template": "plotly_white",
         "font": {"size": 14, "color": "#1a1a1a"},
@@ -74,13 +74,13 @@ def layout(height: int) -> dict[str, Any]:
 
 
 def axis(**more: Any) -> dict[str, Any]:
-    """An axis that makes room for its own labels."""
+    """Return an axis that makes room for its own labels."""
     own = {"automargin": True, "zeroline": False, "linecolor": "#888", "ticks": "outside"}
     return own | {"title_font_size": 14, "title_standoff": 8} | more
 
 
 def scale(curves: Sequence[Array]) -> dict[str, Any]:
-    """A logarithmic axis where positive values span a decade: labels at 1, 2, 5 or decades."""
+    """Return a logarithmic axis if positive values span a decade, with ticks at 1, 2, 5 or 1."""
     low, high = min(c.min() for c in curves), max(c.max() for c in curves)
     if low <= 0 or high < 10 * low:
         return {}
@@ -94,7 +94,7 @@ def line(
     fig: go.Figure, x: Sequence[float] | Array, y: Sequence[float] | Array, name: str,
     chosen: Look, *, group: str = "", width: float = 2, shape: str = "linear", **more: Any,
 ) -> None:  # fmt: skip
-    """A line with a dozen markers; what has the same group is shown and hidden together."""
+    """Add a line with a dozen markers; the legend shows and hides a group together."""
     fig.add_scatter(
         x=x, y=y, name=plain_text(name), legendgroup=plain_text(group or name),
         mode="lines+markers",
@@ -107,7 +107,7 @@ def line(
 def band(
     fig: go.Figure, x: Array, low: Array, high: Array, group: str, chosen: Look, **more: Any
 ) -> None:
-    """The interval around a line, shown and hidden with it; nothing where it is unknown."""
+    """Add the interval around a line, shown and hidden with it; nothing if it is unknown."""
     if not len(x) or not np.isfinite(low).all():
         return
     fig.add_scatter(
@@ -118,8 +118,11 @@ def band(
 
 
 def focus(fig: go.Figure, seeds: Sequence[Array], bands: Sequence[Array]) -> None:
-    """A y axis for what the seeds did. Bands of two or three seeds can be many times as wide: they
-    are cut where they leave the seeds' own range by more than a quarter of it."""
+    """Fit the y axes to the values of the seeds.
+
+    Bands of two or three seeds can be much wider. They are clipped if they leave the range of the
+    seeds by more than a quarter of it.
+    """
     seen = [x[np.isfinite(x)] for x in (*seeds, *bands)]
     if not any(x.size for x in seen[: len(seeds)]):
         return
@@ -129,10 +132,11 @@ def focus(fig: go.Figure, seeds: Sequence[Array], bands: Sequence[Array]) -> Non
     fig.update_yaxes(range=[low - 0.1 * margin, high + 0.1 * margin])
 
 
-CUT = "A band that leaves the range of the seeds by far is cut; the table has it whole."
+CLIPPED = "Wide bands are clipped to the plotted range; the table lists the full interval."
+"""Sentence for figures whose axes `focus` has fitted."""
 
 
 def faded(colour: str, opacity: float) -> str:
-    """A colour that lets others through."""
+    """Return a colour with an opacity."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity})"

@@ -13,17 +13,17 @@ from .numbers import interval_text, number
 from .section import Cell, Table
 
 MAX_ROWS = 200
-"""Rows on the page; the CSV has all."""
+"""Most rows on the page; the CSV has all."""
 
 LONG = 40
-"""Characters; a longer text may break anywhere on paper."""
+"""Characters in a cell; a longer text may break anywhere on paper."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would run."""
+"""First characters of texts that a spreadsheet would run as formulas."""
 
 
 def to_csv(table: Table) -> str:
-    """All rows, every digit; an interval takes three columns, its name, _low and _high."""
+    """Return all rows with every digit; an interval takes three columns: name, _low and _high."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     wide = [any(isinstance(row[i], Interval) for row in table.rows) for i in _columns(table)]
@@ -34,10 +34,10 @@ def to_csv(table: Table) -> str:
 
 
 def to_html(table: Table, caption: str) -> str:
-    """The table, thinned evenly to `MAX_ROWS`; text is escaped."""
+    """Return the table, thinned evenly to `MAX_ROWS`, with all text escaped."""
     rows = thinned(table.rows)
     if len(rows) < len(table.rows):
-        caption += f": {len(rows)} of {len(table.rows):,} rows; the CSV has all"
+        caption += f": {len(rows)} of {len(table.rows):,} rows (the CSV has all)"
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     body = "".join(
         f"<tr>{''.join(_html(cell, i) for i, cell in enumerate(row))}</tr>" for row in rows
@@ -50,7 +50,7 @@ def to_html(table: Table, caption: str) -> str:
 
 
 def thinned(rows: Sequence[tuple[Cell, ...]]) -> Sequence[tuple[Cell, ...]]:
-    """At most `MAX_ROWS` rows, evenly spread, the first and the last among them."""
+    """Return at most `MAX_ROWS` rows, evenly spread, including the first and the last."""
     if len(rows) <= MAX_ROWS:
         return rows
     last = len(rows) - 1
@@ -73,7 +73,7 @@ def _csv(cell: Cell, wide: bool) -> tuple[object, ...]:
 
 
 def _plain(cell: Cell) -> object:
-    """Nothing for a number that is none; a text that would be a formula gets a quote before it."""
+    """Return a value for the CSV: empty if it is not finite, quoted if it would be a formula."""
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(_FORMULA) else cell
     return "" if cell is None or (isinstance(cell, float) and not math.isfinite(cell)) else cell

@@ -1,13 +1,14 @@
-"""RLlib as a local agent, and the robust target in its learners. Imported only where it is used:
-it takes seconds, and no actor of another learner needs it.
+"""RLlib algorithms as local agents, and the robust target in RLlib's learners.
+
+Importing RLlib takes seconds, so only code that runs `learner: {name: rllib}` imports this package.
 """
 
 import logging
 import warnings
 
-with warnings.catch_warnings():  # of Gymnasium, about classes of RLlib's own
+with warnings.catch_warnings():  # Gymnasium warns about RLlib's own classes
     warnings.simplefilter("ignore")
     import ray.rllib  # noqa: F401
 
-for _name in ("ray.rllib", "ray._common.deprecation"):  # that it is the new API stack, and the like
+for _name in ("ray.rllib", "ray._common.deprecation"):  # notes about the new API stack
     logging.getLogger(_name).setLevel(logging.ERROR)

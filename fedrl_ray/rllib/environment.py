@@ -1,7 +1,8 @@
 """Our environments as the vector environment that RLlib's env runner steps.
 
-One row is one copy of an agent's environment, a stack of its own: a stack resets in the step that
-ends an episode, while RLlib expects the reset in the step after it and then passes the action over.
+Ours reset a row in the step that ends its episode. RLlib expects the reset in the step after that,
+and ignores the action of that step. So each row here is a vector environment with a single row,
+which is stepped only when RLlib's action counts.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from algorithms.draws import Role
 from algorithms.types import AgentState, Array, Spec
 
 from ..config import loading
-from ..config.checks import build_family
+from ..config.build import build_family
 from ..vector_envs.episodes import EpisodeSeeds
 
 COPIES_APART = 10**9
-"""Number of the first episode of a copy: no copy ever reaches the episodes of the next."""
+"""Distance between the first episodes of two copies, so that they never share an episode."""
 
 
 def spaces_of(spec: Spec) -> tuple[spaces.Box, spaces.Space[Any]]:
-    """Observation and action space of a family, as Gymnasium says it."""
+    """Return the observation and action space of a family as Gymnasium's spaces."""
     obs = spaces.Box(-np.inf, np.inf, (spec.obs_size,), np.float32)
     if spec.kind == "discrete":
         return obs, spaces.Discrete(spec.num_actions)
@@ -38,7 +39,7 @@ def spaces_of(spec: Spec) -> tuple[spaces.Box, spaces.Space[Any]]:
 class AgentEnv(VectorEnv):  # type: ignore[type-arg]
     """`num_envs` copies of one agent's environment, each with its own keyed episodes.
 
-    context: what RLlib hands over of `env_config`, plain data: the experiment and the agent's id.
+    context: RLlib's `env_config`, which holds the experiment as plain data and the agent's id.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
@@ -58,14 +59,14 @@ class AgentEnv(VectorEnv):  # type: ignore[type-arg]
         self._ended = np.zeros(self.num_envs, dtype=bool)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Array, dict[str, Any]]:
-        """Every copy at the start of an episode. Seeds are our own."""
+        """Start an episode in every copy, with our own seeds."""
         for copy in self._copies:
             copy.restart()
         self._ended[:] = False
         return self._obs(), {}
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """One step of each copy; one whose episode ended in the last step starts the next."""
+        """Step each copy, except those whose episode ended in the last step."""
         obs, reward = self._obs(), np.zeros(self.num_envs)
         terminated, truncated = (np.zeros(self.num_envs, dtype=bool) for _ in range(2))
         for i, copy in enumerate(self._copies):
@@ -79,17 +80,17 @@ class AgentEnv(VectorEnv):  # type: ignore[type-arg]
         return obs, reward, terminated, truncated, {}
 
     def drain_episodes(self) -> tuple[float, int]:
-        """Sum of returns and number of the episodes finished since the last call."""
+        """Return the sum of returns and the number of episodes since the last call."""
         drained = [copy.drain_episodes() for copy in self._copies]
         return sum(float(s[0]) for s, _ in drained), sum(int(n[0]) for _, n in drained)
 
     def agent_state(self) -> AgentState:
-        """Everything of all copies."""
+        """Return the state of all copies."""
         states = {str(i): copy.agent_state(0) for i, copy in enumerate(self._copies)}
         return prefixes.join(states) | {"ended": self._ended.copy()}
 
     def load_agent_state(self, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
+        """Restore a state from `agent_state`."""
         for i, copy in enumerate(self._copies):
             copy.load_agent_state(0, prefixes.select(state, str(i)))
             copy.drain_episodes()

@@ -1,7 +1,7 @@
-"""Episodes of RLlib as plain data: what an env runner goes on from, what a replay buffer holds.
+"""RLlib's episodes as plain data: unfinished ones of an env runner, and those of a replay buffer.
 
-Times and infos are left out, and ids, which are random, are replaced by numbers, so that two runs
-that do the same have the same state.
+Times and infos are omitted, and numbers replace the random ids, so that two equal runs have equal
+states.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ Spaces = tuple[Space[Any] | None, Space[Any] | None]
 
 
 def pack(episodes: Sequence[SingleAgentEpisode], names: Mapping[str, str]) -> dict[str, Any]:
-    """Episodes as few arrays, each data column of all of them end to end. names: what an id is
-    replaced by."""
+    """Return episodes as few arrays, each the concatenation of one column over all episodes.
+
+    names: the name that replaces each id.
+    """
     columns: dict[str, Callable[[SingleAgentEpisode], Any]] = {
         "observations": lambda e: e.observations.data,
         "actions": lambda e: e.actions.data,
@@ -39,7 +41,7 @@ def pack(episodes: Sequence[SingleAgentEpisode], names: Mapping[str, str]) -> di
 
 
 def unpack(packed: Mapping[str, Any], spaces: Spaces = (None, None)) -> list[SingleAgentEpisode]:
-    """The episodes that `pack` was given, under their new names."""
+    """Return the episodes that `pack` received, under their new names."""
     columns = {name: _apart(*column) for name, column in packed["columns"].items()}
     return [
         _episode(name, marks, {key: column[i] for key, column in columns.items()}, spaces)
@@ -50,23 +52,23 @@ def unpack(packed: Mapping[str, Any], spaces: Spaces = (None, None)) -> list[Sin
 
 
 def episodes_of(runner: Any, names: Mapping[str, str]) -> dict[str, Any]:
-    """The episodes under way in an env runner, and the next input of its module."""
+    """Return the unfinished episodes of an env runner, and the next input of its module."""
     ongoing = [e for e in runner._ongoing_episodes if e is not None]
     own = {e.id_: names.get(e.id_, f"new-{i}") for i, e in enumerate(ongoing)}
     return {"under_way": pack(ongoing, own), "to_module": runner._cached_to_module}
 
 
 _ROWS = "memorized_map_structure"
-"""Of what connectors share: the episode of each row that the module acts for."""
+"""Key under which RLlib's connectors share the episode of each row of the module's input."""
 
 
 def load_episodes(runner: Any, state: Mapping[str, Any]) -> None:
-    """Let an env runner that has not sampled yet go on from there."""
+    """Restore a state from `episodes_of` into an env runner that has not sampled yet."""
     ongoing = unpack(
         state["under_way"], (runner.env.single_observation_space, runner.env.single_action_space)
     )
     if not ongoing:
-        return  # nothing was sampled before the state was taken
+        return  # the runner had not sampled yet when the state was saved
     runner._ongoing_episodes = ongoing
     runner._cached_to_module = state["to_module"]
     runner._shared_data = {_ROWS: [episode.id_ for episode in ongoing]}
@@ -78,7 +80,7 @@ def _marks(e: SingleAgentEpisode) -> list[int]:
 
 
 def _end_to_end(parts: Sequence[Any]) -> tuple[list[int], Array]:
-    """Lengths, and the rows of all parts; those of an empty one have no say in the type."""
+    """Return lengths and concatenated rows; empty parts do not affect the type."""
     filled = [np.asarray(part) for part in parts if len(part)]
     return [len(part) for part in parts], np.concatenate(filled) if filled else np.empty(0)
 

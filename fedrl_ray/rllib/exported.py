@@ -1,8 +1,8 @@
-"""The greedy policy of an RLModule as a plain torch module, to be exported."""
+"""The greedy policy of an RLModule as a plain torch module for export."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
@@ -12,6 +12,7 @@ from ray.rllib.core.distribution.torch.torch_distribution import (
     TorchDiagGaussian,
     TorchSquashedGaussian,
 )
+from ray.rllib.core.rl_module.apis import QNetAPI
 from ray.rllib.core.rl_module.rl_module import RLModule
 from torch import Tensor, nn
 
@@ -20,39 +21,51 @@ from algorithms.types import Spec
 from ..common.errors import UserError
 
 _WITH_MEAN = (TorchDiagGaussian, TorchSquashedGaussian)
-"""Made from a mean and a spread per action; RLlib's greedy action is the mean, not squashed."""
+"""Distributions with a mean per action, which is RLlib's greedy action and is not squashed."""
 
 
-class ExportedDiscrete(nn.Module):
-    """argmax of logits or of Q values: [M, S] -> [M] int64."""
+class ExportedModule(nn.Module):
+    """The greedy policy of an RLModule.
+
+    unsquash: true if an environment gets the actions after RLlib's default scaling to the bounds.
+    """
+
+    unsquash = True
+    rl_module: RLModule
 
     def __init__(self, rl_module: RLModule) -> None:
         super().__init__()
-        self.rl_module: Any = rl_module
+        self.rl_module = rl_module
+
+
+class ExportedDiscrete(ExportedModule):
+    """argmax of logits or of Q values: [M, S] -> [M] int64."""
 
     def scores(self, obs_MS: Tensor) -> Tensor:
-        """[M, A]."""
-        if hasattr(self.rl_module, "compute_q_values"):
-            scores: Tensor = self.rl_module.compute_q_values({Columns.OBS: obs_MS})[QF_PREDS]
-            return scores
+        """Return logits or Q values: [M, A]."""
+        if isinstance(self.rl_module, QNetAPI):
+            q_values = self.rl_module.compute_q_values({Columns.OBS: obs_MS})
+            return cast(Tensor, q_values[QF_PREDS])
         return _inputs(self.rl_module, obs_MS)
 
     def forward(self, obs_MS: Tensor) -> Tensor:
+        """Return the actions with the highest scores: [M] int64."""
         return self.scores(obs_MS).argmax(-1)
 
 
-class ExportedContinuous(nn.Module):
-    """The mean action, from what the algorithm learns in to the bounds: [M, S] -> [M, A]."""
+class ExportedContinuous(ExportedModule):
+    """The mean action, scaled or clipped to the bounds as in training: [M, S] -> [M, A]."""
 
     def __init__(self, rl_module: RLModule, spec: Spec, *, unsquash: bool, clip: bool) -> None:
-        super().__init__()
-        self.rl_module, self.unsquash, self._clip = rl_module, unsquash, clip
+        super().__init__(rl_module)
+        self.unsquash, self._clip = unsquash, clip
         self.low_A: Tensor
         self.high_A: Tensor
         self.register_buffer("low_A", torch.tensor(spec.action_low))
         self.register_buffer("high_A", torch.tensor(spec.action_high))
 
     def forward(self, obs_MS: Tensor) -> Tensor:
+        """Return the greedy actions: [M, A]."""
         action_MA = _inputs(self.rl_module, obs_MS).chunk(2, dim=-1)[0]
         if self.unsquash:
             action_MA = self.low_A + (action_MA + 1.0) * (self.high_A - self.low_A) / 2.0
@@ -61,14 +74,14 @@ class ExportedContinuous(nn.Module):
         return action_MA
 
 
-def exported(rl_module: RLModule, config: AlgorithmConfig, spec: Spec) -> nn.Module:
-    """Raises UserError for a module whose greedy action is not known here."""
+def exported(rl_module: RLModule, config: AlgorithmConfig, spec: Spec) -> ExportedModule:
+    """Return the greedy policy of a module. Raises UserError: its distribution is not supported."""
     module: Any = rl_module
     if spec.kind == "discrete":
         return ExportedDiscrete(rl_module)
     if not issubclass(module.get_inference_action_dist_cls(), _WITH_MEAN):
         raise UserError(
-            f"learner.algorithm {config.algo_class}: export knows Gaussian policies, got "
+            f"learner.algorithm: must have a Gaussian policy for export; {config.algo_class} has "
             f"{module.get_inference_action_dist_cls().__name__}"
         )
     return ExportedContinuous(

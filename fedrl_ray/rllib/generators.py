@@ -1,8 +1,8 @@
-"""The generators that RLlib draws from, keyed like all draws of ours.
+"""Keys for RLlib's random draws, which come from the generators of the process.
 
-RLlib samples actions, shuffles and makes layers from the generators of the process. Around each
-agent's work they are seeded by (seed, agent, local step) and then put back, so that neither
-packing nor resuming changes a draw, and none of them is ever stored.
+RLlib samples actions, shuffles and initialises layers with them. During each agent's work they are
+seeded by (seed, agent, local step), and afterwards restored. So neither packing nor resuming
+changes a draw, and no generator is stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from algorithms.draws import Role, philox
 
 @contextmanager
 def keyed(seed: int, agent: int, step: int) -> Iterator[np.random.Generator]:
-    """Within it the generators of the process are this agent's; the value is one more."""
+    """Seed the generators of the process for one agent, and yield another generator for it."""
     own = philox(seed, Role.LIBRARY, agent, step)
     before = random.getstate(), np.random.get_state(), torch.random.get_rng_state()  # noqa: NPY002
     first, second, third = (int(x) for x in own.integers(2**32, size=3))

@@ -1,4 +1,4 @@
-"""What RLlib's learner logs, by the names of our metrics."""
+"""Metrics of RLlib's learner, under the names of our metrics."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ NAMES = {
     "degree_loss": "degree_loss",
     "degree_gap": "degree_gap",
 }
-"""RLlib's name of a metric -> ours."""
+"""RLlib's name of a metric -> our name."""
 
 
 def of_result(result: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics of one training iteration; NaN for what was logged without a value."""
+    """Return the metrics of one training iteration; NaN for a metric that has no value."""
     logged = result.get(LEARNER_RESULTS, {}).get(DEFAULT_MODULE_ID, {})
     return {ours: float(logged[name]) for name, ours in NAMES.items() if name in logged}
 
 
 def mean(iterations: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Over the iterations that logged a metric."""
+    """Return the mean of each metric over the iterations that logged it."""
     names = dict.fromkeys(name for logged in iterations for name in logged)
     return {name: _mean([x[name] for x in iterations if name in x]) for name in names}
 

@@ -1,4 +1,4 @@
-"""The RLModule of a federation: its weights are what is averaged, its greedy actions the policy."""
+"""The RLModule of a federation, whose weights are averaged and whose greedy actions are scored."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import TargetNetworkAPI
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.spaces import space_utils
 
@@ -19,16 +20,18 @@ from ..config.schema import Experiment
 from .algorithm import algorithm_config
 from .environment import spaces_of
 from .generators import keyed
-from .settings import RLlibSettings
+from .settings import RLlibSettings, settings_of
 
 _NOBODY = 2**31 - 1
-"""The agent that initial weights are keyed by."""
+"""Agent id that keys the initial weights."""
 
 
 def build_module(experiment: Experiment, spec: Spec) -> RLModule:
-    """The module of an experiment with `learner: {name: rllib}`, with its initial weights; those
-    of a run go in by `load_weights`."""
-    return _build(experiment.learner.settings, spec, experiment.seed)
+    """Return the module of an experiment with `learner: {name: rllib}`, with initial weights.
+
+    `load_weights` replaces them by the weights of a run.
+    """
+    return _build(settings_of(experiment), spec, experiment.seed)
 
 
 def _build(settings: RLlibSettings, spec: Spec, seed: int) -> RLModule:
@@ -37,24 +40,24 @@ def _build(settings: RLlibSettings, spec: Spec, seed: int) -> RLModule:
     module_spec = config.get_rl_module_spec(spaces=spaces, inference_only=False)
     with keyed(seed, _NOBODY, 0):
         module = module_spec.build()
-        if hasattr(module, "make_target_networks"):
+        if isinstance(module, TargetNetworkAPI):
             module.make_target_networks()
     return module
 
 
 def weights(module: RLModule) -> Params:
-    """What is averaged: every floating-point entry of the module's state, float32."""
+    """Return the averaged weights: every floating-point entry of the module's state."""
     state = module.get_state()
     return {n: np.array(x) for n, x in state.items() if np.asarray(x).dtype.kind == "f"}
 
 
 def load_weights(module: RLModule, shared: Mapping[str, Array]) -> None:
-    """Take the weights; entries that are not averaged stay."""
+    """Replace the averaged weights; other entries of the state stay."""
     module.set_state({name: np.array(x) for name, x in shared.items()})
 
 
-class GreedyPolicy:
-    """A module that acts greedily, on any number of observations at once."""
+class ModulePolicy:
+    """The greedy policy of an RLModule, for any number of observations at once."""
 
     def __init__(self, settings: RLlibSettings, spec: Spec, *, seed: int) -> None:
         self.module = _build(settings, spec, seed)
@@ -62,15 +65,15 @@ class GreedyPolicy:
         self._to_env = _bounded(algorithm_config(settings, spec))
 
     def weights(self) -> Params:
-        """No agent axis."""
+        """Return the averaged weights, without an agent axis."""
         return weights(self.module)
 
     def load_weights(self, shared: Mapping[str, Array]) -> None:
-        """No agent axis."""
+        """Replace the averaged weights, given without an agent axis."""
         load_weights(self.module, shared)
 
     def act(self, obs_MS: Array) -> Array:
-        """[M, S] float32 -> [M] int64 or [M, A] float32, within the bounds."""
+        """Return greedy actions inside the bounds: [M, S] -> [M] int64 or [M, A] float32."""
         with torch.no_grad():
             out = self.module.forward_inference({Columns.OBS: torch.from_numpy(np.array(obs_MS))})
             actions = greedy_actions(self.module, out).numpy()
@@ -80,7 +83,10 @@ class GreedyPolicy:
 
 
 def greedy_actions(module: RLModule, out: Mapping[str, Any]) -> torch.Tensor:
-    """What `forward_inference` gave, as actions: as RLlib's own GetActions, not exploring."""
+    """Return the greedy actions in an output of `forward_inference`.
+
+    RLlib's connector GetActions does the same without exploration.
+    """
     if Columns.ACTIONS in out:
         return torch.as_tensor(out[Columns.ACTIONS])
     distributions: Any = module
@@ -91,7 +97,7 @@ def greedy_actions(module: RLModule, out: Mapping[str, Any]) -> torch.Tensor:
 
 
 def _bounded(config: AlgorithmConfig) -> Callable[[Array, Any], Array]:
-    """From what the module gives to an action within the bounds, as RLlib's connector does it."""
+    """Return a function that moves actions into the bounds, as RLlib's connector does."""
     utils: Any = space_utils
     if config.normalize_actions:
         return lambda actions, space: np.asarray(utils.unsquash_action(actions, space))

@@ -1,8 +1,8 @@
-"""What the robust target adds to a learner of RLlib: the degree network, y and the loss of D.
+"""The robust target in an RLlib learner: the degree network, the target y and the loss of D.
 
-RLlib's own loss stays as it is, with its Huber or squared error, importance weights, priorities
-and metrics. It computes r + gamma (1 - terminated) v(s') itself, so it is given y in the place of
-r, and every transition as terminated: of that it makes y.
+RLlib's own loss does not change: squared or Huber error, importance weights, priorities, metrics.
+It computes r + gamma (1 - terminated) v(s'). We pass y as the reward and mark every transition as
+terminated, so its target is exactly y.
 
 Shapes: B transitions of a minibatch.
 """
@@ -24,14 +24,14 @@ from torch import Tensor
 from algorithms.robust import expectile_loss, next_value, robust_target
 
 DEGREE = "degree"
-"""The degree network in a module, and its optimiser."""
+"""Name of the degree network in a module, and of its optimiser."""
 DEGREE_PREDS = "degree_preds"
-"""D(s; psi) of the minibatch, [B], in what `forward_train` returns."""
+"""Key of D(s; psi), [B], in the result of `forward_train`."""
 DEGREE_LOSS_KEY, DEGREE_GAP_KEY = "degree_loss", "degree_gap"
 
 
 class DegreeNetwork(torch.nn.Module):
-    """D(s; psi): an encoder as the module's, and a head as Q's with one output."""
+    """D(s; psi): an encoder like the module's, and a head like Q's with one output."""
 
     def __init__(self, catalog: Catalog, q_head: MLPHeadConfig) -> None:
         super().__init__()
@@ -39,30 +39,30 @@ class DegreeNetwork(torch.nn.Module):
         self.head: Any = replace(q_head, output_layer_dim=1).build(framework="torch")
 
     def forward(self, obs: Any) -> Tensor:
-        """Observations of B states to [B]."""
+        """Return D of B states: [B]."""
         values_B1: Tensor = self.head(self.encoder({Columns.OBS: obs})[ENCODER_OUT])
         return values_B1.squeeze(-1)
 
 
 class RobustTerms(NamedTuple):
-    """The batch that RLlib's own loss is to see, and what is told of the degree network."""
+    """The batch for RLlib's own loss, the loss of D, and mean D - min v(s') as its gap."""
 
     batch: dict[str, Any]
     degree_loss: Tensor
     degree_gap: Tensor
 
     def metrics(self) -> dict[str, Tensor]:
-        """By the names that our own learners use."""
+        """Return loss and gap of D by the names that our own learners use."""
         return {DEGREE_LOSS_KEY: self.degree_loss.detach(), DEGREE_GAP_KEY: self.degree_gap}
 
 
 def robust_terms(
     batch: Mapping[str, Any], *, bootstrap_B: Tensor, v_worst_B: Tensor, config: AlgorithmConfig
 ) -> RobustTerms:
-    """The robust target and the expectile regression of D, from the same v(s').
+    """Return the robust target and the loss of D (expectile regression), from the same v(s').
 
-    bootstrap_B is v(s') before terminal states count, v_worst_B is D(s; psi) with its graph. Both
-    losses are weighted by RLlib's importance weights: prioritised replay shifts what D sees too.
+    bootstrap_B: v(s') before it becomes 0 at terminal states. v_worst_B: D(s; psi) with its graph.
+    RLlib's importance weights apply to both losses, because D sees the same prioritised samples.
     """
     omega, expectile = levels(config)
     v_next_B = next_value(bootstrap_B.detach(), batch[Columns.TERMINATEDS].float())
@@ -86,6 +86,6 @@ def robust_terms(
 
 
 def levels(config: AlgorithmConfig) -> tuple[float, float]:
-    """omega and expectile of a config that `robust` made."""
+    """Return omega and expectile of a config from `robust`."""
     settings = config.learner_config_dict
     return settings["omega"], settings["expectile"]

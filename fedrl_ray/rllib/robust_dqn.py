@@ -1,8 +1,8 @@
-"""FedRDQN's target in RLlib's DQN: v(s') is the value of s' that DQN itself would bootstrap from.
+"""FedRDQN's target in RLlib's DQN: v(s') is the value of s' from which DQN itself bootstraps.
 
-With `double_q` that is Q(s', argmax_a Q(s', a; theta); theta'), else max_a Q(s', a; theta').
-Dueling networks and the Huber loss are RLlib's defaults and stay. The update of FedRDQN is that of
-`double_q=False, dueling=False, td_error_loss_fn="mse"` with a uniform replay.
+With `double_q`, v(s') = Q(s', argmax_a Q(s', a; theta); theta'), else max_a Q(s', a; theta').
+Dueling networks and the Huber loss stay, as RLlib's defaults. `double_q=False, dueling=False,
+td_error_loss_fn="mse"` with a uniform replay gives the update of FedRDQN.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from .robust_degree import DEGREE, DEGREE_PREDS, DegreeNetwork, robust_terms
 
 
 class RobustDQNModule(DefaultDQNTorchRLModule):
-    """RLlib's DQN module with a degree network, which only learners hold."""
+    """RLlib's DQN module with a degree network, which only learners have."""
 
     def setup(self) -> None:
+        """Build RLlib's networks and, in a learner, the degree network."""
         super().setup()  # type: ignore[no-untyped-call]
         if not self.inference_only:
             catalog: Any = self.catalog
             self.degree = DegreeNetwork(catalog, catalog.af_head_config)
 
     def get_non_inference_attributes(self) -> list[str]:
+        """Return the attributes that acting does not need, including the degree network."""
         return [*super().get_non_inference_attributes(), DEGREE]
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -38,12 +40,12 @@ class RobustDQNModule(DefaultDQNTorchRLModule):
 
 
 class RobustDQNLearner(DQNTorchLearner):
-    """RLlib's DQN loss on the robust target, and the regression of the degree network."""
+    """RLlib's DQN loss with the robust target, plus the loss of the degree network."""
 
     def configure_optimizers_for_module(
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
-        """Two optimisers, so that each network's gradient is clipped by its own norm."""
+        """Register an optimiser per network, so that each gradient is clipped by its own norm."""
         assert config is not None
         module: Any = self.module[module_id]
         degree = self.get_parameters(module.degree)
@@ -69,7 +71,7 @@ class RobustDQNLearner(DQNTorchLearner):
         batch: dict[str, Any],
         fwd_out: dict[str, Any],
     ) -> Tensor:
-        """RLlib's loss with y for its target, plus that of D: their parameters are disjoint."""
+        """Return RLlib's loss with the target y, plus the loss of D; they share no parameter."""
         terms = robust_terms(
             batch,
             bootstrap_B=bootstrap_value(fwd_out, double_q=config.double_q),
@@ -84,9 +86,11 @@ class RobustDQNLearner(DQNTorchLearner):
 
 
 def bootstrap_value(fwd_out: dict[str, Any], *, double_q: bool) -> Tensor:
-    """The target network's value of s' at the greedy action of the online network (`double_q`) or
-    at its own: [B]. Actions that are masked have value -inf; where all are, v(s') = 0, as in
-    RLlib."""
+    """Return the target network's value of s' at a greedy action: [B].
+
+    The online network chooses the action with `double_q`, else the target network. Masked actions
+    have value -inf. If all actions are masked, v(s') = 0, as in RLlib.
+    """
     q_target_BA: Tensor = fwd_out[QF_TARGET_NEXT_PREDS]
     chooser_BA = fwd_out[QF_NEXT_PREDS] if double_q else q_target_BA
     best_B1 = chooser_BA.argmax(-1, keepdim=True)

@@ -1,7 +1,7 @@
 """The robust target in RLlib's SAC: v(s') is the soft value, min Q(s', a'; theta') - alpha log pi.
 
-a' is the action that RLlib has drawn for its own target; with discrete actions it is the mean over
-actions. D(s; psi) is then a soft minimum of soft values. Actor and temperature are untouched.
+a' is the action that RLlib draws for its own target. With discrete actions, v(s') is the mean over
+actions. D(s; psi) is then a soft minimum of soft values. Actor and temperature do not change.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ from torch import Tensor
 from .robust_degree import DEGREE, DEGREE_LOSS_KEY, DEGREE_PREDS, DegreeNetwork, robust_terms
 
 LOGP_NEXT = "logp_next_resampled"
-"""log pi(a'|s') in what RLlib's `forward_train` returns; it has no constant for it."""
+"""Key of log pi(a'|s') in the result of `forward_train`; RLlib has no constant for it."""
 
 
 class RobustSACModule(DefaultSACTorchRLModule):
-    """RLlib's SAC module with a degree network, which only learners hold."""
+    """RLlib's SAC module with a degree network, which only learners have."""
 
     def setup(self) -> None:
+        """Build RLlib's networks and, in a learner, the degree network."""
         super().setup()  # type: ignore[no-untyped-call]
         if not self.inference_only:
             catalog: Any = self.catalog
             self.degree = DegreeNetwork(catalog, catalog.qf_head_config)
 
     def get_non_inference_attributes(self) -> list[str]:
+        """Return the attributes that acting does not need, including the degree network."""
         return [*super().get_non_inference_attributes(), DEGREE]
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
@@ -45,12 +47,12 @@ class RobustSACModule(DefaultSACTorchRLModule):
 
 
 class RobustSACLearner(SACTorchLearner):
-    """RLlib's SAC losses with the robust target for both critics, and the regression of D."""
+    """RLlib's SAC losses with the robust target for both critics, plus the loss of D."""
 
     def configure_optimizers_for_module(
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
-        """RLlib's optimisers and one for the degree network, with the critics' learning rate."""
+        """Add an optimiser for the degree network, with the critics' learning rate."""
         assert isinstance(config, SACConfig)
         super().configure_optimizers_for_module(module_id=module_id, config=config)
         module: Any = self.module[module_id]
@@ -71,9 +73,9 @@ class RobustSACLearner(SACTorchLearner):
         batch: dict[str, Any],
         fwd_out: dict[str, Any],
     ) -> Tensor:
-        """RLlib's losses with y for their target, plus that of D.
+        """Return RLlib's losses with the target y, plus the loss of D.
 
-        RLlib goes backwards through one loss for each optimiser, which it finds by name.
+        RLlib differentiates one loss per optimiser and finds it by the optimiser's name.
         """
         log_alpha: Any = self.curr_log_alpha[module_id]
         terms = robust_terms(
@@ -91,8 +93,11 @@ class RobustSACLearner(SACTorchLearner):
 
 
 def soft_value(fwd_out: dict[str, Any], *, alpha: Tensor) -> Tensor:
-    """min Q(s', a'; theta') - alpha log pi(a'|s') at the action drawn, or its mean over discrete
-    actions: [B]. RLlib has taken the minimum over its twin critics."""
+    """Return min Q(s', a'; theta') - alpha log pi(a'|s') at the drawn action: [B].
+
+    For discrete actions it is the mean over actions. RLlib has already taken the minimum over its
+    twin critics.
+    """
     q_target: Tensor = fwd_out[QF_TARGET_NEXT]
     if LOGP_NEXT in fwd_out:
         logp_B: Tensor = fwd_out[LOGP_NEXT]

@@ -1,9 +1,9 @@
-"""Everything an Algorithm remembers between two rounds, as arrays and back.
+"""The state of an Algorithm between two rounds, as arrays and back.
 
-RLlib's own checkpoints are pickles. What it has get_state and set_state for goes through them;
-what it forgets there and needs to go on exactly is taken from its objects: counters, the episodes
-under way, the temperature of SAC and the KL coefficient of PPO. Timers and logged metrics are not
-kept.
+RLlib's own checkpoints are pickles, so they are not used. Most state comes from RLlib's get_state
+and returns through set_state. They omit some state that an exact resume needs, which is read from
+RLlib's objects: counters, unfinished episodes, SAC's temperature and PPO's KL coefficient. Timers
+and logged metrics are lost.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _COUNTERS = (
     (ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME),
     (LEARNER_RESULTS, ALL_MODULES, NUM_MODULE_STEPS_TRAINED_LIFETIME),
 )
-"""Metrics of the Algorithm that its training reads."""
+"""Metrics of the Algorithm on which its training depends."""
 
 
 def give_generator(algorithm: Any, generator: np.random.Generator) -> None:
-    """To what has a generator of its own: the replay buffer."""
+    """Give the generator to the replay buffer, the only part that has one of its own."""
     if algorithm.local_replay_buffer is not None:
         algorithm.local_replay_buffer.rng = generator
 
 
 def state_of(algorithm: Any) -> AgentState:
-    """Raises RunError for a state that is not made of arrays, numbers and text."""
+    """Return the state. Raises RunError: it holds more than arrays, numbers and text."""
     (learner,) = algorithm.learner_group.foreach_learner(_learner_state)
     runner: Any = algorithm.env_runner
     return to_arrays(
@@ -63,7 +63,7 @@ def state_of(algorithm: Any) -> AgentState:
 
 
 def load_state(algorithm: Any, arrays: AgentState) -> None:
-    """Into an Algorithm that has just been built."""
+    """Restore a state from `state_of` into an Algorithm that has just been built."""
     state = from_arrays(arrays)
     for (part, *key), value in zip(_COUNTERS, state["counters"], strict=True):
         logged = MetricsLogger(root=False)
@@ -81,11 +81,14 @@ def load_state(algorithm: Any, arrays: AgentState) -> None:
 
 
 _FORGOTTEN = ("last_update_ts_by_mid", "curr_log_alpha", "curr_kl_coeffs_per_module")
-"""What learners keep per module and leave out of their get_state."""
+"""Attributes per module that learners omit from their get_state.
+
+Each class of learner has some of them, without a common base, so they are looked up by name.
+"""
 
 
 def _learner_state(learner: Any) -> dict[str, Any]:
-    forgotten = {n: getattr(learner, n) for n in _FORGOTTEN if hasattr(learner, n)}
+    forgotten = {n: vars(learner)[n] for n in _FORGOTTEN if n in vars(learner)}
     return {
         "own": learner.get_state(not_components=[COMPONENT_METRICS_LOGGER]),
         "forgotten": {n: _plain(held[DEFAULT_MODULE_ID]) for n, held in forgotten.items()},
@@ -99,12 +102,12 @@ def _plain(value: Any) -> Any:
 def _load_learner(learner: Any, state: dict[str, Any], steps: int) -> None:
     learner.set_state(state["own"])
     for name, value in state["forgotten"].items():
-        held = getattr(learner, name)
+        held = vars(learner)[name]
         if isinstance(value, torch.Tensor):
             with torch.no_grad():
                 held[DEFAULT_MODULE_ID].copy_(value)
         else:
             held[DEFAULT_MODULE_ID] = value
-    schedulers = getattr(learner, "entropy_coeff_schedulers_per_module", None)
+    schedulers = vars(learner).get("entropy_coeff_schedulers_per_module")  # PPO's and IMPALA's
     if schedulers is not None:
         schedulers[DEFAULT_MODULE_ID].update(timestep=steps)

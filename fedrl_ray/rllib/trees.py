@@ -1,4 +1,4 @@
-"""States of RLlib as named arrays, without pickle: what safetensors cannot hold goes into JSON."""
+"""RLlib's states as named arrays without pickle; JSON holds what safetensors cannot."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from algorithms.types import AgentState
 from ..common.errors import RunError
 
 _JSON = "json"
-"""The array with the tree itself, whose leaves name the other arrays."""
+"""Name of the array with the tree itself, whose leaves name the other arrays."""
 _FEW = 16
-"""Longer lists of numbers become arrays."""
+"""Length above which a list of numbers becomes an array."""
 
 
 def to_arrays(tree: Any) -> AgentState:
-    """Nested dicts, lists and tuples of arrays, tensors, numbers, text and None. Raises RunError
-    for anything else."""
+    """Return a tree as arrays.
+
+    The tree is made of dicts, lists and tuples, with arrays, tensors, numbers, text and None as
+    leaves. Raises RunError: it holds anything else.
+    """
     arrays: AgentState = {}
     text = json.dumps(_encode(tree, (), arrays))
     return arrays | {_JSON: np.frombuffer(text.encode(), dtype=np.uint8).copy()}
 
 
 def from_arrays(arrays: Mapping[str, Any]) -> Any:
-    """What `to_arrays` was given. Raises ValueError or KeyError where it gave nothing like it."""
+    """Return the tree that `to_arrays` received. Raises ValueError, KeyError: not its result."""
     return _decode(json.loads(bytes(arrays[_JSON])), arrays)
 
 
@@ -41,14 +44,16 @@ def _encode(tree: Any, path: tuple[str, ...], arrays: AgentState) -> Any:
                        for k, v in children]}  # fmt: skip
     if kind is None:
         where = ".".join(path)
-        raise RunError(f"RLlib's state holds a {type(tree).__name__} at {where}: no array of it")
+        raise RunError(
+            f"RLlib's state holds a {type(tree).__name__} at {where}, which is not saved"
+        )
     name = ".".join(path).replace("/", "_")
     arrays[name] = children
     return {kind: name}
 
 
 def _taken_apart(tree: Any) -> tuple[str | None, Any]:
-    """Kind of node, and its children or its array."""
+    """Return the kind of a node, and its children or its array."""
     if isinstance(tree, Mapping):
         return "dict", tree.items()
     if isinstance(tree, torch.Tensor):

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..common.log import LOGGER
 from ..common.json_values import nan_as_null
+from ..common.log import LOGGER
 
 LOG = "log.jsonl"
 

@@ -72,8 +72,8 @@ class PrometheusMetrics:
         self._set("fedrl_agent_steps_per_second", steps / max(report.seconds, 1e-9))
         self.phases(report.phases)
         if report.evaluation is not None:
-            for name in ("worst", "average", "nominal"):
-                self._set(f"fedrl_return_{name}", getattr(report.evaluation, name))
+            for name, value in report.evaluation.figures().items():
+                self._set(f"fedrl_return_{name}", value)
 
     def phases(self, seconds: dict[str, float]) -> None:
         """Seconds by phase, since the last."""

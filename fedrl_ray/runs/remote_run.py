@@ -4,96 +4,147 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import ray
 from ray.exceptions import ActorUnschedulableError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from ..ray_cluster import cluster
-from ..config import loading
-from ..storage import locations
-from ..config.schema import Experiment
-from ..common.errors import RunError, UserError, one_line
 from ..agents.messages import RoundReport
-from ..backends.placement import plan_on_cluster
-from .run_directory import CONFIG
-from .events import to_stderr
-from ..ray_cluster.shared_storage import require_shared
-from ..storage.locations import Location
+from ..backends.plan import Plan, make_plan
 from ..common.console import notes
+from ..common.errors import RunError, UserError, one_line
+from ..config import loading
+from ..config.schema import Experiment
+from ..ray_cluster import cluster
+from ..ray_cluster.shared_storage import require_shared
+from ..storage import locations
+from ..storage.locations import Location
+from .events import to_stderr
+from .run_directory import CONFIG
+from .training_run import TrainingRun
+
+if TYPE_CHECKING:
+    from .run import Run
 
 PATIENCE_SECONDS = 15.0
 """How long a start is waited for in silence."""
 
 
+T = TypeVar("T")
+
+
+class RunOptions(TypedDict, total=False):
+    """Keyword arguments of `Run` that a driver's actor is given."""
+
+    resume: bool
+    any_profile: bool
+    fall_back: bool
+    driver_died: str
+
+
+class Started(NamedTuple):
+    """A run that has been opened."""
+
+    done: bool
+    exemptions: dict[str, str]
+
+
+class Advanced(NamedTuple):
+    """A report, None if the budget was spent before; and whether it is spent now."""
+
+    report: RoundReport | None
+    done: bool
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """The result of a call of the driver's actor, or the words of its error."""
+
+    value: T | None = None
+    user_error: str | None = None
+    run_error: str | None = None
+
+
 class DriverActor:
-    """Holds a `Run`. Errors come back as values, so that they keep their own words."""
+    """A Ray actor that holds a `Run`. Errors come back as values, so they keep their own words."""
 
-    def __init__(self, experiment: Mapping[str, Any], location: str, options: Any) -> None:
+    def __init__(
+        self, experiment: Mapping[str, Any], location: str, plan: Plan, options: RunOptions
+    ) -> None:
         to_stderr()
-        self._build = (experiment, location, options)
-        self._run: Any = None
+        self._build = (experiment, location, plan, options)
+        self._run: Run | None = None
 
-    def call(self, method: str) -> tuple[str, Any]:
-        """`("fine", result)`, `("user", words)` or `("run", words)`."""
-        try:
-            return "fine", getattr(self, f"_{method}")()
-        except UserError as error:
-            return "user", str(error)
-        except RunError as error:
-            return "run", str(error)
-        except OSError as error:  # a full disk, a folder not writable
-            return "run", str(error) if error.filename else f"{self._build[1]}: {error}"
-        except Exception:
-            return "run", "\n" + traceback.format_exc().rstrip()
+    def start(self) -> Answer[Started]:
+        """Open the run, which builds its driver and its workers."""
+        return self._answer(self._open)
 
-    def _start(self) -> bool:
+    def advance(self) -> Answer[Advanced]:
+        """Complete one round, unless the budget is spent."""
+        return self._answer(
+            lambda: Advanced(None if self.run.done else self.run.advance(), self.run.done)
+        )
+
+    def finish(self) -> Answer[dict[str, Any]]:
+        """Write the last checkpoint and summary.json."""
+        return self._answer(self.run.finish)
+
+    def close(self) -> Answer[None]:
+        """Close the run."""
+        return self._answer(self.run.close)
+
+    @property
+    def run(self) -> Run:
+        """The run, once started."""
+        assert self._run is not None
+        return self._run
+
+    def _open(self) -> Started:
         from .run import Run
 
-        experiment, location, options = self._build
-        self._run = Run(loading.from_dict(experiment), locations.parse(location), **options)
-        return bool(self._run.done)
+        experiment, location, plan, options = self._build
+        where = locations.parse(location)
+        self._run = Run(loading.from_dict(experiment), where, plan=plan, **options)
+        return Started(self._run.done, self._run.exemptions)
 
-    def _facts(self) -> tuple[list[int], dict[str, str], str]:
-        return self._run.packing, self._run.driver.exemptions, str(self._run.memory)
-
-    def _advance(self) -> tuple[RoundReport | None, bool]:
-        """A report, and whether the budget is spent; no report where it was spent before."""
-        report = None if self._run.done else self._run.advance()
-        return report, self._run.done
-
-    def _finish(self) -> dict[str, Any]:
-        summary: dict[str, Any] = self._run.finish()
-        return summary
-
-    def _close(self) -> None:
-        self._run.close()
+    def _answer(self, call: Callable[[], T]) -> Answer[T]:
+        try:
+            return Answer(call())
+        except UserError as error:
+            return Answer(user_error=str(error))
+        except RunError as error:
+            return Answer(run_error=str(error))
+        except OSError as error:  # a full disk, a folder not writable
+            text = str(error) if error.filename else f"{self._build[1]}: {error}"
+            return Answer(run_error=text)
+        except Exception:
+            return Answer(run_error="\n" + traceback.format_exc().rstrip())
 
 
-class RemoteRun:
-    """The same verbs as `Run`, in an actor of its own.
+class RemoteRun(TrainingRun):
+    """The same run in an actor of its own.
 
-    Should the driver's actor die, another takes up the newest checkpoint; its agents died with it.
+    If the driver's actor dies, a new one resumes from the newest checkpoint; the workers died with
+    the old one.
     """
 
     def __init__(
         self,
         experiment: Experiment,
         location: Location,
+        plan: Plan,
         *,
         resume: bool = False,
         any_profile: bool = False,
         fall_back: bool = False,
     ) -> None:
-        cluster.connect()
-        plan_on_cluster(experiment)  # a refusal in seconds, before any process is started
         require_shared(location)
-        self.experiment, self.location = experiment, location
-        self._options: dict[str, Any] = {
+        self.experiment, self.location, self._plan = experiment, location, plan
+        self._options: RunOptions = {
             "resume": resume,
             "any_profile": any_profile,
             "fall_back": fall_back,
@@ -101,16 +152,16 @@ class RemoteRun:
         self._furthest, self._deaths = 0, 0
         self._told: list[str] = []
         self.done = False
-        self.packing: list[int] = []
-        self.exemptions: dict[str, str] = {}
-        self.memory = ""
+        self.exemptions = {}
         self._actor: Any = None
-        self._insist("facts")
+        self._insist(lambda: None)
 
     def advance(self) -> RoundReport | None:
-        """One round; after a death of the driver, the first one since the checkpoint. None where
-        the budget was spent already."""
-        report, self.done = self._insist("advance")
+        """Complete one round; after a death of the driver, the first one since the checkpoint.
+
+        Returns None if the budget was spent already.
+        """
+        report, self.done = self._insist(lambda: self._ask(self._actor.advance))
         if report is None:
             return None
         if report.round > self._furthest:
@@ -119,14 +170,14 @@ class RemoteRun:
         return replace(report, failures=told + report.failures)  # type: ignore[no-any-return]
 
     def finish(self) -> dict[str, Any]:
-        """Checkpoint and summary.json; its content."""
-        return self._insist("finish")  # type: ignore[no-any-return]
+        """Write a checkpoint and summary.json; return its content."""
+        return self._insist(lambda: self._ask(self._actor.finish))
 
     def close(self, *, at_once: bool = False) -> None:
         """End the actor and with it the agents; `at_once` does not wait for a round to end."""
         if not at_once:
             with contextlib.suppress(RayError, RunError, UserError):
-                self._ask("close", timeout=30.0)  # unless it is gone already
+                self._ask(self._actor.close, timeout=30.0)  # unless it is gone already
         if self._actor is not None:
             ray.kill(self._actor)
 
@@ -136,25 +187,26 @@ class RemoteRun:
         self._actor = (
             ray.remote(DriverActor)
             .options(num_cpus=0, scheduling_strategy=_near())
-            .remote(self.experiment.to_dict(), where, self._options)
+            .remote(self.experiment.to_dict(), where, self._plan, self._options)
         )
-        self.done = self._ask("start", tell=True)
-        self.packing, self.exemptions, self.memory = self._ask("facts")
+        self.done, self.exemptions = self._ask(self._actor.start, tell=True)
 
-    def _insist(self, method: str) -> Any:
-        """Ask, and ask a new driver that resumes where the old one died."""
+    def _insist(self, call: Callable[[], T]) -> T:
+        """Make a call, and make it again on a new driver that resumes where the old one died."""
         while True:
             try:
                 if self._actor is None:
                     self._launch()
-                return self._ask(method)
+                return call()
             except (RayActorError, ActorUnschedulableError) as error:
                 self._count_death(error)
 
     def _count_death(self, error: RayError) -> None:
-        """Raises RunError after `max_rewinds` deaths without a new round."""
+        """Prepare a new driver. Raises RunError after `max_rewinds` deaths without a new round."""
         self._deaths += 1
-        ray.kill(self._actor)  # one that is only out of reach must not go on beside its successor
+        ray.kill(
+            self._actor
+        )  # a driver that is only out of reach must not go on beside the new one
         self._told.append("the driver died; another takes up the newest checkpoint")
         if self._deaths > self.experiment.federation.max_rewinds:
             raise RunError(
@@ -163,22 +215,26 @@ class RemoteRun:
                 + " ".join(str(error).split())[:200]
             ) from None
         begun = locations.exists(locations.child(self.location, CONFIG))
-        self._options |= {
+        self._options = {
             "resume": begun,
             "fall_back": True,
             "any_profile": True,  # the node that takes over may differ; the log says so
             "driver_died": one_line(error),
         }
         self._actor = None
+        self._plan = make_plan(self.experiment)  # the cluster may have lost a node
 
-    def _ask(self, method: str, timeout: float | None = None, *, tell: bool = False) -> Any:
-        call = self._actor.call.remote(method)
+    def _ask(self, method: Any, timeout: float | None = None, *, tell: bool = False) -> Any:
+        """Call a method of the actor. method: `self._actor.NAME`, which Ray does not type."""
+        call = method.remote()
         while tell and not ray.wait([call], timeout=PATIENCE_SECONDS)[0]:
             notes.print(f"still starting: {cluster.occupancy()}", soft_wrap=True)
-        kind, value = ray.get(call, timeout=timeout)
-        if kind == "fine":
-            return value
-        raise UserError(value) if kind == "user" else RunError(value)
+        answer: Answer[Any] = ray.get(call, timeout=timeout)
+        if answer.user_error is not None:
+            raise UserError(answer.user_error)
+        if answer.run_error is not None:
+            raise RunError(answer.run_error)
+        return answer.value
 
 
 def _near() -> NodeAffinitySchedulingStrategy | str:

@@ -4,7 +4,6 @@ checkpoints/, summary.json. Everything in it is text or safetensors."""
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -13,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from ..storage import checkpoints
-from ..config import loading
-from ..config.schema import Experiment
+from ..common.errors import UserError
 from ..common.json_values import nan_as_null
 from ..common.text_files import write_text
-from ..common.errors import UserError
+from ..config import loading
+from ..config.schema import Experiment
+from ..storage import checkpoints
 
 CONFIG, SUMMARY, METRICS, EVALUATIONS = (
     "config.yaml",

@@ -13,8 +13,10 @@ EVENTS = "events"
 
 
 class TensorBoardWriter:
-    """Writes into the run directory; events of steps after `after`, of rounds that a resume has
-    undone, are hidden."""
+    """Writes TensorBoard events into the run directory.
+
+    Events of steps after `after`, which belong to rounds that a resume has undone, are hidden.
+    """
 
     def __init__(self, directory: Path, *, after: int) -> None:
         from tensorboardX import SummaryWriter
@@ -23,14 +25,13 @@ class TensorBoardWriter:
         self._writer = SummaryWriter(str(directory / EVENTS), purge_step=purge)
 
     def write(self, report: RoundReport) -> None:
-        """Means over agents, and the evaluation if there was one."""
+        """Write means over agents, and the evaluation if there was one."""
         for name, values in report.metrics.items():
             if not np.isnan(values).all():
                 self._writer.add_scalar(f"training/{name}", np.nanmean(values), report.steps)
         self._writer.add_scalar("training/drift", report.drift, report.steps)
         if report.evaluation is not None:
-            for name in ("nominal", "average", "worst"):
-                value = getattr(report.evaluation, name)
+            for name, value in report.evaluation.figures().items():
                 if math.isfinite(value):
                     self._writer.add_scalar(f"evaluation/{name}", value, report.steps)
 

@@ -1,1 +1,1 @@
-"""Where results lie: folders and URIs, checkpoints, agent shards, digests and locks."""
+"""Storage of results: folders and URIs, checkpoints, agent shards, digests and locks."""

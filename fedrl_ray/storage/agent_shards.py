@@ -1,4 +1,7 @@
-"""Files of agent states: safetensors, one per host, readable agent by agent for any packing."""
+"""Files of agent states: one safetensors file per worker.
+
+Each agent can be read alone, so a resumed run may pack its agents into workers differently.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from . import digests
 from .array_files import UNREADABLE, write_arrays
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-"""For what is read from files."""
+"""Pydantic rules for data that is read from files: no conversion, no unknown key, no NaN."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A file of agent states that a host wrote, relative to its checkpoint.
+    """A file of agent states that one worker wrote into a checkpoint's folder.
 
     digests: sha256 of each agent's state, in the order of agent_ids.
     """
@@ -38,7 +41,7 @@ class Shard:
 
 
 def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
-    """Write the states of some agents; the file is named after the first and the last."""
+    """Write the states of some agents; the first and the last agent id name the file."""
     ids = tuple(states)
     name = f"agents_{ids[0]:05d}-{ids[-1]:05d}.safetensors"
     path = directory / name
@@ -53,13 +56,16 @@ def write_shard(directory: Path, states: Mapping[int, AgentState]) -> Shard:
 
 
 def read_states(directory: Path, files: Mapping[int, str]) -> dict[int, AgentState]:
-    """The states of some agents from the shards that hold them. Raises CheckpointError."""
+    """Return the states of some agents. Raises CheckpointError: a shard cannot be read.
+
+    files: the name of the shard that holds each agent.
+    """
     states: dict[int, AgentState] = {agent: {} for agent in files}
     for name in sorted(set(files.values())):
         try:
             _read_shard(directory / name, {a: states[a] for a in files if files[a] == name})
         except UNREADABLE as error:
-            raise CheckpointError(f"{directory / name}: does not read: {error}") from None
+            raise CheckpointError(f"{directory / name}: cannot be read: {error}") from None
     return states
 
 

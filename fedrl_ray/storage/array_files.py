@@ -1,4 +1,4 @@
-"""Writing and reading safetensors files."""
+"""Write and read safetensors files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..common.errors import RunError, UserError
 
 
 def write_arrays(path: Path, named: Mapping[str, Array]) -> None:
-    """Raises RunError where the file cannot be written: a full disk, say."""
+    """Write named arrays. Raises RunError: the file cannot be written, as on a full disk."""
     try:
         save_file(dict(named), path)
     except (SafetensorError, OSError) as error:
@@ -22,12 +22,12 @@ def write_arrays(path: Path, named: Mapping[str, Array]) -> None:
 
 
 UNREADABLE = (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError)
-"""What the library raises on a file that is none of its own, or of types that numpy has not."""
+"""Exceptions of safetensors for a file that is not its own, or has a type that numpy lacks."""
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """Raises UserError where the file is not what `write_arrays` writes."""
+    """Return the named arrays of a file. Raises UserError: it is not a file of `write_arrays`."""
     try:
         return load_file(path)
     except UNREADABLE as error:
-        raise UserError(f"{path}: does not read: {error}") from None
+        raise UserError(f"{path}: cannot be read: {error}") from None

@@ -1,4 +1,4 @@
-"""sha256 of parameters and of agent states: two runs are equal when their digests are."""
+"""sha256 of parameters and of agent states: two runs are equal if their digests are equal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from algorithms.types import Array
 
 
 def of_arrays(named: Mapping[str, Array]) -> str:
-    """Names, types, shapes and bytes, in the order of the names."""
+    """Return the sha256 over names, types, shapes and bytes, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(named):
         array = np.ascontiguousarray(named[name])
@@ -22,10 +22,11 @@ def of_arrays(named: Mapping[str, Array]) -> str:
 
 
 def of_texts(texts: Iterable[str]) -> str:
-    """Of several digests, in their order."""
+    """Return the sha256 over several texts, in their order."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def of_file(path: Path) -> str:
+    """Return the sha256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

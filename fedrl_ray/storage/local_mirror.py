@@ -1,4 +1,4 @@
-"""The text files of a run, on the disk of whoever writes them."""
+"""Local mirror of a run directory: the driver writes logs to its own disk, then publishes them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ FRESH_SECONDS = 60.0
 
 
 class LocalMirror:
-    """A run directory to write logs into: the folder itself, or for a URI a temporary one that
-    holds what is there (checkpoints, which go there directly, left out) and is published."""
+    """A local folder for the logs of a run, to be published at the run's location.
+
+    For a local run it is the run directory itself. For a URI it is a temporary folder, filled from
+    the URI without the checkpoints, which are written to the URI directly.
+    """
 
     def __init__(self, location: Location) -> None:
         self._location = location
@@ -40,8 +43,10 @@ class LocalMirror:
         self._published = self._stamps()
 
     def publish(self) -> None:
-        """Put the files that changed since the last time, remove those that went. Raises
-        RunError."""
+        """Upload the files that changed since the last call, and remove those that were deleted.
+
+        Raises RunError if the storage refuses.
+        """
         if isinstance(self._location, Path):
             return
         there = self._stamps()
@@ -53,7 +58,7 @@ class LocalMirror:
 
     @contextlib.contextmanager
     def in_its_name(self) -> Iterator[None]:
-        """Errors name the location, not the temporary folder."""
+        """Make errors name the run's location instead of the temporary folder."""
         try:
             yield
         except (UserError, RunError) as error:
@@ -66,14 +71,17 @@ class LocalMirror:
         return {name: _stamp(self.directory / name) for name in locations.names(self.directory)}
 
     def close(self) -> None:
-        """Forget the temporary folder."""
+        """Remove the temporary folder."""
         if self._temporary is not None:
             self._lock.release()
             self._temporary.cleanup()
 
 
 def _remove_stale() -> None:
-    """What drivers left that were killed: nobody holds its lock. Fresh ones may not have it yet."""
+    """Remove the temporary folders of killed drivers: those whose lock nobody holds.
+
+    A folder younger than FRESH_SECONDS stays, because its driver may not hold the lock yet.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, UserError):
             found = folder.lstat()

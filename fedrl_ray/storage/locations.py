@@ -1,7 +1,7 @@
-"""Where runs lie: a folder, or a URI of any file system that pyarrow or fsspec knows.
+"""Locations of runs: a folder, or a URI of any file system that pyarrow or fsspec knows.
 
-A folder is used as it is. Behind a URI whole files are put and got: nothing there can be renamed
-or appended to, so a file that is to be complete only with others is put last.
+A folder is used directly. Behind a URI, files are uploaded and downloaded whole: nothing there can
+be renamed or appended to. A file that marks a set of files as complete is therefore uploaded last.
 """
 
 from __future__ import annotations
@@ -14,29 +14,31 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from ..common.errors import RunError, UserError
+from ..common.errors import RunError, UserError, flattened
 from . import uris
 
 Location = Path | str
-"""A folder of this machine (or mounted on it) as a Path; anything else as a URI."""
+"""A Path for a folder that this machine has or mounts, a URI for anything else."""
 L = TypeVar("L", bound=Location)
 
 
 def parse(text: str, key: str = "--output") -> Location:
-    """What a user wrote; no storage is asked. Raises UserError for a URI that no file system takes,
-    or that holds a secret."""
+    """Return the location that a user wrote, without contacting any storage.
+
+    Raises UserError: no file system knows the URI, or it holds a secret. Errors name `key`.
+    """
     if "://" not in text:
         return Path(text)
     parts = uris.require_usable(text, key)
     if parts.scheme != "file":
         return text.rstrip("/")
     if parts.netloc not in ("", "localhost"):
-        raise UserError(f"{key}: a folder's URI is file:///PATH, got {text!r}")
+        raise UserError(f"{key}: must have the form file:///PATH for a folder; got {text!r}")
     return Path(parts.path)
 
 
 def child(location: L, *names: str) -> L:
-    """A place inside another."""
+    """Return a location inside another."""
     if isinstance(location, Path):
         return location.joinpath(*names)
     place, mark, query = str(location).partition("?")
@@ -44,33 +46,38 @@ def child(location: L, *names: str) -> L:
 
 
 def name_of(location: Location) -> str:
-    """The last part of a location."""
+    """Return the last part of a location's path."""
     path = location if isinstance(location, Path) else Path(urlsplit(location).path)
     return path.name
 
 
 def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
-    """pyarrow's file system for a URI, fsspec's behind it where pyarrow has none of its own, and
-    the path in it. Raises UserError."""
+    """Return a pyarrow file system for a URI, and the path in it. Raises UserError: there is none.
+
+    fsspec provides the file system if pyarrow has none of its own.
+    """
     import pyarrow as pa
     import pyarrow.fs as pf
 
     try:
         found: tuple[Any, str] = pf.FileSystem.from_uri(uri)
         return found
-    except (pa.ArrowInvalid, OSError) as error:  # not one of pyarrow's own, or out of reach
-        reason = "" if isinstance(error, pa.ArrowInvalid) else f"{_one_line(error)}; "
+    except (
+        pa.ArrowInvalid,
+        OSError,
+    ) as error:  # pyarrow has no such file system, or cannot reach it
+        reason = "" if isinstance(error, pa.ArrowInvalid) else f"{flattened(error)}; "
     try:
         import fsspec
 
         other, path = fsspec.core.url_to_fs(uri)
     except (ImportError, TypeError, ValueError, OSError) as error:
-        raise UserError(f"{key}: no file system for {uri!r}: {reason}{_one_line(error)}") from None
+        raise UserError(f"{key}: no file system for {uri!r}: {reason}{flattened(error)}") from None
     return pf.PyFileSystem(pf.FSSpecHandler(other)), path
 
 
 def exists(location: Location) -> bool:
-    """Whether a file or folder is there. Raises RunError where the storage does not answer."""
+    """Return true if a file or folder exists. Raises RunError: the storage does not answer."""
     if isinstance(location, Path):
         return location.exists()
     from pyarrow.fs import FileType
@@ -81,7 +88,7 @@ def exists(location: Location) -> bool:
 
 
 def names(location: Location) -> list[str]:
-    """Paths of all files inside, relative to the location, in order."""
+    """Return the sorted paths of all files in a location, relative to it."""
     if isinstance(location, Path):
         found = [p for p in location.rglob("*") if p.is_file()]
         return sorted(str(p.relative_to(location)) for p in found)
@@ -95,7 +102,7 @@ def names(location: Location) -> list[str]:
 
 
 def remove(location: Location) -> None:
-    """Remove a folder and what is in it; nothing happens where there is none."""
+    """Remove a folder and its content, if it exists."""
     if isinstance(location, Path):
         shutil.rmtree(location, ignore_errors=True)
     elif exists(location):
@@ -105,14 +112,14 @@ def remove(location: Location) -> None:
 
 
 def remove_file(location: str) -> None:
-    """Remove a file; nothing happens where there is none."""
+    """Remove the file behind a URI, if it exists."""
     with contextlib.suppress(UserError), _reaching(location):
         fs, path = filesystem(location)
         fs.delete_file(path)
 
 
 def copy_file(source: Location, target: Location, name: str) -> None:
-    """Copy a file of one location into another of the same kind."""
+    """Copy a file from one location into another."""
     if isinstance(source, Path) and isinstance(target, Path):
         shutil.copyfile(source / name, target / name)
     else:
@@ -121,9 +128,9 @@ def copy_file(source: Location, target: Location, name: str) -> None:
 
 
 def put(folder: Path, files: Collection[str], uri: str) -> None:
-    """Copy files of a folder to a URI, in order. Raises RunError.
+    """Upload files of a folder to a URI, in order. Raises RunError: the storage does not answer.
 
-    One that breaks off may leave a file cut short there: sizes and sha256 are what tells.
+    A failed upload may leave a truncated file there, which its sha256 in the manifest reveals.
     """
     with _reaching(uri):
         fs, root = filesystem(uri)
@@ -135,20 +142,20 @@ def put(folder: Path, files: Collection[str], uri: str) -> None:
 
 
 def get(uri: str, files: Collection[str], folder: Path) -> None:
-    """Copy files from a URI into a folder. Raises RunError."""
+    """Download files from a URI into a folder. Raises RunError: the storage does not answer."""
     with _reaching(uri):
         fs, root = filesystem(uri)
         for name in files:
             target = folder / name
             if not target.resolve().is_relative_to(folder.resolve()):
-                raise UserError(f"{uri}: names a file outside of its folder: {name!r}")
+                raise UserError(f"{uri}: files must lie inside its folder; got {name!r}")
             target.parent.mkdir(parents=True, exist_ok=True)
             with fs.open_input_file(str(Path(root, name))) as source:
                 source.download(str(target))
 
 
 def download(location: Location, folder: Path, *, without: str | None = None) -> None:
-    """Everything under a location into a folder, but what begins with `without`."""
+    """Copy all files of a location into a folder, except paths that begin with `without`."""
     wanted = [n for n in names(location) if without is None or not n.startswith(without)]
     if isinstance(location, str):
         get(location, wanted, folder)
@@ -160,7 +167,7 @@ def download(location: Location, folder: Path, *, without: str | None = None) ->
 
 @contextlib.contextmanager
 def writing(location: Location) -> Iterator[Path]:
-    """A folder to write files into; behind a URI they are put when the block ends well."""
+    """Yield a folder to write files into. For a URI, they are uploaded if the block succeeds."""
     if isinstance(location, Path):
         location.mkdir(parents=True, exist_ok=True)
         yield location
@@ -172,7 +179,7 @@ def writing(location: Location) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def reading(location: Location, files: Collection[str]) -> Iterator[Path]:
-    """A folder that holds these files of a location."""
+    """Yield a folder that holds these files of a location."""
     if isinstance(location, Path):
         yield location
         return
@@ -183,15 +190,12 @@ def reading(location: Location, files: Collection[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _reaching(uri: str) -> Iterator[None]:
+    """Turn errors of the storage into one line that names the URI."""
     try:
         yield
     except FileNotFoundError as error:
-        raise UserError(f"{uri}: not found: {_one_line(error)}") from None
+        raise UserError(f"{uri}: not found: {flattened(error)}") from None
     except NotImplementedError:
-        raise UserError(f"{uri}: this kind of storage can be read, but not written") from None
+        raise UserError(f"{uri}: this kind of storage can be read but not written") from None
     except OSError as error:
-        raise RunError(f"{uri}: the storage does not answer: {_one_line(error)}") from None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+        raise RunError(f"{uri}: the storage does not answer: {flattened(error)}") from None

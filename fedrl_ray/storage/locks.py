@@ -1,80 +1,60 @@
-"""One program at a time writes a directory."""
+"""A lock on a directory, so that only one program at a time writes there."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import logging
-import os
-import time
 from pathlib import Path
-from types import TracebackType
+
+from filelock import FileLock, Timeout
 
 from ..common.errors import UserError
 from ..common.log import LOGGER
 
 LOCK = ".lock"
 PATIENCE, MORE_PATIENCE = 5.0, 120.0
-"""Seconds to wait for another program to end; more where the one before is known to be ending: an
-NFS server frees the locks of a machine that died only after a minute or two."""
-_HELD = (errno.EAGAIN, errno.EACCES)
+"""Seconds to wait for the program that holds the lock. A holder that is known to be ending is given
+the longer wait: an NFS server frees the locks of a dead machine only after a minute or two."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class DirectoryLock:
-    """Held from birth until `release`, or until this program ends in whatever way.
+    """A lock that this program holds from the constructor until `release` or its own end.
 
-    The directory is made where there is none. A file system that knows no locks is used without,
-    and that is told in the log. Raises UserError where another program holds it.
+    A killed program holds nothing, even if a process that it forked in Python lives on: the fork
+    closed its copy (docs/decisions/file-locks.md). The lock creates the directory if it is missing.
+    A file system without locks is used unlocked, and the log warns of it.
+
+    Raises UserError if another program holds the lock for `patience` seconds, or if the directory
+    cannot be written.
     """
 
     def __init__(self, directory: Path, *, shown: str, doing: str, patience: float) -> None:
+        self._lock = FileLock(
+            directory / LOCK,
+            timeout=patience,
+            thread_local=False,  # any thread may release it
+            fallback_to_soft=False,  # else a killed program leaves a lock that nobody releases
+        )
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._file: int | None = os.open(directory / LOCK, flags, 0o644)
+            self._lock.acquire()
+        except Timeout:
+            raise UserError(f"--output {shown}: another program is {doing}") from None
         except OSError as error:
-            raise UserError(f"--output {shown}: {error.strerror}") from None
-        deadline = time.monotonic() + patience
-        try:
-            while not self._take(self._file, shown):
-                if time.monotonic() > deadline:
-                    raise UserError(f"--output {shown}: another program is {doing}")
-                time.sleep(0.1)
-        except BaseException:
-            self.release()
-            raise
-
-    @staticmethod
-    def _take(file: int, shown: str) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                logging.getLogger(LOGGER).warning(
-                    "%s: its file system knows no locks: let no other program write there", shown
-                )
-            elif error.errno not in _HELD:
-                raise UserError(f"--output {shown}: {LOCK}: {error.strerror}") from None
-            return error.errno in _NO_LOCKS
-        return True
+            if error.errno not in _NO_LOCKS:
+                raise UserError(f"--output {shown}: {error.strerror}") from None
+            logging.getLogger(LOGGER).warning(
+                "%s: its file system knows no locks: let no other program write there", shown
+            )
 
     def release(self) -> None:
-        """Let others write."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # at once, though a forked process may have a copy
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-            os.close(self._file)
-        self._file = None
+        """Let other programs write. A lock that is not held stays so."""
+        with contextlib.suppress(OSError):  # this program's end releases it in any case
+            self._lock.release()
 
     def __enter__(self) -> DirectoryLock:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()

@@ -1,7 +1,7 @@
-"""What may stand in a URI of storage: a scheme that is known, and nothing secret.
+"""Rules for the text of a storage URI: its scheme is known, and it holds no secret.
 
-Only the text is looked at. Whether this machine has the packages and credentials for it shows
-where the storage is read: a job's storage need not be in reach of whoever submits the job.
+Nothing here contacts the storage. Missing packages or credentials show when the storage is used,
+because the machine that submits a job may have no access to the job's storage.
 """
 
 from __future__ import annotations
@@ -20,32 +20,34 @@ _SECRET = re.compile(
 
 
 def require_usable(uri: str, key: str) -> SplitResult:
-    """The parts of a URI. Raises UserError for one that no file system takes, or that would write a
-    secret into logs."""
+    """Return the parts of a URI. Raises UserError: no file system knows it, or it holds a secret.
+
+    key: the configuration key or option that errors name.
+    """
     shown = without_secrets(uri)
     if shown != uri:
         raise UserError(
-            f"{key}: a URI must not hold a password, key or token (it would be written into "
-            f"logs); leave it to the environment or to the provider's own files, got {shown!r}"
+            f"{key}: must not hold a password, key or token, because logs would show it; "
+            f"got {shown!r}; put secrets into the environment or into the provider's own files"
         )
     try:
         parts = urlsplit(uri)
     except ValueError as error:
-        raise UserError(f"{key}: {uri!r} is no URI: {error}") from None
+        raise UserError(f"{key}: must be a URI; got {uri!r}: {error}") from None
     known = _schemes()
     if parts.scheme not in known:
         hint = nearest(parts.scheme, known)
-        raise UserError(f"{key}: neither pyarrow nor fsspec has a file system for {uri!r}{hint}")
+        raise UserError(
+            f"{key}: must have a scheme that pyarrow or fsspec knows; got {uri!r}{hint}"
+        )
     somewhere = (parts.netloc + parts.path).strip("/")
     if not somewhere or "::" in uri or parts.fragment or ".." in parts.path.split("/"):
-        raise UserError(
-            f"{key}: a URI must name one place, without `::`, `#` and `..`, got {uri!r}"
-        )
+        raise UserError(f"{key}: must name one place, without `::`, `#` and `..`; got {uri!r}")
     return parts
 
 
 def without_secrets(uri: str) -> str:
-    """A URI as it may be shown: passwords and values of secret keys are `...`."""
+    """Return a URI that may be shown: `...` replaces passwords and a query with secret keys."""
     place, mark, query = uri.partition("?")
     place = _PASSWORD.sub("//...@", place)
     if _PASSWORD.search(query) or any(map(_is_secret, parse_qs(query, keep_blank_values=True))):
@@ -60,6 +62,6 @@ def _is_secret(name: str) -> bool:
 def _schemes() -> set[str]:
     try:
         from fsspec.registry import known_implementations
-    except ImportError:  # Ray brings it
+    except ImportError:  # only Ray brings fsspec
         return set(_OF_PYARROW)
     return {*_OF_PYARROW, *known_implementations}

@@ -1,1 +1,1 @@
-"""Sweeps: one experiment file with a `sweep` section, many trials under Ray Tune."""
+"""Sweeps: many trials of one experiment file with a section `sweep`, run by Ray Tune."""

@@ -1,7 +1,7 @@
 """A sweep directory: sweep.yaml, trials.json, trials/NAME (run directories), tune/.
 
-`tune/` holds the state of Ray Tune, which is pickled: nothing but a resumed sweep reads it, and
-only where no other user can have written it. Everything else is text or safetensors.
+`tune/` holds the pickled state of Ray Tune. Only a resumed sweep reads it, and only if no other
+user can have written it. All other files are text or safetensors.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from .points import Point
 
 SWEEP, TRIALS, TUNE = "sweep.yaml", "trials.json", "tune"
 FAILURE = "failure.json"
-"""In the run directory of a trial that failed: `reason`, and `traceback` if it has one."""
+"""File in the run directory of a failed trial: `reason`, and `traceback` if there is one."""
 
 Status = Literal["pending", "running", "completed", "stopped", "failed"]
 
 
 class Trial(NamedTuple):
-    """A trial as the sweep knows it; `stopped`: by the scheduler, before its budget was spent."""
+    """A trial and its status; `stopped` means by the scheduler, before the budget was spent."""
 
     name: str
     point: Point
@@ -43,26 +43,29 @@ class Trial(NamedTuple):
 
 
 class Ledger:
-    """trials.json: every trial with its status, written anew at each change."""
+    """trials.json: every trial with its status. Each change rewrites the file."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / TRIALS
         self.trials: dict[str, Trial] = {t.name: t for t in read_trials(directory)}
 
     def drop_all_but(self, names: Collection[str]) -> None:
-        """Forget trials that are not among these."""
+        """Forget all trials but these."""
         self.trials = {name: trial for name, trial in self.trials.items() if name in names}
         self.put()
 
     def put(self, *trials: Trial) -> None:
-        """Add trials, or replace those of the same names."""
+        """Add trials, or replace trials of the same names."""
         self.trials |= {trial.name: trial for trial in trials}
         rows = [trial._asdict() for _, trial in sorted(self.trials.items())]
         write_text(self._path, json.dumps({"trials": rows}, indent=1))
 
 
 def read_trials(directory: Path) -> list[Trial]:
-    """The trials of a sweep; none where it has not begun. Raises UserError if it is torn."""
+    """Return the trials of a sweep; none if it has not begun.
+
+    Raise UserError if trials.json is damaged.
+    """
     path = directory / TRIALS
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["trials"]
@@ -70,11 +73,14 @@ def read_trials(directory: Path) -> list[Trial]:
     except FileNotFoundError:
         return []
     except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        raise UserError(f"{path}: does not read: {error}") from None
+        raise UserError(f"{path}: cannot be read: {error}") from None
 
 
 def _trial(row: Any) -> Trial:
-    """A name is one folder inside the sweep, never a way out of it. Raises ValueError."""
+    """Return a trial of the file. Raise ValueError unless its fields have the right types.
+
+    A name must be one folder inside the sweep, so that it never leads out of it.
+    """
     trial = Trial(**row)
     fine = (
         isinstance(trial.name, str)
@@ -86,17 +92,17 @@ def _trial(row: Any) -> Trial:
         and isinstance(trial.reason, str | None)
     )
     if not fine:
-        raise ValueError(f"{trial.name!r} is no trial of a sweep")
+        raise ValueError(f"{trial.name!r} is not a trial of a sweep")
     return trial
 
 
 def is_sweep(directory: Path) -> bool:
-    """Whether a sweep lies there."""
+    """Return True if the directory holds a sweep."""
     return (directory / SWEEP).is_file()
 
 
 def require_free(directory: Path) -> None:
-    """Raises UserError where something lies there that is no beginning of a sweep."""
+    """Raise UserError if the directory holds more than the beginning of a sweep."""
     empty = [d for d in ("trials", TUNE) if _is_empty(directory / d)]
     run_directory.require_free(directory, besides=[*empty, f".{SWEEP}.partial"])
 
@@ -106,27 +112,27 @@ def _is_empty(folder: Path) -> bool:
 
 
 def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
-    """Make the directory. `tune/` is closed to other users from the start. Raises UserError."""
+    """Make the directory, with `tune/` closed to other users. Raise UserError if that fails."""
     data = experiment.to_dict() | {"sweep": sweep.model_dump(mode="json")}
     try:
         (directory / "trials").mkdir(parents=True, exist_ok=True)
         (directory / TUNE).mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(directory.stat().st_mode & ~0o022)  # or --resume would refuse it
+        directory.chmod(directory.stat().st_mode & ~0o022)  # otherwise --resume would refuse it
         write_text(directory / SWEEP, yaml.safe_dump(data, sort_keys=False))
     except OSError as error:
         raise UserError(f"--output {directory}: {error.strerror}") from None
 
 
 def read_sweep(directory: Path) -> tuple[Experiment, SweepConfig]:
-    """The experiment and its sweep. Raises UserError."""
+    """Return the experiment and its sweep. Raise UserError if sweep.yaml is not one."""
     experiment = load(directory / SWEEP, hint_at_old_keys=False)
     if experiment.sweep is None:
-        raise UserError(f"{directory / SWEEP}: has no section sweep")
+        raise UserError(f"{directory / SWEEP}: sweep: required, but missing")
     return experiment, experiment.sweep
 
 
 def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
-    """The directory holds this sweep. Raises UserError naming the keys that differ."""
+    """Raise UserError with the keys that differ unless the directory holds this sweep."""
     if not is_sweep(directory):
         raise UserError(f"--resume: {directory} holds no sweep ({SWEEP} is missing)")
     there, its_sweep = read_sweep(directory)
@@ -142,12 +148,14 @@ def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConf
 
 
 def require_own(directory: Path) -> None:
-    """Tune's state is pickled, so reading it runs what its writer wrote. Raises UserError unless
-    it belongs to this user and nobody else can write or replace it, and where a link would have
-    the sweep write elsewhere."""
+    """Raise UserError unless Tune's state belongs to this user and nobody else can write it.
+
+    The state is pickled, so reading it runs the code of its writer. Links are refused too, because
+    the sweep would write elsewhere.
+    """
     for path in (*directory.iterdir(), *(directory / "trials").glob("*")):
         if path.is_symlink():
-            raise UserError(f"--resume: {path} is a link; what a sweep writes must lie in it")
+            raise UserError(f"--resume: {path} is a link; a sweep must lie in its own directory")
     inside = list((directory / TUNE).rglob("*")) if (directory / TUNE).is_dir() else []
     for path in (directory, *[directory / TUNE] * bool(inside), *inside):
         found = path.lstat()
@@ -156,17 +164,20 @@ def require_own(directory: Path) -> None:
         if found.st_uid != os.getuid():
             raise UserError(
                 f"--resume: {path} belongs to another user; Ray Tune's state in it is pickled, and "
-                "reading a pickle runs what its writer put there"
+                "reading a pickle runs the code of its writer"
             )
         if path not in inside and path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UserError(
                 f"--resume: {path} can be written by other users, and Ray Tune's state in it is "
-                f"pickled; if you trust what is there: chmod go-w {path}"
+                f"pickled; if you trust the files in it: chmod go-w {path}"
             )
 
 
 def locked(directory: Path, *, patient: bool = False) -> DirectoryLock:
-    """Only one program at a time runs a sweep; `patient` with one that ends. Raises UserError."""
+    """Return the lock that lets only one program run a sweep. Raises UserError: it is held.
+
+    A `patient` lock waits longer for a program that is about to end.
+    """
     return DirectoryLock(
         directory,
         shown=str(directory),
@@ -176,7 +187,7 @@ def locked(directory: Path, *, patient: bool = False) -> DirectoryLock:
 
 
 def read_failure(run: Path) -> dict[str, Any] | None:
-    """Why a trial failed; None where it has not."""
+    """Return `reason` and `traceback` of a failed trial; None if it has not failed."""
     try:
         failure = json.loads((run / FAILURE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The trials of a sweep: points of its search space, each with its seeds."""
+"""The trials of a sweep: the points of its search space, each with several seeds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..config.sweep import Pbt, SweepConfig
 from ..config.yaml_files import set_key
 
 Point = dict[str, Any]
-"""Dotted key -> value."""
+"""Values of the searched keys, by dotted key."""
 
 _FIXED = {
-    "name": "trials are named by their keys",
+    "name": "trials are named after their keys",
     "seed": "sweep.seeds repeats every point",
     "federation.steps": "every point gets the same budget",
     "federation.backend": "sweep.backend decides for all trials",
@@ -33,14 +33,14 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Variant:
-    """What one trial trains."""
+    """A point and a seed: one trial."""
 
     point: Point
     seed: int
 
 
 def check_search(experiment: Experiment, sweep: SweepConfig) -> None:
-    """Every searched key exists and every value is legal. Raises UserError."""
+    """Raise UserError unless every searched key exists and every value is legal."""
     for key in sweep.search:
         for fixed, why in _FIXED.items():
             if related(key, fixed):
@@ -57,12 +57,15 @@ def check_search(experiment: Experiment, sweep: SweepConfig) -> None:
 
 
 def related(one: str, other: str) -> bool:
-    """Whether two dotted keys are the same, or one is a section that holds the other."""
+    """Return True if two dotted keys are equal, or one is a section that holds the other."""
     return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def points(sweep: SweepConfig, seed: int) -> list[Point]:
-    """The product of the lists, in the file's order, for each draw of the distributions."""
+    """Return all points: for each draw of the distributions the product of the lists.
+
+    The lists vary in the order of the file, the last one fastest.
+    """
     spaces = sweep.spaces()
     grids = {key: space.values for key, space in spaces.items() if isinstance(space, Grid)}
     found = []
@@ -76,7 +79,10 @@ def points(sweep: SweepConfig, seed: int) -> list[Point]:
 
 
 def variants(experiment: Experiment, sweep: SweepConfig) -> list[Variant]:
-    """Every point with every seed. Seeds come last, so that an early look shows every point."""
+    """Return every point with every seed, first all points with the first seed.
+
+    An early look at the sweep therefore shows every point.
+    """
     return [
         Variant(point, experiment.seed + number)
         for number in range(sweep.seeds)
@@ -85,7 +91,7 @@ def variants(experiment: Experiment, sweep: SweepConfig) -> list[Variant]:
 
 
 def at_point(base: Mapping[str, Any], point: Point, seed: int) -> Experiment:
-    """The experiment of one trial. Raises UserError naming the point."""
+    """Return the experiment of one trial. Raise UserError with the point if it is not legal."""
     data = copy.deepcopy(dict(base))
     for key, value in point.items():
         set_key(data, key.split("."), copy.deepcopy(value), f"sweep.search.{key}")
@@ -94,20 +100,22 @@ def at_point(base: Mapping[str, Any], point: Point, seed: int) -> Experiment:
 
 
 def label(point: Point) -> str:
-    """`learner.omega=0.1, federation.sync_interval=10`."""
+    """Return a point as text: `learner.omega=0.1, federation.sync_interval=10`."""
     return ", ".join(f"{key}={_short(value)}" for key, value in point.items())
 
 
 def trial_name(number: str, point: Point, seed: int) -> str:
-    """`00003-omega=0.1-sync_interval=10-seed=0`: a folder name."""
+    """Return a trial's name, legal for a folder: `00003-omega=0.1-sync_interval=10-seed=0`."""
     parts = [f"{key.split('.')[-1]}={_short(value)}" for key, value in point.items()]
     text = re.sub(r"[^\w.=+-]", "_", "-".join(parts), flags=re.ASCII)[:80]
     return f"{number}-{text}-seed={seed}"
 
 
 def listed_names(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
-    """The trials that are known beforehand, by name. In a population keys change on the way, so
-    its trials have numbers only."""
+    """Return the trials that are known beforehand, by name.
+
+    Trials of a population have only numbers as names, because their keys change on the way.
+    """
     named = {}
     for index, variant in enumerate(variants(experiment, sweep)):
         number = f"{index:05d}"

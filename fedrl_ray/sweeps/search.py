@@ -1,4 +1,4 @@
-"""Ray Tune's schedulers, searchers and search spaces for a sweep."""
+"""Schedulers, searchers and search spaces of Ray Tune for a sweep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ray.tune.search.repeater import TRIAL_INDEX, Repeater
 
 from ..common.errors import UserError
 from ..config.schema import Experiment
-from ..config.search_spaces import Choice, Grid, Range, Space
+from ..config.search_spaces import Choice, Grid, SearchRange, Space
 from ..config.sweep import Asha, Pbt, SweepConfig
 from .points import variants
 
@@ -21,7 +21,7 @@ _TIME = "agent_steps"
 
 
 def scheduler(experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
-    """Its time is agent steps, whatever E: a trial is compared with others at equal training."""
+    """Return the scheduler. It compares trials at equal agent steps, for any sync_interval."""
     chosen, f = sweep.scheduler, experiment.federation
     if isinstance(chosen, Asha):
         grace = chosen.grace or max(1, f.steps // chosen.reduction**2)
@@ -39,7 +39,7 @@ def scheduler(experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
 def _population(chosen: Pbt, experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
     f, spaces = experiment.federation, sweep.spaces()
     interval = chosen.interval or max(1, f.steps // 10)
-    # A list is shifted to a neighbour; a Domain of Tune's would be multiplied out of the values.
+    # Tune moves to a neighbour in a list. It would multiply a value of a Domain, off the choices.
     mutations = {
         k: list(s.values) if isinstance(s, Choice) else domain(s) for k, s in spaces.items()
     }
@@ -53,16 +53,19 @@ def _population(chosen: Pbt, experiment: Experiment, sweep: SweepConfig) -> Tria
 
 
 def _inside(spaces: dict[str, Space], config: dict[str, Any]) -> dict[str, Any]:
-    """A key multiplied by 1.2 or 0.8 stays inside its range."""
+    """Clip each key to its range: Tune multiplies it by 1.2 or 0.8."""
     point = config["trial"]["point"]
     for key, space in spaces.items():
-        if isinstance(space, Range):
+        if isinstance(space, SearchRange):
             point[key] = space.clip(point[key])
     return config
 
 
 def searcher(experiment: Experiment, sweep: SweepConfig) -> Any:
-    """Optuna, its suggestions repeated for every seed; None where we list the trials ourselves."""
+    """Return Optuna, which repeats its suggestions for every seed; None if we list the trials.
+
+    Raise UserError if the package is missing.
+    """
     if sweep.searcher != "optuna":
         return None
     if importlib.util.find_spec("optuna") is None:
@@ -76,7 +79,7 @@ def searcher(experiment: Experiment, sweep: SweepConfig) -> Any:
 
 
 def param_space(experiment: Experiment, sweep: SweepConfig) -> dict[str, Any]:
-    """What Tune varies: every trial listed, or Optuna's domains."""
+    """Return Tune's search space: the list of all trials, or the domains for Optuna."""
     if sweep.searcher == "optuna":
         domains = {key: domain(space) for key, space in sweep.spaces().items()}
         return {"trial": {"point": domains, "seed": experiment.seed}}
@@ -85,17 +88,17 @@ def param_space(experiment: Experiment, sweep: SweepConfig) -> dict[str, Any]:
 
 
 def num_samples(sweep: SweepConfig) -> int:
-    """What Tune calls samples: trials of a searcher, seeds included; one pass over a list."""
+    """Return Tune's number of samples: all trials of a searcher, or one pass over the list."""
     return sweep.samples * sweep.seeds if sweep.searcher == "optuna" else 1
 
 
 def seed_of(config: dict[str, Any]) -> int:
-    """The seed of a trial: the listed one, or the experiment's plus the number of the repeat."""
+    """Return a trial's seed: the listed one, or the experiment's plus the number of the repeat."""
     return int(config["trial"]["seed"]) + int(config.get(TRIAL_INDEX, 0))
 
 
 def domain(space: Space) -> Any:
-    """The same distribution in Tune's words."""
+    """Return the same distribution as an object of Tune."""
     if isinstance(space, Grid | Choice):
         return tune.choice(list(space.values))
     if space.kind == "randint":

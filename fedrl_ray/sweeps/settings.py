@@ -1,4 +1,4 @@
-"""What all trials of a sweep have in common, and the experiment of one of them."""
+"""Settings that all trials of a sweep share, the experiment of one trial, and its resources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from ray import tune
 
-from ..backends import placement
+from ..backends.plan import pack
 from ..common.errors import UserError
 from ..config import loading
 from ..config.schema import Experiment
@@ -19,28 +19,28 @@ from .points import at_point, related
 from .search import seed_of
 
 LEAST_CPU = 0.001
-"""For agents that ask for none: Ray holds no place for a trial that asks for nothing."""
+"""CPUs for agents that ask for none: Ray reserves no bundle for a request of nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSettings:
-    """Where the sweep lies, its experiment as plain data, and where agents live."""
+    """Settings that all trials of a sweep share."""
 
     directory: Path
     base: dict[str, Any]
     sweep: SweepConfig
     backend: str
     nodes: list[dict[str, float]]
-    """The cluster when the sweep began: packing is decided once for all trials."""
+    """Resources of the nodes when the sweep began: all trials pack their agents alike."""
 
     @property
     def is_population(self) -> bool:
-        """Whether trials take up each other's states."""
+        """True if trials take over each other's states."""
         return isinstance(self.sweep.scheduler, Pbt)
 
 
 def trial_experiment(settings: TrialSettings, config: dict[str, Any]) -> Experiment:
-    """The experiment that one trial trains, from the config that Tune gives it."""
+    """Return the experiment of one trial, from the config that Tune gives it."""
     experiment = at_point(settings.base, config["trial"]["point"], seed_of(config))
     data = experiment.to_dict()
     data["federation"]["backend"] = settings.backend
@@ -50,8 +50,11 @@ def trial_experiment(settings: TrialSettings, config: dict[str, Any]) -> Experim
 
 
 def can_reuse(sweep: SweepConfig) -> bool:
-    """Whether one trial's process may take up the next: a trial whose process refuses is an error
-    to Tune, so sweeps over keys that change the agents themselves start every trial afresh."""
+    """Return True if the process of one trial may run the next trial.
+
+    A sweep over keys that change the agents themselves starts a process per trial: Tune treats a
+    refusal of the next trial as an error.
+    """
     changes = (
         "learner.name",
         "environment",
@@ -62,11 +65,13 @@ def can_reuse(sweep: SweepConfig) -> bool:
 
 
 def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """One CPU for a trial with its agents inside; else a bundle per actor, none for the driver,
-    which waits while they work."""
+    """Return the resources of a trial: one bundle for all, or one per Ray worker.
+
+    The driver gets an empty bundle, because it waits while the workers work.
+    """
     try:
         experiment = trial_experiment(settings, config)
-    except UserError:  # the trial itself will say so
+    except UserError:  # the trial itself will report it
         return tune.PlacementGroupFactory([{"CPU": 1.0}])
     requests = requests_of(settings, experiment)
     held = [request | {"CPU": request["CPU"] or LEAST_CPU} for request in requests]
@@ -76,18 +81,20 @@ def resources(settings: TrialSettings, config: dict[str, Any]) -> tune.Placement
 
 
 def requests_of(settings: TrialSettings, experiment: Experiment) -> list[Bundle]:
-    """What the processes of a trial ask for."""
+    """Return the requests of a trial's processes."""
     if experiment.federation.backend == "in_process":
         return [together(experiment.resources, range(experiment.federation.num_agents))]
-    return placement.plan(experiment, settings.nodes)[1]
+    return pack(experiment, settings.nodes)[1]
 
 
 def require_room(settings: TrialSettings, configs: Iterable[dict[str, Any]]) -> None:
-    """Whether the cluster has what each of some trials asks for. Raises UserError: Tune would
-    wait for ever, and say nothing."""
+    """Raise UserError unless the cluster has the resources of each trial.
+
+    Tune itself would wait for ever without a word.
+    """
     for config in configs:
         experiment = trial_experiment(settings, config)
         groups: Sequence[Sequence[int]] = [range(experiment.federation.num_agents)]
         if experiment.federation.backend == "ray":
-            groups = placement.plan(experiment, settings.nodes)[0]
+            groups = pack(experiment, settings.nodes)[0]
         require_capacity(groups, requests_of(settings, experiment), settings.nodes)

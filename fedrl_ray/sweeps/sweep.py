@@ -1,4 +1,4 @@
-"""A sweep from its first trial to its last, in a directory that only this program writes."""
+"""A whole sweep, from the first trial to the last, in a directory that one program writes."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ from .validation import require_sweep
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions:
-    """What the command line asked for besides the experiment."""
+    """Arguments of `fedrl-ray sweep` besides the experiment."""
 
     source: str
-    """The experiment file, for errors."""
+    """Path of the experiment file, for errors."""
     output: Path | None
     command: list[str]
-    """How it was called, for the hint that says how to go on."""
+    """Words of the command, for the hint that says how to go on."""
     resume: bool = False
     restartable: bool = False
-    """Go on where the output ends, or begin."""
+    """True: resume the sweep if the output holds it, begin otherwise."""
     retry_failed: bool = False
     show: bool = False
     as_json: bool = False
 
 
 def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list[Trial]]:
-    """Every trial to its end; the directory and its trials. Raises UserError or RunError."""
+    """Run every trial to its end. Return the directory and the trials.
+
+    Raise UserError for a mistake in the section `sweep`, the output or the options; RunError if
+    the directory cannot be written.
+    """
     try:
         sweep = require_sweep(experiment)
     except UserError as error:
@@ -53,7 +57,7 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
             _fit(experiment, sweep, folder, options)
         except KeyboardInterrupt:  # before Tune had begun
             notes.print(how_to_go_on(folder, options), soft_wrap=True)
-        except Exception as error:  # Tune wraps what goes wrong in its own exceptions
+        except Exception as error:  # Tune wraps errors of the disk in its own exceptions
             reason = _disk_error(error)
             if reason is None:
                 raise
@@ -62,11 +66,11 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
 
 
 def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
-    """Tune's part, then what is left to tidy."""
-    from ..ray_cluster import cluster  # Ray: not before the section is known to be sound
+    """Let Tune run the trials, then delete what nobody needs any more."""
+    from ..ray_cluster import cluster  # imports Ray, so only after the section has been checked
     from ..ray_cluster.shared_storage import require_shared
 
-    imports = threading.Thread(target=import_tune)  # takes as long as Ray takes to start
+    imports = threading.Thread(target=import_tune)  # the import takes as long as Ray's start
     imports.start()
     cluster.connect()
     require_shared(folder)
@@ -87,18 +91,18 @@ def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Swee
         results = tuner.fit()
     finally:
         signal.signal(signal.SIGTERM, before)
-    if sweep.searcher == "optuna":  # what was begun after Tune last wrote its state, then killed
+    if sweep.searcher == "optuna":  # a killed sweep may list trials that Tune's state lacks
         Ledger(folder).drop_all_but({str(t) for t in results._experiment_analysis.trials})
     if all(t.status in ("completed", "stopped") for t in directory.read_trials(folder)):
         for state in (folder / directory.TUNE).glob("*/checkpoint_*/state"):
-            shutil.rmtree(state, ignore_errors=True)  # nobody will take it up any more
+            shutil.rmtree(state, ignore_errors=True)  # no trial will take it over any more
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def _disk_error(error: BaseException | None) -> str | None:
-    """What the system said, where a file that could not be written is behind an exception."""
+    """Return the system's message if an error of the disk is behind an exception, else None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _DISK:
             return error.strerror or str(error)
@@ -107,21 +111,27 @@ def _disk_error(error: BaseException | None) -> str | None:
 
 
 def folder_of(output: str) -> Path:
-    """The directory of a sweep from what the user wrote. Raises UserError for a URI."""
+    """Return the directory of a sweep from the text that the user gave.
+
+    Raise UserError for a URI.
+    """
     location = locations.parse(output)
     if isinstance(location, Path):
         return location
     raise UserError(
-        "--output of a sweep must be a folder that all nodes mount: its trials and Ray Tune write "
-        f"there at the same time, got {location}"
+        "--output: must be a folder that every node mounts for a sweep, because trials and Ray "
+        f"Tune write there at the same time; got {location}"
     )
 
 
 def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Path:
-    """The directory, new or resumed, with every trial that is known beforehand in trials.json."""
+    """Return the directory, new or resumed, with all known trials in trials.json.
+
+    Raise UserError if the directory is taken or cannot be resumed.
+    """
     name = f"sweep-{experiment.name}"
     if options.retry_failed and not options.resume:
-        raise UserError("--retry-failed goes with --resume")
+        raise UserError("--retry-failed: must be given together with --resume")
     if options.resume:
         folder = options.output or run_directory.latest_output(name)
         directory.require_same_sweep(folder, experiment, sweep)
@@ -150,27 +160,26 @@ def _introduce(sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
     count = len(directory.read_trials(folder)) or sweep.samples * sweep.seeds
     notes.print(f"{count} trials, {sweep.seeds} seeds a point; sweep: {folder}", soft_wrap=True)
     notes.print(
-        f"resuming it reads Ray Tune's pickled state in {folder / directory.TUNE}: keep the folder "
-        "to yourself",
+        f"resuming the sweep reads Ray Tune's pickled state in {folder / directory.TUNE}: let "
+        "nobody else write there",
         soft_wrap=True,
     )
     if isinstance(sweep.scheduler, Pbt):
         notes.print(
-            "pbt: degree networks are built at omega 0 too, so that omega may rise", soft_wrap=True
+            "pbt: trials with omega 0 have degree networks too, so that omega may rise",
+            soft_wrap=True,
         )
 
 
 def _introduce_trial(experiment: Experiment, sweep: SweepConfig) -> None:
-    """Where the agents of the file's own experiment are, and what it needs."""
-    from ..backends import memory_estimate, placement
+    """Print the placement and the memory of one trial with the keys of the file itself."""
+    from ..backends.plan import make_plan
     from ..ray_cluster import cluster
 
-    backend, sizes = backend_of_trials(sweep), [experiment.federation.num_agents]
-    if backend == "ray":
-        sizes = [len(group) for group in placement.plan(experiment, cluster.capacity())[0]]
-    where = placement.packing_words(sizes, backend)
-    needed = memory_estimate.estimate(experiment, len(sizes) if backend == "ray" else 0)
-    notes.print(f"a trial: {where}; {needed}", soft_wrap=True, highlight=False)
+    federation = experiment.federation.model_copy(update={"backend": backend_of_trials(sweep)})
+    trial = experiment.model_copy(update={"federation": federation})
+    plan = make_plan(trial, cluster.capacity())
+    notes.print(f"a trial: {plan}", soft_wrap=True, highlight=False)
 
 
 def how_to_go_on(folder: Path, options: SweepOptions) -> str:
@@ -180,5 +189,5 @@ def how_to_go_on(folder: Path, options: SweepOptions) -> str:
 
 
 def _as_interrupt(number: int, frame: Any) -> None:
-    """SIGTERM ends a sweep as Ctrl-C does: Tune writes its state, trials their checkpoints."""
+    """End a sweep on SIGTERM as on Ctrl-C: Tune writes its state, trials their checkpoints."""
     os.kill(os.getpid(), signal.SIGINT)

@@ -1,4 +1,4 @@
-"""MLflow and Weights & Biases, through Ray Tune's own callbacks."""
+"""MLflow and Weights & Biases, through the callbacks of Ray Tune."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..config.sweep import SweepConfig
 
 
 def callbacks(sweep: SweepConfig, experiment: Experiment, folder: Path) -> list[Any]:
-    """One callback per tracker. Raises UserError where its package is missing."""
+    """Return one callback per tracker. Raise UserError if a package is missing."""
     for name in sweep.trackers:
         if importlib.util.find_spec(name) is None:
             raise UserError(f"sweep.trackers: {name} is not installed: pip install {name}")
@@ -21,7 +21,7 @@ def callbacks(sweep: SweepConfig, experiment: Experiment, folder: Path) -> list[
 
 
 def _mlflow(experiment: Experiment, folder: Path) -> Any:
-    """Into MLFLOW_TRACKING_URI, or a database in the sweep directory where that is not set."""
+    """Log to MLFLOW_TRACKING_URI; if it is not set, to a database in the sweep directory."""
     import mlflow
     from ray.tune.logger.mlflow import MLflowLoggerCallback  # type: ignore[attr-defined]
 
@@ -30,7 +30,10 @@ def _mlflow(experiment: Experiment, folder: Path) -> Any:
 
 
 def _wandb(experiment: Experiment, folder: Path) -> Any:
-    """Into the project WANDB_PROJECT, or one of the experiment's name; WANDB_MODE=offline works."""
+    """Log to the project WANDB_PROJECT; if it is not set, to one with the experiment's name.
+
+    WANDB_MODE=offline works too.
+    """
     import os
 
     from ray.tune.logger.wandb import WandbLoggerCallback  # type: ignore[attr-defined]

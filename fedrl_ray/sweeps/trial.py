@@ -1,9 +1,9 @@
 """One trial: a run under Ray Tune. Its own process holds the driver.
 
-What Tune keeps as a trial's checkpoint is a small JSON file that names a checkpoint in the trial's
-own run directory; in a population a copy of that checkpoint goes with it. A trial that starts finds
-its run directory and goes on where that ends; rows that Tune has not been told of are told again,
-in order, so that schedulers see one history.
+Tune's checkpoint of a trial is a small JSON file that names a checkpoint in the trial's own run
+directory. In a population a copy of that checkpoint goes with it. A trial that starts goes on
+where its run directory ends. It first reports the rows that Tune has not seen, in order, so that
+schedulers see one history.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ray.tune.result import SHOULD_CHECKPOINT, TIMESTEPS_TOTAL
 
 from ..analysis.return_statistics import cvar
 from ..backends.backend import Backend
-from ..backends.placement import build_backend
+from ..backends.plan import build_backend, make_plan
 from ..common.errors import RunError, UserError, one_line
 from ..common.text_files import write_text
 from ..config.schema import Experiment
@@ -47,9 +47,9 @@ NOTHING_YET = dict.fromkeys(("nominal", "average", "worst", "cvar"), NAN) | {
 
 
 class FederationTrial(tune.Trainable):
-    """A trial of a sweep: `config` is {"trial": {"point": ..., "seed": ...}}.
+    """A trial of a sweep; its `config` is {"trial": {"point": ..., "seed": ...}}.
 
-    A reported iteration ends with an evaluation, several rounds later than the one before.
+    An iteration of Tune is the rounds up to the next evaluation.
     """
 
     _directory: Path
@@ -58,17 +58,21 @@ class FederationTrial(tune.Trainable):
     _told: bool
 
     def setup(self, config: dict[str, Any], **parameters: Any) -> None:
+        """Prepare the trial; `parameters` holds the sweep's `settings`."""
         self._settings: TrialSettings = parameters["settings"]
         to_stderr()
         self._run: Run | None = None
         self._backend: Backend | None = None
-        self._reported = 0  # steps of the last row that Tune was told of
+        self._reported = 0  # steps of the last row that Tune has seen
         self._rows: deque[dict[str, Any]] = deque()
         self._prepare(config)
 
     def step(self) -> dict[str, Any]:
-        """The next evaluation. An exception is written down, told to Tune in a last result, and
-        raised at the next step: Tune is then told not to try again, as it does after a death."""
+        """Return the next evaluation.
+
+        An exception is written to failure.json, reported to Tune in a last result, and raised at
+        the next step. The last result keeps Tune from trying again, as it does after a death.
+        """
         failure = directory.read_failure(self._directory)
         if failure is not None and self._told:
             raise RunError(failure["reason"])
@@ -82,17 +86,20 @@ class FederationTrial(tune.Trainable):
         return self._last | {FAILING: True, SHOULD_CHECKPOINT: False}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Write a checkpoint of the run, and a reference to it into Tune's folder."""
         run, folder = self._open(), Path(checkpoint_dir)
         run.checkpoint()
         reference = {"trial": self.trial_name, "round": run.driver.server.round, "steps": run.steps}
         (folder / REFERENCE).write_text(json.dumps(reference), encoding="utf-8")
         newest = run.driver.newest_checkpoint
-        if self._settings.is_population and isinstance(newest, Path):  # for whoever takes it up
+        if self._settings.is_population and isinstance(newest, Path):  # another trial may need it
             shutil.copytree(newest, folder / STATE)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """In a population the directory becomes what the checkpoint says, this trial's or
-        another's; elsewhere there is nothing to do: the run goes on where its directory ends."""
+        """Take over the state of a checkpoint, this trial's or another's, in a population.
+
+        Without a population the run simply goes on where its directory ends.
+        """
         reference = json.loads((Path(checkpoint) / REFERENCE).read_text(encoding="utf-8"))
         self._reported = reference["steps"]
         if not self._settings.is_population or directory.read_failure(self._directory):
@@ -105,7 +112,7 @@ class FederationTrial(tune.Trainable):
             self._note_failure(error)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take up another trial in this process; only where the local agents can stay."""
+        """Run another trial in this process. Return False if the local agents cannot stay."""
         before = self._experiment
         self._end_run()
         self._reported = 0
@@ -115,12 +122,13 @@ class FederationTrial(tune.Trainable):
         )
 
     def cleanup(self) -> None:
+        """End the run and its workers."""
         self._end_run()
         if self._backend is not None:
             self._backend.close()
 
     def _end_run(self) -> None:
-        """Leave the run as it is; one stopped early is resumable all the same."""
+        """End the run as it is. A run that is stopped early can still be resumed."""
         run, failed = self._run, directory.read_failure(self._directory)
         if run is not None and not failed and not (self._directory / "summary.json").exists():
             with contextlib.suppress(Exception):
@@ -128,7 +136,7 @@ class FederationTrial(tune.Trainable):
         self._let_go()
 
     def _prepare(self, config: dict[str, Any]) -> None:
-        """The trial of a config; one that is no legal experiment has failed before it began."""
+        """Set up the trial of a config. It has failed at once if it is no legal experiment."""
         self._last, self._told = NOTHING_YET, False
         self._point: Point = config["trial"]["point"]
         self._directory = self._settings.directory / "trials" / self.trial_name
@@ -158,34 +166,34 @@ class FederationTrial(tune.Trainable):
             "cvar": float(cvar(np.array(row["returns"]), CVAR_FRACTION)),
             "steps": row["steps"],
             "agent_steps": row["steps"] * agents,
-            TIMESTEPS_TOTAL: row["steps"],  # the axis of trackers' curves
+            TIMESTEPS_TOTAL: row["steps"],  # the x axis of the trackers
             "done": run.done and not self._rows,
             SHOULD_CHECKPOINT: not self._rows and self._checkpoint_is_due(run),
         }
 
     def _last_row(self) -> dict[str, Any]:
-        """The final evaluation, told once more to a Tune that died before it had noted it."""
+        """Return the final evaluation again: Tune died before it had recorded it."""
         return run_directory.read_rows(self._directory / run_directory.EVALUATIONS)[-1]
 
     def _checkpoint_is_due(self, run: Run) -> bool:
-        """Whether the run has just written one of its own."""
+        """Return True if the run has just written a checkpoint of its own."""
         newest = run.driver.newest_checkpoint
         return newest is not None and name_of(newest).endswith(f"{run.driver.server.round:08d}")
 
     def _open(self) -> Run:
-        """The run, opened when it is first needed: where its directory ends, or new."""
+        """Return the run. Open it at the first call: new, or where its directory ends."""
         if self._run is None:
             there = (self._directory / run_directory.CONFIG).exists()
             if there and self._settings.is_population:
                 there = pbt_exploit.holds(self._directory, self._experiment)
-            if not there:  # what a trial left that died before it had begun
+            if not there:  # a trial that died before it began may have left files
                 shutil.rmtree(self._directory, ignore_errors=True)
             driver = self._driver()
             self._run = Run(
                 self._experiment,
                 self._directory,
                 resume=there,
-                any_profile=True,  # a node that differs is better than a trial that ends
+                any_profile=True,  # a node with another processor is better than a failed trial
                 fall_back=True,
                 driver=driver,
             )
@@ -196,7 +204,9 @@ class FederationTrial(tune.Trainable):
     def _driver(self) -> Driver:
         backend, self._backend = self._backend, None
         if backend is None:
-            backend = build_backend(self._experiment, self._settings.nodes)
+            backend = build_backend(
+                self._experiment, make_plan(self._experiment, self._settings.nodes)
+            )
         else:
             backend.reset(self._experiment.to_dict())
         return Driver(self._experiment, directory=self._directory, backend=backend)
@@ -207,7 +217,7 @@ class FederationTrial(tune.Trainable):
         self._run = None
 
     def _note_failure(self, error: Exception) -> None:
-        """Write down why."""
+        """Write the reason for the failure, and the traceback of an unexpected error."""
         ours = isinstance(error, UserError | RunError | OSError)
         text = str(error) if ours else f"{type(error).__name__}: {error}"
         note = {"reason": one_line(text)}
@@ -219,8 +229,10 @@ class FederationTrial(tune.Trainable):
 
 
 def agents_can_stay(old: Experiment, new: Experiment) -> bool:
-    """Whether the hosts of one experiment can be reset to another: learner, environment, number of
-    agents and packing are the same, and with them the resources."""
+    """Return True if the workers of one experiment can be reset to another.
+
+    Learner, environment, number of agents and packing must be equal; then the resources are, too.
+    """
 
     def key(e: Experiment) -> tuple[Any, ...]:
         f = e.federation

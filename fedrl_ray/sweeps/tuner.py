@@ -1,4 +1,4 @@
-"""The Tuner of a sweep: new, or restored from Ray Tune's own state."""
+"""The Tuner of a sweep, new or restored from Ray Tune's own state."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from .points import Variant, listed_names
 
 
 def listed_variants(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
-    """The trials known beforehand; a searcher makes its own."""
+    """Return the trials that are known beforehand; none with a searcher, which makes its own."""
     return {} if sweep.searcher == "optuna" else listed_names(experiment, sweep)
 
 
 def import_tune() -> None:
+    """Import Tune, so that a thread can do it while Ray starts."""
     _quiet()
     from . import search, settings, trackers, trial, watch  # noqa: F401
 
@@ -32,7 +33,7 @@ def build_tuner(
     retry_failed: bool,
     show: bool,
 ) -> Any:
-    """A new Tuner, or Tune's own state taken up where it has written any."""
+    """Return a new Tuner; with `resume` one that goes on from Tune's own state, if there is any."""
     from ray import tune
 
     from ..ray_cluster import cluster
@@ -93,6 +94,7 @@ def build_tuner(
 
 
 def backend_of_trials(sweep: SweepConfig) -> str:
+    """Return the backend of all trials; `auto` means `ray` on a cluster of several nodes."""
     if sweep.backend != "auto":
         return sweep.backend
     from ..ray_cluster import cluster
@@ -101,8 +103,8 @@ def backend_of_trials(sweep: SweepConfig) -> str:
 
 
 def _quiet() -> None:
-    """Set before Tune is imported: no chatter, and trials run where the user's files are."""
-    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # its tables go to stdout, whatever `verbose`
-    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # we name each with its reason
+    """Set Tune's variables, which it reads when it is imported: no chatter, no change of folder."""
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative paths of the user stay valid
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # or tables go to stdout for any `verbose`
+    os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")  # we print each with its reason
     os.environ.setdefault("RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS", "0")

@@ -1,4 +1,4 @@
-"""What the sweep's own process does while Tune runs: keep trials.json, show progress."""
+"""The sweep's own callback to Tune: it keeps trials.json and shows the progress."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from .search import seed_of
 
 
 def name_of(listed: list[str], trial: Any) -> str:
-    """The name of one of Tune's trials: by its number in the list of trials; what a searcher
-    suggests is known by its own id and its keys."""
+    """Return the name of one of Tune's trials.
+
+    A listed trial is found by its number. A searcher's trial is named after its id and its keys.
+    """
     number = trial.trial_id.rsplit("_", 1)[-1]
     if listed:
         return listed[int(number)]
@@ -29,21 +31,24 @@ def name_of(listed: list[str], trial: Any) -> str:
 
 
 PATIENCE_SECONDS = 15.0
-"""How long nothing may run without a word."""
+"""Seconds without a running trial after which the user is told why."""
 
 _TAKEN_UP: dict[str, Any] = {}
 
 
 def take_up(folder: Path, sweep: SweepConfig, *, show: bool) -> None:
-    """What a Watch unpickled from now on in this process takes from here, not from its pickle."""
+    """Set the fields that a Watch has after unpickling, in place of those in its pickle."""
     _TAKEN_UP.update(_folder=folder, _show=show, _max_failures=sweep.max_failures)
 
 
 class Watch(tune.Callback):
-    """Told by Tune of every trial's life. Tune pickles it, so it holds no open display."""
+    """Callback that Tune calls at every event of a trial.
+
+    Tune pickles it, so its pickle leaves out the progress bar and the ledger.
+    """
 
     _explained: Set[str] = frozenset()
-    """Reasons whose traceback was shown: many trials fail for one."""
+    """Reasons whose traceback was printed: many trials may fail for the same reason."""
 
     def __init__(
         self, folder: Path, sweep: SweepConfig, *, expected: int, steps: int, show: bool
@@ -60,31 +65,34 @@ class Watch(tune.Callback):
         return self.__dict__ | {"_bar": None, "_ledger": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """A resumed sweep may lie elsewhere and be shown otherwise: see `take_up`."""
+        """Restore the fields, with those of `take_up`: a resumed sweep may lie elsewhere."""
         self.__dict__ = state | _TAKEN_UP | {"_idle_since": time.monotonic()}
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
-        """A cluster that is busy is waited for, but not in silence."""
+        """Say that no trial runs if the cluster has been too busy for `PATIENCE_SECONDS`."""
         if any(trial.status == "RUNNING" for trial in trials) or not trials:
             self._idle_since = time.monotonic()
         elif time.monotonic() - self._idle_since > PATIENCE_SECONDS:
             self._idle_since = time.monotonic()
-            self._say(f"no trial has room yet: {cluster.occupancy()}")
+            self._say(f"the cluster has no room for a trial yet: {cluster.occupancy()}")
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Record the trial as running."""
         trial.max_failures = self._max_failures
         self._note(trial, "running")
 
     def on_trial_result(
         self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        """Show the progress. Forbid Tune to retry a trial that raised an exception."""
         if result.get("failing"):
-            trial.max_failures = 0  # an exception comes again; only a death is worth a retry
+            trial.max_failures = 0  # an exception would come again; only a death deserves a retry
         self._note(trial, "running")
         self._progress[str(trial)] = min(1.0, result["steps"] / self._steps)
         self._draw()
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Record the trial as completed or stopped, and print its metric."""
         whole = bool(trial.last_result.get("done")) and self._spent(trial)
         self._note(trial, "completed" if whole else "stopped")
         value = trial.last_result.get(self._metric, float("nan"))
@@ -94,8 +102,9 @@ class Watch(tune.Callback):
         self._draw()
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Record the trial as failed, and print the reason and a traceback not seen before."""
         failure = directory.read_failure(self._folder / "trials" / str(trial))
-        reason = failure["reason"] if failure else _last_line(trial)
+        reason = failure["reason"] if failure else _tunes_reason(trial)
         self._note(trial, "failed", reason)
         self._say(f"{trial}: failed: {reason}", style="yellow")
         if failure and "traceback" in failure and reason not in self._explained:
@@ -105,6 +114,7 @@ class Watch(tune.Callback):
         self._draw()
 
     def on_experiment_end(self, trials: Any, **info: Any) -> None:
+        """Stop the progress bar."""
         if self._bar is not None:
             self._bar.stop()
 
@@ -124,7 +134,7 @@ class Watch(tune.Callback):
             notes.print(text, soft_wrap=True, **style)
 
     def _draw(self) -> None:
-        """A bar over the budget of all trials."""
+        """Draw a progress bar over the budget of all trials."""
         if not (self._show and notes.is_terminal):
             return
         if self._bar is None:
@@ -147,8 +157,8 @@ def _bar(expected: int) -> Progress:
     return bar
 
 
-def _last_line(trial: Any) -> str:
-    """Why Tune gave a trial up, where the trial itself could not say."""
+def _tunes_reason(trial: Any) -> str:
+    """Return Tune's reason for a failure that the trial itself could not record."""
     error = trial.get_error()
     lines = str(error).strip().splitlines() if error else []
     return lines[-1][:300] if lines else "its process died"

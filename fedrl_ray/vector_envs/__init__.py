@@ -1,4 +1,4 @@
-"""What families of environments share: their parameters, N environments in lock-step, test grids.
+"""N environments in lock-step, their physical parameters, and test grids over them.
 
-`user` takes in environments that are not ours.
+The package `user` adapts environments that users bring.
 """

@@ -1,20 +1,21 @@
-"""N environments in lock-step: the seeds of their episodes, and the episodes themselves."""
+"""N environments in lock-step: their episodes, and the seeds of those episodes."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 
 from algorithms.draws import Role, episode_seed
 from algorithms.types import AgentState, Array, Spec, Transition
+from algorithms.vector_env import VectorEnv
 
 from ..common.error_source import attribute_error
 
 
 class EpisodeSeeds:
-    """Seeds of the resets of N rows, keyed by (seed, role, index of the row, episode)."""
+    """Seeds for the resets of N rows, keyed by (seed, role, index of the row, episode)."""
 
     def __init__(self, seed: int, role: Role, index: Sequence[int], first: Sequence[int]) -> None:
         self._seed, self._role, self._index = seed, role, tuple(index)
@@ -23,13 +24,15 @@ class EpisodeSeeds:
 
     @classmethod
     def of_agents(cls, seed: int, agent_ids: Sequence[int]) -> EpisodeSeeds:
-        """Training: every agent counts its own episodes from 0."""
+        """Return the seeds of training, in which every agent counts its own episodes from 0."""
         return cls(seed, Role.EPISODE, agent_ids, [0] * len(agent_ids))
 
     @classmethod
     def of_grid(cls, seed: int, index: Sequence[int], episodes: int) -> EpisodeSeeds:
-        """Evaluation: `episodes` rows per environment, row-major, one episode each. Two policies
-        are therefore compared on the same episodes."""
+        """Return the seeds of an evaluation: `episodes` adjacent rows per environment.
+
+        Each row plays one episode, so two policies are compared on the same episodes.
+        """
         rows, first = np.repeat(index, episodes), np.tile(np.arange(episodes), len(index))
         return cls(seed, Role.EVALUATION, rows.tolist(), first.tolist())
 
@@ -37,30 +40,31 @@ class EpisodeSeeds:
         return len(self._index)
 
     def seed(self, row: int, episode: int) -> int:
-        """The seed of one episode of one row."""
+        """Return the seed of one episode of one row."""
         return episode_seed(self._seed, self._role, self._index[row], episode)
 
     def attribute_error(self, error: Exception, row: int) -> None:
-        """What one row raised is that agent's; of a test environment it is nobody's."""
+        """Attribute an error of one row to its agent; a test environment belongs to no agent."""
         if self._role is Role.EPISODE:
             attribute_error(error, self._index[row])
 
 
-class EpisodicVectorEnv(ABC):
-    """N environments in lock-step. Subclasses supply physics; this class keeps the episodes.
+class EpisodicVectorEnv(VectorEnv):
+    """N environments in lock-step: subclasses supply the physics, this class keeps the episodes.
 
-    A row whose episode ends is reset in the same step from its own next seed, so no
-    pseudo-transition exists; with `retire` (evaluation) it stops instead.
+    A row whose episode ends is reset in the same step, from its own next seed, so no
+    pseudo-transition exists. With `retire`, as in an evaluation, the row stops instead.
     """
 
     def __init__(self, spec: Spec, seeds: EpisodeSeeds, *, retire: bool = False) -> None:
         n = len(seeds)
         self.spec, self.seeds, self._retire = spec, seeds, retire
         self.alive = np.ones(n, dtype=bool)
+        """Rows that have not retired: [N]."""
         self.finished = np.zeros(n, dtype=bool)
         """Rows whose episode ended in the last step: [N]."""
         self.finished_return = np.zeros(n)
-        """Return of the last episode that ended, per row: [N]."""
+        """Return of the last finished episode of each row: [N]."""
         self._episode = seeds.first.copy()
         self._elapsed = np.zeros(n, dtype=np.int64)
         self._return = np.zeros(n)
@@ -70,40 +74,41 @@ class EpisodicVectorEnv(ABC):
                              np.int64 if spec.kind == "tabular" else np.float32)  # fmt: skip
 
     def start(self) -> None:
-        """Reset every row; called once, when the subclass is ready."""
+        """Reset every row. The subclass calls this once, at the end of its __init__."""
         for row in range(len(self.seeds)):
             self._begin_episode(row)
 
     @property
     def obs(self) -> Array:
-        """What to act on next, after any reset: [N, S] float32 ([N] int64 when tabular)."""
+        """Observations to act on next, after any reset: [N, S] float32 ([N] int64 if tabular)."""
         return self._obs
 
     @abstractmethod
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
-        """Physics of one step: next_obs [N, S], reward [N], terminated [N], truncated [N].
+        """Advance the physics by one step.
 
-        The time limit of the spec is applied by the caller; `truncated` is for an environment's
-        own further reasons. Rows that are not `alive` may hold anything.
+        Returns next_obs [N, S], reward [N], terminated [N] and truncated [N]. The caller applies
+        the time limit of the spec, so `truncated` is for other reasons of the environment. Rows
+        that are not `alive` may hold anything.
         """
 
     @abstractmethod
     def reset_row(self, row: int, seed: int) -> Array:
-        """Start an episode from a seed; returns its first observation [S]."""
+        """Start an episode from a seed and return its first observation: [S]."""
 
     @abstractmethod
     def physics_state(self, row: int) -> AgentState:
-        """What `advance` needs to go on exactly, besides seed and elapsed steps."""
+        """Return the state that `advance` needs, beside the seed and the elapsed steps."""
 
     @abstractmethod
     def load_physics_state(self, row: int, state: AgentState) -> None:
-        """Take back what `physics_state` gave."""
+        """Restore a state from `physics_state`."""
 
-    def close(self) -> None:  # noqa: B027 - most environments hold nothing
-        """Release what the environments hold; a second call does nothing."""
+    def close(self) -> None:
+        """Release the resources of the environments; a second call does nothing."""
 
     def step(self, action: Array) -> Transition:
-        """Step all N rows. See `Transition` for shapes."""
+        """Step all N rows; `Transition` gives the shapes."""
         obs = self._obs
         next_obs, reward, terminated, truncated = self.advance(action)
         self._elapsed += 1
@@ -119,19 +124,19 @@ class EpisodicVectorEnv(ABC):
                           terminated.astype(np.float32))  # fmt: skip
 
     def drain_episodes(self) -> tuple[Array, Array]:
-        """Sum of returns and number of the episodes finished since the last call: [N], [N]."""
+        """Return the sum of returns and the number of episodes since the last call: [N], [N]."""
         drained = self._sum, self._count
         self._sum, self._count = np.zeros_like(self._sum), np.zeros_like(self._count)
         return drained
 
     def restart(self) -> None:
-        """Rows within an episode give it up, uncounted, and start their next one."""
+        """Drop the unfinished episodes without counting them, and start the next ones."""
         for row in np.flatnonzero(self._elapsed):
             self._episode[row] += 1
             self._begin_episode(int(row))
 
     def agent_state(self, row: int) -> AgentState:
-        """Everything of one row: its episode so far and its physics."""
+        """Return the complete state of one row: its unfinished episode and its physics."""
         counters = {
             "episode": self._episode[row],
             "elapsed": self._elapsed[row],
@@ -142,7 +147,7 @@ class EpisodicVectorEnv(ABC):
         return state | {f"physics/{k}": v for k, v in self.physics_state(row).items()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
+        """Restore a state from `agent_state`."""
         self._episode[row], self._elapsed[row] = state["episode"], state["elapsed"]
         self._return[row] = state["return"]
         self._obs = self._obs.copy()

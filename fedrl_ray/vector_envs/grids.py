@@ -15,12 +15,12 @@ from ..common.errors import UserError
 def grid_points(
     ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
 ) -> Dynamics:
-    """Points of a box: each parameter [M].
+    """Return the points of a test grid: each parameter [M] with M = `size`.
 
-    One parameter: an even grid with both ends. Several: all corners, the nominal point, and a
-    scrambled Halton design (scipy.stats.qmc) for the rest, M = size in total. None: empty.
+    One parameter gets an even grid with both ends. Several get all corners, the nominal point, and
+    a scrambled Halton design (scipy.stats.qmc) for the rest. Without parameters it is empty.
 
-    Raises UserError as `require_size` does.
+    Raises UserError: `size` is too small, see `require_size`.
     """
     if not ranges:
         return {}
@@ -32,19 +32,19 @@ def grid_points(
 
 
 def require_size(ranges: Mapping[str, tuple[float, float]], size: int) -> None:
-    """Raises UserError where `size` does not hold what `grid_points` promises."""
+    """Raise UserError if `size` has no room for the points that `grid_points` promises."""
     least = {0: 1, 1: 2}.get(len(ranges), 2 ** len(ranges) + 1)
     if size < least:
         raise UserError(
-            f"evaluation.grid must be at least {least} for {len(ranges)} perturbed parameters "
-            f"(both ends of each, together{' and nominal' if len(ranges) > 1 else ''}), got {size}"
+            f"evaluation.grid: must be at least {least} for {len(ranges)} perturbed parameters "
+            f"({'all corners and nominal' if len(ranges) > 1 else 'both ends'}); got {size}"
         )
 
 
 def _design(
     ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
 ) -> Dynamics:
-    from scipy.stats import qmc  # a second to import: where the grid is made, not checked
+    from scipy.stats import qmc  # its import takes a second, and a mere check does not need it
 
     corners = np.array(list(itertools.product(*ranges.values())))
     centre = np.array([[float(nominal[name][0]) for name in ranges]])

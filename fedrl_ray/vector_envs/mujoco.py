@@ -1,11 +1,11 @@
-"""What the MuJoCo robots share: stacks of them, and exact saving. They are Gymnasium's own."""
+"""Gymnasium's MuJoCo robots in lock-step, with exact saving: the base of their families."""
 
 from __future__ import annotations
 
 import importlib
 import logging
 import sys
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -20,6 +20,10 @@ from .mujoco_model import PARAMETERS, Robot, perturbed_model
 from .parameters import EnvironmentConfig
 from .sync import SyncVectorEnv
 
+if TYPE_CHECKING:
+    from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+    from mujoco import MjData, MjModel
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -27,13 +31,16 @@ class MujocoConfig(EnvironmentConfig):
     """Keys of every MuJoCo family."""
 
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """Threads that step the robots of one actor, and the driver's test grid; the results are the
-    same. Worth it where an actor has as many CPUs and hosts several agents: `resources.cpu`."""
+    """Threads that step the robots of one worker, and the driver's test grid. The results do not
+    depend on it. It pays off if a worker has several agents and as many CPUs (`resources.cpu`)."""
 
 
 class MujocoVectorEnv(SyncVectorEnv):
-    """N robots. Rows with the same dynamics share one compiled model, which nothing writes to, so
-    threads may step them side by side; MuJoCo holds no lock of Python's while it computes."""
+    """N robots, of which those with equal dynamics share one compiled model.
+
+    Nothing writes to the model, so threads may step the robots side by side: MuJoCo releases
+    Python's global lock while it computes.
+    """
 
     def __init__(
         self,
@@ -46,31 +53,35 @@ class MujocoVectorEnv(SyncVectorEnv):
         threads: int = 1,
     ) -> None:
         values = zip(*(dynamics[name].tolist() for name in PARAMETERS), strict=True)
-        envs = [_robot_env(robot, row) for row in values]
-        super().__init__(spec, envs, seeds, retire=retire, threads=min(threads, len(envs)))
+        self._robots = [_robot_env(robot, row) for row in values]
+        threads = min(threads, len(self._robots))
+        super().__init__(spec, self._robots, seeds, retire=retire, threads=threads)
 
     def physics_state(self, row: int) -> AgentState:
-        """The integrator's state, and the body positions: they lag one simulation step behind
-        and Ant reads them before it moves, so they cannot be computed again."""
+        """Return the integrator's state and the body positions.
+
+        The body positions lag one simulation step behind the state, and Ant reads them before it
+        moves, so they cannot be computed from the state.
+        """
         import mujoco
 
-        model, data = self._envs[row].model, self._envs[row].data
+        model, data = self._robots[row].model, self._robots[row].data
         state = np.empty(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
         mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
         return {"integration": state, "body_positions": data.xpos.copy()}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
-        """Both go back as they were."""
+        """Set the integrator's state and the body positions."""
         import mujoco
 
-        model, data = self._envs[row].model, self._envs[row].data
+        model, data = self._robots[row].model, self._robots[row].data
         integration = np.ascontiguousarray(state["integration"])
         mujoco.mj_setState(model, data, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
         data.xpos[:] = state["body_positions"]
 
 
 class MujocoFamily(EnvFamily):
-    """One robot of Gymnasium: subclasses set `robot` and `spec`."""
+    """A family of one MuJoCo robot; a subclass sets `robot` and `spec`."""
 
     Config = MujocoConfig
     parameters = PARAMETERS
@@ -81,18 +92,21 @@ class MujocoFamily(EnvFamily):
         require_mujoco(type(self).__module__.rpartition(".")[2])
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> MujocoVectorEnv:
-        """A stack of this robot."""
+        """Return a vector environment of this robot."""
         return MujocoVectorEnv(
             self.spec, self.robot, dynamics, seeds, retire=retire, threads=self.config.threads
         )
 
     def bytes_per_environment(self) -> int:
-        """Model, data and Gymnasium's own: 1.1 MB of the hopper, 1.2 MB of the ant, measured."""
+        """Return the bytes of model, data and wrapper: the hopper takes 1.1 MB, the ant 1.2 MB."""
         return 5 * 2**18
 
 
 def require_mujoco(name: str) -> None:
-    """Raises UserError where MuJoCo is not installed; sends its warnings to the log."""
+    """Raise UserError if MuJoCo is not installed, and send its warnings to the log.
+
+    name: the family that needs it.
+    """
     try:
         importlib.import_module("gymnasium.envs.mujoco")
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
@@ -103,24 +117,28 @@ def require_mujoco(name: str) -> None:
 
 
 def log_warnings() -> None:
-    """Where MuJoCo is in use its warnings go to the log: it would write MUJOCO_LOG.TXT into the
-    working directory."""
+    """Send MuJoCo's warnings to the log, if it is in use.
+
+    Otherwise MuJoCo writes MUJOCO_LOG.TXT into the working directory.
+    """
     if "mujoco" in sys.modules:
-        importlib.import_module("mujoco").set_mju_user_warning(_log_warning)
+        import mujoco
+
+        mujoco.set_mju_user_warning(_log_warning)
 
 
 def _log_warning(message: str) -> None:
     _LOG.log(logging.DEBUG if "deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
 
 
-def _robot_env(robot: Robot, values: tuple[float, ...]) -> Any:
-    """Gymnasium's environment, with a model of ours in place of the one it would load."""
+def _robot_env(robot: Robot, values: tuple[float, ...]) -> MujocoEnv:
+    """Return Gymnasium's environment with a perturbed model in place of the one it would load."""
     import mujoco
 
-    def initialise(self: Any) -> tuple[Any, Any]:
+    def initialise(self: MujocoEnv) -> tuple[MjModel, MjData]:
         model = perturbed_model(robot, self.fullpath, values)
         return model, mujoco.MjData(model)
 
-    module, name = robot.env.split(":")
-    base = getattr(importlib.import_module(module), name)
-    return type(name, (base,), {"_initialize_simulation": initialise})()
+    base = robot.load()
+    env: MujocoEnv = type(base.__name__, (base,), {"_initialize_simulation": initialise})()
+    return env

@@ -1,20 +1,24 @@
 """The perturbed model of a MuJoCo robot.
 
-A parameter changes the source of the model (MjSpec), which is then compiled again, so that
-inertias and every derived constant follow.
+A parameter changes the source of the model (MjSpec). MuJoCo then compiles the source again, which
+derives the inertias and all other constants from it.
 """
 
 from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .parameters import Parameter
+
+if TYPE_CHECKING:
+    from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
+    from mujoco import MjModel, MjSpec
 
 _RATIO = "x nominal"
 
@@ -26,40 +30,46 @@ PARAMETERS: Mapping[str, Parameter] = {
     "actuator_strength": Parameter(1.0, _RATIO, 0.05, 20.0, "torque of every motor"),
     "limb_length": Parameter(1.0, _RATIO, 0.25, 2.0, "length of the limbs named by the family"),
 }
-"""Of every robot. Friction scales all three coefficients of all geoms, the floor's too, because
-MuJoCo takes the larger of the two in contact. Damping scales what the model has: root joints have
-none."""
+"""Physical parameters of every robot.
+
+Friction scales all three coefficients of all geoms, including the floor's, because MuJoCo takes
+the larger of two geoms in contact. Damping scales the model's values; root joints have none.
+"""
 
 
 class Robot(NamedTuple):
-    """Where Gymnasium keeps a robot, and what `limb_length` means for it."""
+    """A robot of Gymnasium, and the meaning of `limb_length` for it."""
 
-    env: str
-    """Module and class."""
+    load: Callable[[], type[MujocoEnv]]
+    """Imports Gymnasium's class of the robot, which needs MuJoCo, and returns it."""
     limbs: tuple[str, ...]
     """Geoms of the bodies that `limb_length` scales."""
     reach: float
-    """How far down such a limb reaches in the start pose, in m."""
+    """Height in the start pose that the torso gains when `limb_length` doubles, in m."""
 
 
 @functools.lru_cache(maxsize=64)
-def perturbed_model(robot: Robot, path: str, values: tuple[float, ...]) -> Any:
-    """The compiled model of one robot; `values` in the order of PARAMETERS."""
+def perturbed_model(robot: Robot, path: str, values: tuple[float, ...]) -> MjModel:
+    """Return the compiled model of a robot, with `values` in the order of PARAMETERS."""
     spec = _source(path).copy()
     perturb = dict(zip(PARAMETERS, values, strict=True))
     spec.option.gravity = [0.0, 0.0, -perturb["gravity"]]
-    _scale(spec.body("torso").geoms, "density", perturb["torso_mass"])
-    _scale(spec.geoms, "friction", perturb["friction"])
-    _scale(spec.joints, "damping", perturb["joint_damping"])
-    _scale(spec.actuators, "gear", perturb["actuator_strength"])
+    for part in spec.body("torso").geoms:
+        part.density = part.density * perturb["torso_mass"]
+    for geom in spec.geoms:
+        geom.friction = geom.friction * perturb["friction"]
+    for joint in spec.joints:
+        joint.damping = joint.damping * perturb["joint_damping"]
+    for actuator in spec.actuators:
+        actuator.gear = actuator.gear * perturb["actuator_strength"]
     _scale_limbs(spec, robot, perturb["limb_length"])
     _keep_densities(spec, _source(path))
     return _compile(spec)
 
 
 @functools.lru_cache(maxsize=8)
-def _source(path: str) -> Any:
-    """The parsed source of Gymnasium's model."""
+def _source(path: str) -> MjSpec:
+    """Return the parsed source of Gymnasium's model."""
     import mujoco
     from gymnasium.envs.mujoco.mujoco_env import DEFAULT_SIZE
 
@@ -69,27 +79,24 @@ def _source(path: str) -> Any:
     return spec
 
 
-def _compile(spec: Any) -> Any:
+def _compile(spec: MjSpec) -> MjModel:
     with _quiet():
         return spec.compile()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Gymnasium's HalfCheetah uses a deprecated attribute; its users cannot help that."""
+    """Ignore warnings of a deprecated attribute in Gymnasium's HalfCheetah; users cannot fix it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
-def _scale(elements: Any, attribute: str, factor: float) -> None:
-    for element in elements:
-        setattr(element, attribute, getattr(element, attribute) * factor)
+def _scale_limbs(spec: MjSpec, robot: Robot, factor: float) -> None:
+    """Stretch the limbs along their axes, and raise the torso by the reach that they gain.
 
-
-def _scale_limbs(spec: Any, robot: Robot, factor: float) -> None:
-    """Stretch bodies along their axis; the torso starts higher by what they gain in reach, and
-    its height coordinate says so, so that feet start as far above the floor as they did."""
+    The feet then start as far above the floor as before. The torso's height coordinate rises too.
+    """
     for geom in robot.limbs:
         _scale_body(spec.geom(geom).parent, factor)
     rise = (factor - 1) * robot.reach
@@ -101,7 +108,7 @@ def _scale_limbs(spec: Any, robot: Robot, factor: float) -> None:
 
 
 def _scale_body(body: Any, factor: float) -> None:
-    """Stretch capsules and the place of the next joint; radius and own joint stay in place."""
+    """Stretch capsules and move the next joint; the radius and the body's own joint stay."""
     for geom in body.geoms:
         geom.pos, geom.fromto = geom.pos * factor, geom.fromto * factor
         geom.size = geom.size * np.array([1.0, factor, 1.0])
@@ -112,15 +119,17 @@ def _scale_body(body: Any, factor: float) -> None:
         joint.pos = joint.pos * factor
 
 
-def _keep_densities(spec: Any, source: Any) -> None:
-    """HalfCheetah's source fixes the total mass: without this a heavier torso would make every
-    other body lighter."""
+def _keep_densities(spec: MjSpec, source: MjSpec) -> None:
+    """Scale the total mass that HalfCheetah's source fixes.
+
+    Otherwise a heavier torso would make every other body lighter.
+    """
     if spec.compiler.settotalmass > 0:
         spec.compiler.settotalmass *= _own_mass(spec) / _own_mass(source)
 
 
-def _own_mass(spec: Any) -> float:
-    """Total mass by the densities alone, in kg."""
+def _own_mass(spec: MjSpec) -> float:
+    """Return the total mass that follows from the densities alone, in kg."""
     copy = spec.copy()
     copy.compiler.settotalmass = -1
     return float(_compile(copy).body_mass.sum())

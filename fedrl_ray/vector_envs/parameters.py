@@ -1,4 +1,4 @@
-"""Physical parameters of environments and how a configuration perturbs them."""
+"""Physical parameters of environments, and the keys that perturb them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from algorithms.settings import Settings
 
 
 class Parameter(NamedTuple):
-    """A physical parameter: its nominal value, unit and legal range, ends included."""
+    """A physical parameter: nominal value, unit, legal range (with both ends) and meaning."""
 
     nominal: float
     unit: str
@@ -19,13 +19,13 @@ class Parameter(NamedTuple):
     meaning: str
 
 
-class Range(Settings):
-    """Uniform between two values in the parameter's own unit."""
+class UniformRange(Settings):
+    """A uniform distribution between two values, in the unit of the parameter."""
 
     low: float
-    """Smallest value."""
+    """Smallest value, in the unit of the parameter."""
     high: float
-    """Largest value."""
+    """Largest value, in the unit of the parameter."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -34,19 +34,19 @@ class Range(Settings):
         return self
 
 
-Perturbation = Annotated[float, Field(gt=0)] | Range | tuple[float, ...]
-"""A half-width relative to nominal, a range, or one value per agent."""
+Perturbation = Annotated[float, Field(gt=0)] | UniformRange | tuple[float, ...]
+"""A half-width relative to the nominal value, a range, or one value per agent."""
 
 EpisodeSteps = Annotated[int, Field(ge=1, le=10**7)]
-"""A time limit."""
+"""A time limit, in steps per episode."""
 
 TRAINING = "environment.perturb"
-"""The key of what differs between local agents; that of the test grid may be another."""
+"""Key that perturbs the agents' environments. The test grid may be perturbed by another key."""
 
 
 class EnvironmentConfig(Settings):
-    """Keys that every environment family has."""
+    """Keys of every environment family."""
 
     perturb: dict[str, Perturbation] = {}
-    """What differs between local agents: parameter -> 0.5 (uniform within +-50% of nominal),
-    {low:, high:} in the parameter's unit, or a list with one value per agent."""
+    """Physical parameters that differ between local agents. A value is 0.5 (uniform within +-50% of
+    nominal), {low:, high:} in the parameter's unit, or a list with one value per agent."""

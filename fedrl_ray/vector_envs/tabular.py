@@ -1,4 +1,4 @@
-"""What tabular families share: N Markov chains with known kernels, stepped in lock-step."""
+"""N Markov chains with known kernels in lock-step: the base of tabular families."""
 
 # ruff: noqa: N802, N815 (shape suffixes are capitals)
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .family import EnvFamily
 
 _BLOCK = 1024
-"""Steps whose uniforms are kept at a time; a multiple of the 4 numbers of a Philox count."""
+"""Steps whose uniforms are held at a time: a multiple of 4, as one Philox count yields 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """What the environments of a family have in common.
+    """Tables that all environments of a family share.
 
-    reward_SAX: r(s,a,x), rounded to float32 as transitions carry it. terminal_S: bool.
+    reward_SAX: r(s,a,x), rounded to float32 as in transitions. terminal_S: bool.
     start_S: distribution of the first state.
     """
 
@@ -33,19 +33,19 @@ class Tables:
     start_S: Array
 
     def __post_init__(self) -> None:
-        # What a learner samples and what a solver is given must be the same number.
+        # a learner and a solver must see the same rewards
         rounded = self.reward_SAX.astype(np.float32).astype(np.float64)
         object.__setattr__(self, "reward_SAX", rounded)
 
 
 class TabularVectorEnv(EpisodicVectorEnv):
-    """N rows of finite chains; observations and actions are indices.
+    """N finite Markov chains; observations and actions are indices.
 
-    kernel_USAX: the distinct kernels; row i follows kernel_USAX[kernel_of_row[i]]. Exact learners
+    kernel_USAX: the U distinct kernels; row i has kernel_USAX[kernel_of_row[i]]. Exact learners
     read `kernel_NSAX`, `reward_SAX` and `terminal_S`.
 
-    An episode has one uniform for its first state and one per step, a function of the episode's
-    seed and the elapsed steps alone: they are drawn in blocks, and there is nothing to save.
+    An episode takes one uniform number for its first state and one per step. They depend on the
+    episode's seed and the elapsed steps alone, so they are drawn in blocks and never saved.
     """
 
     def __init__(
@@ -81,11 +81,12 @@ class TabularVectorEnv(EpisodicVectorEnv):
 
     @property
     def terminal_S(self) -> Array:
-        """Which states end an episode: [S] bool."""
+        """Mask of the states that end an episode: [S] bool."""
         return self._tables.terminal_S
 
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
-        # Rows that have retired keep counting; any number will do for them.
+        """Draw the next state of every row by inverting its cumulative distribution."""
+        # retired rows keep counting, and any number is good enough for them
         step_N = np.minimum(self._elapsed + 1, self.spec.max_episode_steps)
         self._draw_blocks(step_N)
         uniform_N1 = self._uniform_NT[self._rows, step_N % _BLOCK][:, None]
@@ -95,17 +96,20 @@ class TabularVectorEnv(EpisodicVectorEnv):
         return next_obs, reward, self._tables.terminal_S[next_obs], self._never
 
     def reset_row(self, row: int, seed: int) -> Array:
+        """Draw the first state of an episode."""
         self._uniform_NT[row] = self._uniforms(seed, 0)
         return np.asarray((self._cumulative_start_S <= self._uniform_NT[row, 0]).sum())
 
     def physics_state(self, row: int) -> AgentState:
+        """Return an empty state: observation, seed and elapsed steps are all there is."""
         return {}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
+        """Draw the block of uniforms that the row is in."""
         self._draw_block(row, int(self._elapsed[row]) // _BLOCK)
 
     def _draw_blocks(self, step_N: Array) -> None:
-        """The next block of the rows that have used theirs up."""
+        """Draw the next block for the rows that have used up theirs."""
         if self.spec.max_episode_steps < _BLOCK:
             return
         for row in np.flatnonzero((step_N % _BLOCK == 0) & self.alive):
@@ -121,28 +125,29 @@ class TabularVectorEnv(EpisodicVectorEnv):
 
 
 class TabularFamily(EnvFamily):
-    """A family with known kernels: subclasses set `spec` and supply `tables` and `kernel`."""
+    """A family with known kernels; a subclass sets `spec` and supplies `tables` and `kernel`."""
 
     @property
     @abstractmethod
     def tables(self) -> Tables:
-        """What its environments have in common. Made on first use: it may be large."""
+        """Tables that all environments share, built on first use because they may be large."""
 
     @abstractmethod
     def kernel(self, values: Mapping[str, float]) -> Array:
-        """P(x|s,a) of one environment, a value per parameter: [S, A, X] float64."""
+        """Return P(x|s,a) of one environment, given its parameters: [S, A, X] float64."""
 
     def kernels(self, dynamics: Dynamics) -> Array:
-        """P_k(x|s,a) of some environments: [N, S, A, X]."""
+        """Return P_k(x|s,a) of N environments: [N, S, A, X]."""
         rows = np.stack([dynamics[name] for name in self.parameters], axis=1)
         return np.stack([self.kernel(dict(zip(self.parameters, row, strict=True))) for row in rows])
 
     def bytes_per_environment(self) -> int:
-        """A kernel, its cumulative sums and a working copy, the rewards, a block of uniforms."""
+        """Return the bytes of a kernel, its sums, a temporary copy, rewards and uniforms."""
         s, a = self.spec.num_states, self.spec.num_actions
         return super().bytes_per_environment() + 8 * (4 * s * a * s + _BLOCK)
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> TabularVectorEnv:
+        """Return a vector environment in which rows of equal dynamics share a kernel."""
         points = np.stack([dynamics[name] for name in self.parameters])
         distinct, kernel_of_row = np.unique(points, axis=1, return_inverse=True)
         kernels = self.kernels(dict(zip(self.parameters, distinct, strict=True)))
@@ -157,6 +162,6 @@ class TabularFamily(EnvFamily):
 
 
 def _cumulative(probability: Array) -> Array:
-    """Cumulative sums that end in exactly 1, so that no impossible outcome is ever drawn."""
+    """Return cumulative sums that end in exactly 1, so that no impossible outcome is drawn."""
     sums = probability.cumsum(-1)
     return np.asarray(sums / sums[..., -1:])

@@ -1,4 +1,4 @@
-"""Threads that step the environments of one stack."""
+"""Threads that step the rows of one vector environment."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 
 class StepThreads:
-    """Calls a function for each of some rows, the rows split evenly over threads.
+    """Threads that call a function for each row, with the rows split evenly between them.
 
-    One thread is the caller's own. The others begin at the first call, and so inherit how the
-    caller's rounds and takes denormal numbers: a setting of each thread that would change bits.
+    One of them is the caller's thread. The others start at the first call and then inherit how the
+    caller's thread rounds and treats denormal numbers, two settings that would change bits.
     """
 
     def __init__(self, threads: int) -> None:
         self._others = threads - 1
-        self._backend = ThreadPoolExecutor(self._others) if self._others else None
+        self._executor = ThreadPoolExecutor(self._others) if self._others else None
 
     def each(self, call: Callable[[int], None], rows: Sequence[int]) -> None:
-        """Returns when all rows are done. What a row raised is raised again; of several, that of
-        the lowest row, as one thread would have met it first."""
-        if self._backend is None:
+        """Call `call` for all rows, and then raise the first error.
+
+        The first error is that of the lowest row, which a single thread would have met first.
+        """
+        if self._executor is None:
             return _all(call, rows)
         size = max(1, -(-len(rows) // (self._others + 1)))
         own, *parts = [rows[i : i + size] for i in range(0, len(rows), size)] or [rows]
-        others = [self._backend.submit(_all, call, part) for part in parts]
+        others = [self._executor.submit(_all, call, part) for part in parts]
         try:
             _all(call, own)
         finally:
@@ -34,8 +36,8 @@ class StepThreads:
 
     def close(self) -> None:
         """End the threads."""
-        if self._backend is not None:
-            self._backend.shutdown()
+        if self._executor is not None:
+            self._executor.shutdown()
 
 
 def _all(call: Callable[[int], None], rows: Sequence[int]) -> None:

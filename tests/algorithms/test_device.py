@@ -6,6 +6,7 @@ nothing; so an update on it shows that everything an update touches was made on 
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from fedrl_ray.agents.evaluation import LearntPolicy, initial_shared
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.backends import memory_estimate
 from fedrl_ray.common.errors import UserError
-from fedrl_ray.config.checks import build_family
+from fedrl_ray.config.build import build_family
 
 N, B, S = 3, 16, 4
 DISCRETE = Spec(obs_size=S, num_actions=2, max_episode_steps=9)
@@ -36,7 +37,7 @@ def test_an_update_stays_on_one_device(cls, spec, keys):
     with torch.inference_mode():
         learner.update(batch)
     devices = {group.flat.device.type for group in learner.groups.values()}
-    assert devices | {learner.replay._rows.device.type} == {"meta"}
+    assert devices | {learner.replay.sample(np.zeros((N, B))).obs.device.type} == {"meta"}
     with torch.inference_mode(), pytest.raises(RuntimeError):
         learner.update(batch._replace(reward=torch.zeros(N, B)))  # and a mix is refused
 
@@ -48,8 +49,7 @@ def shapes(spec):
 
 def test_a_minibatch_is_drawn_where_the_replay_is():
     learner = on_meta(FedRDQN, DISCRETE)
-    draws = learner._replay_draws.at(0)
-    assert {x.device.type for x in learner.replay.sample(draws)} == {"meta"}
+    assert {x.device.type for x in learner.replay.sample(np.zeros((N, B)))} == {"meta"}
 
 
 def test_an_actor_is_to_ask_for_the_gpu_it_uses(small):

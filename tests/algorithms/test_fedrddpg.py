@@ -77,16 +77,25 @@ def test_a_saved_agent_goes_on_exactly() -> None:
 
 
 def test_the_actor_step_leaves_the_critic_alone() -> None:
+    """The critics' own step reads the target policy only, so two policies make no difference."""
     env = point_masses((0, 1))
-    learner = laws.build(FedRDDPG, config(), env, (0, 1))
-    run(learner, env, 30)
-    critic, policy = learner.shared()["q/0.weight"], learner.shared()["policy/0.weight"]
-    moments = [m.clone() for m in learner.optimisers["critics"].moments.values()]
-    with torch.inference_mode():
-        learner._step_actor(learner.replay.sample(np.full((2, 8), 0.5)).obs)
-    assert np.array_equal(learner.shared()["q/0.weight"], critic)
-    assert all(map(torch.equal, moments, learner.optimisers["critics"].moments.values()))
-    assert not np.array_equal(learner.shared()["policy/0.weight"], policy)
+    first = laws.build(FedRDDPG, config(), env, (0, 1))
+    run(first, env, 30)
+    batch = first.replay.sample(np.linspace(0.0, 0.99, 16).reshape(2, 8))
+    start = {name: array[0] for name, array in first.shared().items()}
+    one, two = (laws.build(FedRDDPG, config(), env, (0, 1)) for _ in range(2))
+    for learner, move in ((one, 0.0), (two, 0.1)):
+        policy = {n: array + move for n, array in start.items() if n.startswith("policy/")}
+        learner.load_shared(start | policy)
+        with torch.inference_mode():
+            learner.update(batch)
+    moments = (learner.optimisers["critics"].moments.values() for learner in (one, two))
+    assert all(map(torch.equal, *moments))
+    for name, array in one.shared().items():
+        of_policy = name.startswith("policy")
+        assert np.array_equal(array, two.shared()[name]) != of_policy
+        assert of_policy or not np.array_equal(array[0], start[name])
+    assert not np.array_equal(one.shared()["policy/0.weight"][0], start["policy/0.weight"])
 
 
 def test_actions_stay_within_their_bounds() -> None:

@@ -96,12 +96,17 @@ def plain_q_averaging(
     return q[0]
 
 
-def test_omega_zero_is_qavg() -> None:
+def test_omega_zero_is_qavg(monkeypatch: pytest.MonkeyPatch) -> None:
     robust_free = random_federation(
         omega=0.0, epsilon=1.0, step_size={"kind": "decaying", "c": 10.0}
     )
-    explore = robust_free.learner._explore_draws
-    actions = [(explore.at(step)[:, 1] * 3).astype(np.int64) for step in range(600)]
+    actions, step = [], robust_free.env.step
+
+    def recorded(action: Array) -> Transition:
+        actions.append(action)
+        return step(action)
+
+    monkeypatch.setattr(robust_free.env, "step", recorded)
     mine = robust_free.run(600, interval=20)
     other = random_federation(omega=0.0)
     plain = plain_q_averaging(other.env, np.array(actions), interval=20, c=10.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numba
@@ -366,21 +368,24 @@ def test_kernels_that_cannot_be_kept_on_disk_are_compiled_all_the_same(monkeypat
     assert kernels.compiled(lambda x: x + 1)(2) == 3
 
 
-def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(dtype: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Full:
+        stats = SimpleNamespace(cache_path=str(tmp_path))
 
-    monkeypatch.setattr(kernels, "_call_all", full)
+        def __call__(self, *args: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kernels, "forward", Full())
     with pytest.raises(OSError, match=r"keep compiled kernels: No space .*NUMBA_CACHE_DIR.*: '/"):
         kernels.load.__wrapped__(np.float32)
 
 
 STRIPS = {
-    "strip_32": (kernels._strip_32, 32),
-    "strip_64": (kernels._strip_64, 64),
-    "strip_64_of_32": (kernels._strip_64_of_32, 64),
-    "strip_96_of_32": (kernels._strip_96_of_32, 96),
-    "strip_128": (kernels._strip_128, 128),
+    "strip_32": (kernels.strip_32, 32),
+    "strip_64": (kernels.strip_64, 64),
+    "strip_64_of_32": (kernels.strip_64_of_32, 64),
+    "strip_96_of_32": (kernels.strip_96_of_32, 96),
+    "strip_128": (kernels.strip_128, 128),
 }
 """Intrinsics by their names, and the bytes of a row of y that they make."""
 
@@ -416,7 +421,7 @@ def test_blocks_of_a_matrix_are_transposed(
 ) -> None:
     x = np.random.default_rng(0).normal(size=shape).astype(dtype)
     found = np.full(shape[::-1], np.nan, dtype)
-    kernels._transpose(x, found)
+    kernels.transpose(x, found)
     assert np.array_equal(found, x.T)
 
 

@@ -12,7 +12,7 @@ from algorithms.learners.fedrddpg import FedRDDPG
 from algorithms.learners.fedrdqn import FedRDQN
 from algorithms.learners.fedrq import FedRQ
 from fedrl_ray.common.errors import UserError
-from fedrl_ray.config.validation_errors import one_line
+from fedrl_ray.config.validation_errors import explain_violation
 from fedrl_ray.environments.cartpole import CartPole
 from fedrl_ray.environments.gymnasium import Gymnasium
 from fedrl_ray.environments.random_mdp import RandomMDP
@@ -22,7 +22,7 @@ from fedrl_ray.environments.windy_cliff import WindyCliff
 def refusal(model: type[BaseModel], **keys: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         model(**keys)
-    message = one_line(caught.value, model, prefix="section")
+    message = explain_violation(caught.value, model, prefix="section")
     assert "\n" not in message
     return message
 

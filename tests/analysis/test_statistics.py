@@ -1,4 +1,4 @@
-"""Figures over seeds and test environments, and their intervals."""
+"""Return statistics over seeds and test environments, and their intervals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def noise(*shape: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).normal(size=shape)
 
 
-# Figures
+# Statistics
 
 
 @pytest.mark.parametrize(
@@ -70,13 +70,13 @@ def test_cvar_counts_the_last_environment_in_part(fraction: float, expected: flo
         ("p90", 81.0),
     ],
 )
-def test_figures_by_hand(name: str, expected: float) -> None:
+def test_statistics_by_hand(name: str, expected: float) -> None:
     shuffled_M = np.random.default_rng(0).permutation(SQUARES_M)
     assert RETURN_STATISTICS[name](shuffled_M) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", range(1, 25))
-def test_figures_agree_with_scipy_and_numpy(n: int) -> None:
+def test_statistics_agree_with_scipy_and_numpy(n: int) -> None:
     means_M = noise(n, seed=n)
     assert RETURN_STATISTICS["iqm"](means_M) == pytest.approx(stats.trim_mean(means_M, 0.25))
     for percent in (10, 50, 90):
@@ -84,11 +84,11 @@ def test_figures_agree_with_scipy_and_numpy(n: int) -> None:
         assert RETURN_STATISTICS[f"p{percent}"](means_M) == pytest.approx(expected)
 
 
-def test_figures_keep_leading_axes() -> None:
+def test_statistics_keep_leading_axes() -> None:
     means_TSM = noise(4, 3, 11)
-    for figure in RETURN_STATISTICS.values():
-        assert figure(means_TSM).shape == (4, 3)
-        assert figure(means_TSM)[2, 1] == pytest.approx(figure(means_TSM[2, 1]))
+    for statistic in RETURN_STATISTICS.values():
+        assert statistic(means_TSM).shape == (4, 3)
+        assert statistic(means_TSM)[2, 1] == pytest.approx(statistic(means_TSM[2, 1]))
 
 
 @quick
@@ -176,7 +176,7 @@ def test_biases_of_a_difference_need_not_cancel() -> None:
     assert found == pytest.approx((4, 5.5 - half, 7 + half))
 
 
-def test_a_pooled_figure_has_the_jackknifes_spread() -> None:
+def test_a_pooled_statistic_has_the_jackknifes_spread() -> None:
     # Of 1, 2, 3, 9: iqm (2 + 3) / 2. Without one of them nothing is cut (3 // 4 = 0):
     # 14/3, 13/3, 12/3, 6/3; pseudo-values 4 * 2.5 - 3 * those: -4, -3, -2, 4, of variance 155/12
     returns_SMR = np.array([1.0, 2.0, 3.0, 9.0])[:, None, None]
@@ -252,8 +252,11 @@ def test_more_episodes_than_halvings() -> None:
 
 
 def coverage(name: str, seeds: int, means_M: Array, *, common: bool = False) -> float:
-    """Share of 300 intervals that hold the figure of the means: seeds differ by 0.3, episodes by 1,
-    independently or in common."""
+    """Share of 300 intervals that contain the statistic of the true means.
+
+    Standard deviations are 0.3 between seeds and 1 between episodes, whose noise is independent or
+    common to all seeds.
+    """
     rng, truth, hits = np.random.default_rng(0), float(RETURN_STATISTICS[name](means_M)), 0.0
     for _ in range(300):
         episodes_SMR = rng.normal(size=(1 if common else seeds, len(means_M), 10))
@@ -318,15 +321,15 @@ def test_a_band_of_one_seed_is_unknown() -> None:
     assert all(np.isnan(x_T).all() for x_T in mean_interval(np.ones((1, 3))))
 
 
-# What an interval speaks of, and what is refused
+# Scope of an interval, and refused input
 
 
 def test_scope_names_what_was_resampled() -> None:
     assert scope(noise(2, 3, 4)) == "seeds and episodes"
     assert scope(noise(2, 3, 1)) == "seeds"
-    assert scope(noise(1, 3, 4)) == "one seed: interval over episodes only"
-    assert scope(noise(1, 3, 1)) == "one episode: no interval"
-    assert scope(noise(5, 3, 4), noise(1, 3, 4)) == "one seed: interval over episodes only"
+    assert scope(noise(1, 3, 4)) == "one seed: the interval covers episodes only"
+    assert scope(noise(1, 3, 1)) == "one seed and one episode: there is no interval"
+    assert scope(noise(5, 3, 4), noise(1, 3, 4)) == "one seed: the interval covers episodes only"
 
 
 def test_one_episode_of_one_seed_has_no_interval() -> None:
@@ -348,7 +351,7 @@ def test_returns_must_be_finite(bad: float) -> None:
     returns_SMR = noise(2, 3, 4)
     returns_SMR[1, 2, 3] = bad
     for call in (estimate, interval):
-        with pytest.raises(ValueError, match="returns must be finite"):
+        with pytest.raises(ValueError, match="returns_SMR: must be finite"):
             call(returns_SMR, "worst")
     with pytest.raises(ValueError, match="finite"):
         difference(noise(2, 3, 4), returns_SMR, "worst")
@@ -364,7 +367,7 @@ def test_returns_must_have_three_axes_with_something_on_each(shape: tuple[int, .
         interval(np.zeros(shape), "average")
 
 
-def test_unknown_figures_and_fractions_are_refused() -> None:
+def test_unknown_statistics_and_fractions_are_refused() -> None:
     with pytest.raises(ValueError, match=r"average, worst, .*got 'best'"):
         estimate(noise(2, 3, 4), "best")
     for fraction in (0.0, 1.1, np.nan):

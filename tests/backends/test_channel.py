@@ -1,4 +1,4 @@
-"""Messages between two processes of a machine: whole, the receiver's own; a lost end is seen."""
+"""Channel between two processes of one machine: messages arrive whole, a lost process is seen."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from fedrl_ray.backends.channel import Door, Line, Outbox, call
+from fedrl_ray.backends.channel import Channel, Listener, SendBuffer, connect
 
 SECONDS = 10.0
-Pair = tuple[Line, Line]
+Pair = tuple[Channel, Channel]
+OpenPair = Callable[..., Pair]
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Pair]]:
-    """Two ends of a line in this process: the caller's, with an outbox of one's own choice, and
-    that of who opened the door."""
+def open_pair() -> Iterator[OpenPair]:
+    """Opens a channel within this process: returns the end that connects, with a send buffer of
+    the caller's choice, and the end that accepts."""
     with contextlib.ExitStack() as opened:
 
-        def build(outbox: Outbox | None = None) -> Pair:
-            mine = outbox or opened.enter_context(contextlib.closing(Outbox()))
-            theirs = opened.enter_context(contextlib.closing(Outbox()))
-            door, ends = Door(), []
-            answering = threading.Thread(target=lambda: ends.append(door.accept(theirs)))
-            answering.start()
-            line = Line(call(door.name), mine, SECONDS)
-            answering.join()
-            return line, ends[0]
+        def build(send_buffer: SendBuffer | None = None) -> Pair:
+            mine = send_buffer or opened.enter_context(contextlib.closing(SendBuffer()))
+            theirs = opened.enter_context(contextlib.closing(SendBuffer()))
+            return pair(mine, theirs)
 
         yield build
 
 
+def pair(mine: SendBuffer, theirs: SendBuffer) -> Pair:
+    """Both ends of a new channel: the one that connects and the one that accepts."""
+    listener, accepted = Listener(), list[Channel]()
+    accepting = threading.Thread(target=lambda: accepted.append(listener.accept(theirs)))
+    accepting.start()
+    channel = Channel(connect(listener.address), mine, SECONDS)
+    accepting.join()
+    return channel, accepted[0]
+
+
 @pytest.mark.parametrize("size", [0, 1, 1000, 300_000])
-def test_a_message_arrives_whole_and_answers_too(connect: Callable[..., Pair], size: int) -> None:
-    near, far = connect()
+def test_a_message_and_its_reply_arrive_whole(open_pair: OpenPair, size: int) -> None:
+    near, far = open_pair()
     sent = {"q/0": np.arange(size, dtype=np.float32), "name": "agent 3", "none": None}
     near.send(sent)
     got = far.receive(SECONDS)
@@ -54,8 +59,8 @@ def test_a_message_arrives_whole_and_answers_too(connect: Callable[..., Pair], s
     assert np.array_equal(near.receive(SECONDS), np.arange(size) / 3)
 
 
-def test_messages_grow_and_shrink(connect: Callable[..., Pair]) -> None:
-    near, far = connect()
+def test_messages_grow_and_shrink(open_pair: OpenPair) -> None:
+    near, far = open_pair()
     for size in (10, 100_000, 5, 400_000, 400_001, 0):
         near.send(np.full(size, size))
         assert np.array_equal(far.receive(SECONDS), np.full(size, size))
@@ -63,8 +68,8 @@ def test_messages_grow_and_shrink(connect: Callable[..., Pair]) -> None:
         assert near.receive(SECONDS) == size
 
 
-def test_what_has_arrived_is_the_receivers_own(connect: Callable[..., Pair]) -> None:
-    near, far = connect()
+def test_the_receiver_owns_what_it_received(open_pair: OpenPair) -> None:
+    near, far = open_pair()
     near.send(np.zeros(50_000))
     first = far.receive(SECONDS)
     near.send(np.ones(50_000))
@@ -73,29 +78,29 @@ def test_what_has_arrived_is_the_receivers_own(connect: Callable[..., Pair]) -> 
     assert (first[0], first[1:].max(), second.min()) == (7.0, 0.0, 1.0)
 
 
-def test_one_outbox_is_read_on_several_lines(connect: Callable[..., Pair]) -> None:
-    outbox = Outbox()
-    pairs = [connect(outbox) for _ in range(3)]
-    length = outbox.write(("call", np.arange(20_000)))
+def test_several_channels_read_one_send_buffer(open_pair: OpenPair) -> None:
+    send_buffer = SendBuffer()
+    pairs = [open_pair(send_buffer) for _ in range(3)]
+    length = send_buffer.write(("round 3", np.arange(20_000)))
     for near, _ in pairs:
-        near.tell(length)
+        near.notify(length)
     for _, far in pairs:
-        verb, numbers = far.receive(SECONDS)
-        assert verb == "call"
+        name, numbers = far.receive(SECONDS)
+        assert name == "round 3"
         assert np.array_equal(numbers, np.arange(20_000))
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.05])
-def test_silence_is_a_timeout(connect: Callable[..., Pair], timeout: float) -> None:
-    near, _ = connect()
+def test_receive_raises_timeout_error_if_nothing_comes(open_pair: OpenPair, timeout: float) -> None:
+    near, _ = open_pair()
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         near.receive(timeout)
     assert time.monotonic() - started < SECONDS
 
 
-def test_an_end_that_is_closed_is_seen(connect: Callable[..., Pair]) -> None:
-    near, far = connect()
+def test_a_closed_end_is_seen_after_its_last_message(open_pair: OpenPair) -> None:
+    near, far = open_pair()
     far.send("the last")
     far.close()
     assert near.receive(SECONDS) == "the last"
@@ -105,61 +110,65 @@ def test_an_end_that_is_closed_is_seen(connect: Callable[..., Pair]) -> None:
         near.send("to nobody")
 
 
-def answer_for_ever(door: Door) -> None:
-    line = door.accept(Outbox())
+def double_every_message(listener: Listener) -> None:
+    channel = listener.accept(SendBuffer())
     while True:
-        line.send(line.receive() * 2)
+        channel.send(channel.receive() * 2)
 
 
 def test_the_death_of_a_process_is_seen_at_once() -> None:
-    door, outbox = Door(), Outbox()
-    process = multiprocessing.get_context("fork").Process(target=answer_for_ever, args=(door,))
+    listener, send_buffer = Listener(), SendBuffer()
+    process = multiprocessing.get_context("fork").Process(
+        target=double_every_message, args=(listener,)
+    )
     process.start()
-    line = Line(call(door.name), outbox, SECONDS)
-    line.send(21)
-    assert line.receive(SECONDS) == 42
+    channel = Channel(connect(listener.address), send_buffer, SECONDS)
+    channel.send(21)
+    assert channel.receive(SECONDS) == 42
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(EOFError):
-        line.receive(SECONDS)
+        channel.receive(SECONDS)
     process.join()
-    door.close()
+    listener.close()
 
 
-def test_a_door_is_closed_after_a_call() -> None:
-    door = Door()
-    call(door.name).close()
-    with contextlib.suppress(OSError):  # who called has left already
-        door.accept(Outbox())
+def test_a_listener_accepts_one_connection() -> None:
+    listener = Listener()
+    connect(listener.address).close()
+    with contextlib.suppress(OSError):  # the connection is closed already
+        listener.accept(SendBuffer())
     with pytest.raises(OSError):
-        call(door.name)
+        connect(listener.address)
 
 
-def test_another_users_door_is_not_taken_for_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    door, mine = Door(), os.geteuid()
+def test_connect_refuses_a_listener_of_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, mine = Listener(), os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
     with pytest.raises(PermissionError):
-        call(door.name)
-    door.close()
+        connect(listener.address)
+    listener.close()
 
 
-def test_strangers_are_sent_away_from_a_door(monkeypatch: pytest.MonkeyPatch) -> None:
-    door, mine, ends = Door(), os.geteuid(), []
-    stranger = call(door.name)
+def test_a_listener_closes_connections_of_other_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener, mine, accepted = Listener(), os.geteuid(), list[Channel]()
+    stranger = connect(listener.address)
     users = iter([mine + 1])
     monkeypatch.setattr(os, "geteuid", lambda: next(users, mine))
-    answering = threading.Thread(target=lambda: ends.append(door.accept(Outbox())))
-    answering.start()
+    accepting = threading.Thread(target=lambda: accepted.append(listener.accept(SendBuffer())))
+    accepting.start()
     stranger.settimeout(SECONDS)
     assert stranger.recv(1) == b""
-    line = Line(call(door.name), Outbox(), SECONDS)
-    answering.join()
-    line.send("hello")
-    assert ends[0].receive(SECONDS) == "hello"
+    channel = Channel(connect(listener.address), SendBuffer(), SECONDS)
+    accepting.join()
+    channel.send("hello")
+    assert accepted[0].receive(SECONDS) == "hello"
 
 
-def test_an_end_is_closed_though_a_forked_process_holds_it(connect: Callable[..., Pair]) -> None:
-    near, far = connect()
+def test_a_closed_end_is_seen_though_a_forked_process_holds_its_socket(
+    open_pair: OpenPair,
+) -> None:
+    near, far = open_pair()
     child = os.fork()
     if child == 0:
         time.sleep(60)
@@ -171,28 +180,24 @@ def test_an_end_is_closed_though_a_forked_process_holds_it(connect: Callable[...
     os.waitpid(child, 0)
 
 
-def test_nobody_behind_a_door_is_not_waited_for_for_ever() -> None:
-    door, started = Door(), time.monotonic()
+def test_opening_a_channel_times_out_if_nobody_accepts() -> None:
+    listener, started = Listener(), time.monotonic()
     with pytest.raises(OSError):
-        Line(call(door.name), Outbox(), 0.05)
+        Channel(connect(listener.address), SendBuffer(), 0.05)
     assert time.monotonic() - started < SECONDS
-    door.close()
+    listener.close()
 
 
-def test_closed_lines_leave_no_file_open(connect: Callable[..., Pair]) -> None:
-    def opened() -> int:
+def test_closed_channels_leave_no_file_open() -> None:
+    def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    outbox = Outbox()
-    before = opened()
+    send_buffer = SendBuffer()
+    before = open_files()
     for _ in range(5):
-        other, door, ends = Outbox(), Door(), []
-        thread: Any = threading.Thread(target=lambda d, o, e: e.append(d.accept(o)),
-                                       args=(door, other, ends))  # fmt: skip
-        thread.start()
-        line = Line(call(door.name), outbox, SECONDS)
-        thread.join()
-        line.close()
-        ends[0].close()
-        other.close()
-    assert opened() == before
+        theirs = SendBuffer()
+        for end in pair(send_buffer, theirs):
+            end.close()
+            end.close()  # closing twice closes no file of another's
+        theirs.close()
+    assert open_files() == before

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from algorithms.learners.fedrdqn import FedRDQN
+from fedrl_ray.agents.evaluation import initial_shared
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder
-from fedrl_ray.backends import memory_estimate, placement
+from fedrl_ray.backends import memory_estimate, placement, plan
 from fedrl_ray.common.errors import UserError
+from fedrl_ray.config.build import build_family
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.runs.events import LOG
 from fedrl_ray.runs.run import Run
@@ -29,7 +31,7 @@ def test_every_agent_adds_its_own_and_every_actor_a_process(small: Any) -> None:
         memory_estimate.estimate(small(federation={"num_agents": k}), 2) for k in (10, 1000)
     )
     assert many.agents == 100 * few.agents
-    process = memory_estimate.ACTOR + FedRDQN.bytes_per_process
+    process = memory_estimate.ACTOR + FedRDQN.bytes_per_process(FedRDQN.Config())
     assert many.actors == few.actors == 2 * process
     assert (
         memory_estimate.estimate(small(), 0).actors
@@ -61,17 +63,17 @@ def test_a_larger_minibatch_takes_what_layers_make_of_it() -> None:
 def test_a_checkpoint_is_no_larger_than_said(small: Any, tmp_path: Path) -> None:
     experiment = small()
     agents = LocalAgents(experiment.to_dict(), range(5))
-    shared = {name: array[0] for name, array in agents._learner.shared().items()}
+    shared = initial_shared(experiment, build_family(experiment))
     for number in range(4):
-        agents.run_round(RoundOrder(round=number, attempt=0, shared=shared))
+        agents.run_round(RoundOrder.to(range(5), shared, clock=20 * number, round=number))
     written = agents.save(str(tmp_path)).bytes
     assert 0.5 * written < 5 * memory_estimate.state_bytes(experiment) - 5 * 2**14 < 1.2 * written
 
 
 def test_what_is_not_there_is_refused_in_one_line(small: Any) -> None:
     with pytest.raises(UserError, match=r"not enough memory: about .* GiB .*: agents .*lower"):
-        placement.check_memory(small(federation={"num_agents": 10**9}), actors=2)
-    placement.check_memory(small(), actors=2, free=2**31)
+        plan.require_memory(small(federation={"num_agents": 10**9}), actors=2)
+    plan.require_memory(small(), actors=2, free=2**31)
 
 
 @pytest.mark.parametrize("version", [0, 1])
@@ -104,7 +106,7 @@ def test_auto_is_this_process_where_one_actor_would_hold_all(
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     changes = changes | {"federation": {"backend": "auto"} | changes.get("federation", {})}
-    assert placement.settled(small(**changes)).federation.backend == backend
+    assert plan.backend_of(small(**changes)) == backend
 
 
 def test_auto_is_this_process_for_tables_unless_a_cluster_is_named(
@@ -112,9 +114,9 @@ def test_auto_is_this_process_for_tables_unless_a_cluster_is_named(
 ) -> None:
     tabular = from_dict(TABLES | {"federation": {"num_agents": 100}})
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert placement.backend_of(tabular) == "in_process"
+    assert plan.backend_of(tabular) == "in_process"
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert placement.backend_of(tabular) == "ray"
+    assert plan.backend_of(tabular) == "ray"
 
 
 def test_where_agents_are_and_what_they_need_is_recorded(small: Any, tmp_path: Path) -> None:
@@ -138,6 +140,6 @@ def test_packing_in_words() -> None:
 def test_three_agents_on_two_cpus_and_a_thousand_fill_the_machine(small: Any) -> None:
     for num_agents, sizes in ((3, [2, 1]), (1000, [500, 500])):
         experiment = small(federation={"num_agents": num_agents})
-        groups, requests = placement.plan(experiment, [{"CPU": 2.0}])
+        groups, requests = plan.pack(experiment, [{"CPU": 2.0}])
         assert [len(group) for group in groups] == sizes
         assert requests == [{"CPU": 1.0}] * 2

@@ -1,4 +1,4 @@
-"""The same laws with real Ray actors: packing, late replies, killed and hung actors."""
+"""The laws of a run with real Ray actors: packing, both transports, killed and hung actors."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 
 from fedrl_ray.agents.local_agents import LocalAgents
-from fedrl_ray.agents.messages import RoundOrder
-from fedrl_ray.backends import channel, ray_backend
+from fedrl_ray.agents.messages import RoundOrder, RoundReply
+from fedrl_ray.backends import transports
+from fedrl_ray.backends.channel import Channel
 from fedrl_ray.backends.placement import groups
 from fedrl_ray.backends.ray_backend import RayBackend
+from fedrl_ray.backends.requests import Request
+from fedrl_ray.backends.transports import DirectChannel, RayMessages
 from fedrl_ray.common.errors import RunError
+from fedrl_ray.config.schema import Experiment
 from fedrl_ray.federation.driver import Driver
 from fedrl_ray.runs.events import LOG
 from fedrl_ray.runs.remote_run import RemoteRun
@@ -30,35 +36,37 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 
 class LateAgents(LocalAgents):
-    """Answers after a random delay."""
+    """Local agents that reply after a random delay."""
 
-    def run_round(self, order: Any) -> Any:
+    def run_round(self, order: RoundOrder) -> RoundReply:
         time.sleep(random.uniform(0, 0.05))
         return super().run_round(order)
 
 
-class ObservedAgents(LocalAgents):
-    """Tells its process id, so that a test can kill it."""
-
-    def process_id(self) -> int:
-        return os.getpid()
-
-
 class BrokenAgents(LocalAgents):
-    """User code that raises in round 2."""
+    """Local agents that raise in round 2, as user code may."""
 
-    def run_round(self, order: Any) -> Any:
+    def run_round(self, order: RoundOrder) -> RoundReply:
         if order.round == 2:
             raise ValueError("sensor 7 gives no reading")
         return super().run_round(order)
 
 
+@dataclass(frozen=True)
+class ProcessId(Request[int]):
+    """Request for the id of a worker's process, so that a test can kill it."""
+
+    def apply(self, agents: LocalAgents) -> int:
+        """Return the id."""
+        return os.getpid()
+
+
 @pytest.fixture
-def ray_driver(tmp_path) -> Iterator[Any]:
-    """Builds a driver over real actors of a given class; ends them afterwards."""
+def ray_driver(tmp_path: Path) -> Iterator[Callable[..., Driver]]:
+    """Builds a driver over real actors with agents of a given class; ends them afterwards."""
     drivers: list[Driver] = []
 
-    def build(experiment: Any, agents_class: Any, directory: Path) -> Driver:
+    def build(experiment: Experiment, agents_class: type[LocalAgents] = LocalAgents) -> Driver:
         f = experiment.federation
         packed = groups(f.num_agents, f.agents_per_actor, cpus=2)
         backend = RayBackend(
@@ -66,9 +74,10 @@ def ray_driver(tmp_path) -> Iterator[Any]:
             packed,
             requests=[{"CPU": 0.1}] * len(packed),
             timeout=f.round_timeout,
+            channel=f.channel,
             build=agents_class,
         )
-        drivers.append(Driver(experiment, directory=directory, backend=backend))
+        drivers.append(Driver(experiment, directory=tmp_path / "run", backend=backend))
         return drivers[-1]
 
     yield build
@@ -76,13 +85,18 @@ def ray_driver(tmp_path) -> Iterator[Any]:
         driver.close()
 
 
-def process_ids(driver: Driver) -> list[int]:
-    return driver.backend.call(range(len(driver.groups)), "process_id")  # type: ignore[attr-defined]
+def ray_backend(driver: Driver) -> RayBackend:
+    assert isinstance(driver.backend, RayBackend)
+    return driver.backend
+
+
+def process_ids(driver: Driver) -> list[Any]:
+    return ray_backend(driver).call(range(len(driver.groups)), ProcessId())
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict[str, Any]:
-    """The small experiment in one process: what every disturbed run must equal."""
+    """Summary of the small experiment in one process, which every disturbed run must equal."""
     from fedrl_ray.config.loading import from_dict
     from tests.support.small import SMALL
 
@@ -94,34 +108,53 @@ def test_ray_actors_and_late_replies_change_no_bit(
     small, tmp_path, ray_driver, undisturbed, agents_per_actor
 ):
     experiment = small(federation={"agents_per_actor": agents_per_actor})
-    driver = ray_driver(experiment, LateAgents, tmp_path / "run")
+    driver = ray_driver(experiment, LateAgents)
     assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
 
 
-def test_messages_of_ray_alone_change_no_bit(small, tmp_path, ray_driver, undisturbed, monkeypatch):
-    """As between nodes, where there are no lines."""
-    monkeypatch.setattr(ray_backend, "new_outbox", lambda: None)
+@pytest.mark.parametrize(("channel", "transport"), [("auto", DirectChannel), ("ray", RayMessages)])
+def test_both_transports_give_the_same_digests(
+    small, tmp_path, ray_driver, undisturbed, channel, transport
+):
+    experiment = small(federation={"agents_per_actor": 3, "channel": channel})
+    driver = ray_driver(experiment, LateAgents)
+    driver.backend.places(wait=True)
+    used = [type(worker._transport) for worker in ray_backend(driver)._workers.values()]
+    assert used == [transport, transport]
+    assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
+
+
+def test_a_worker_whose_channel_is_out_of_reach_gets_messages_of_ray(
+    small, tmp_path, ray_driver, undisturbed, monkeypatch
+):
+    """A worker in a container may have a network of its own."""
+
+    def out_of_reach(address: str) -> Any:
+        raise FileNotFoundError(address)
+
+    monkeypatch.setattr(transports, "connect", out_of_reach)
     experiment = small(federation={"agents_per_actor": 3})
-    driver = ray_driver(experiment, LateAgents, tmp_path / "run")
+    driver = ray_driver(experiment)
     assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
 
 
-def test_an_answer_that_nobody_took_is_not_taken_for_another(small, tmp_path, ray_driver):
-    driver = ray_driver(small(federation={"agents_per_actor": 3}), ObservedAgents, tmp_path / "run")
-    order = RoundOrder(round=0, attempt=0, shared=driver.server.shared)
+@pytest.mark.parametrize("channel", ["auto", "ray"])
+def test_a_reply_that_nobody_received_is_not_taken_for_another(small, ray_driver, channel):
+    driver = ray_driver(small(federation={"agents_per_actor": 3, "channel": channel}))
+    order = RoundOrder.to(range(5), driver.server.shared)
     first, _ = process_ids(driver)
-    driver.backend.run_round(order, [0, 1])  # given up before any answer was taken
-    assert driver.backend.call([0], "process_id") == [first]
+    driver.backend.run_round(order, [0, 1])  # given up before any reply was received
+    assert ray_backend(driver).call([0], ProcessId()) == [first]
     replies = list(driver.backend.run_round(order, [0, 1]))
     assert [reply.agent_ids for reply in replies] == [(0, 1, 2), (3, 4)]
 
 
-def test_an_interrupted_wait_leaves_no_answer_behind(small, tmp_path, ray_driver, monkeypatch):
-    driver = ray_driver(small(federation={"agents_per_actor": 3}), ObservedAgents, tmp_path / "run")
-    order = RoundOrder(round=0, attempt=0, shared=driver.server.shared)
+def test_an_interrupted_wait_leaves_no_reply_behind(small, ray_driver, monkeypatch):
+    driver = ray_driver(small(federation={"agents_per_actor": 3}))
+    order = RoundOrder.to(range(5), driver.server.shared)
     ids = process_ids(driver)
     with monkeypatch.context() as patched:
-        patched.setattr(channel.Line, "receive", interrupted)
+        patched.setattr(Channel, "receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
             next(driver.backend.run_round(order, [0, 1]))
     assert process_ids(driver) == ids
@@ -131,23 +164,12 @@ def interrupted(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def test_an_actor_whose_door_is_out_of_reach_is_asked_through_ray(
-    small, tmp_path, ray_driver, undisturbed, monkeypatch
+@pytest.mark.parametrize("channel", ["auto", "ray"])
+def test_an_actor_killed_in_the_middle_changes_no_bit(
+    small, tmp_path, ray_driver, undisturbed, channel
 ):
-    """Its file system may be another one, a container's."""
-
-    def out_of_reach(path: str) -> Any:
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(channel, "call", out_of_reach)
-    experiment = small(federation={"agents_per_actor": 3})
-    driver = ray_driver(experiment, LocalAgents, tmp_path / "run")
-    assert digests(train(experiment, tmp_path / "run", driver)) == digests(undisturbed)
-
-
-def test_an_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, ray_driver, undisturbed):
-    experiment = small(federation={"agents_per_actor": 3})
-    driver = ray_driver(experiment, ObservedAgents, tmp_path / "run")
+    experiment = small(federation={"agents_per_actor": 3, "channel": channel})
+    driver = ray_driver(experiment)
     run = Run(experiment, tmp_path / "run", driver=driver)
     for _ in range(6):
         run.advance()
@@ -159,30 +181,30 @@ def test_an_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, ray_drive
     assert digests(run.finish()) == digests(undisturbed)
 
 
-def test_a_hung_actor_is_killed_and_changes_no_bit(small, tmp_path, ray_driver, undisturbed):
-    experiment = small(federation={"agents_per_actor": 3, "round_timeout": 30.0})
-    driver = ray_driver(experiment, ObservedAgents, tmp_path / "run")
+@pytest.mark.parametrize("channel", ["auto", "ray"])
+def test_a_hung_actor_is_killed_and_changes_no_bit(
+    small, tmp_path, ray_driver, undisturbed, channel
+):
+    federation = {"agents_per_actor": 3, "round_timeout": 30.0, "channel": channel}
+    experiment = small(federation=federation)
+    driver = ray_driver(experiment)
     run = Run(experiment, tmp_path / "run", driver=driver)
     run.advance()
     hung = process_ids(driver)[0]
-    driver.backend._timeout = 5.0  # type: ignore[attr-defined]
+    ray_backend(driver)._timeout = 5.0
     os.kill(hung, signal.SIGSTOP)
     after = run.advance()
     assert "agents 0-2 did not answer in time" in after.failures[0]
-    driver.backend._timeout = 30.0  # type: ignore[attr-defined]
+    ray_backend(driver)._timeout = 30.0
     list(run)
     assert digests(run.finish()) == digests(undisturbed)
-    assert not _runs(hung)
+    assert not _is_alive(hung)
 
 
-def _runs(process: int) -> bool:
-    """Whether a process is there and not a zombie; a killed one may take a moment to go."""
+def _is_alive(process: int) -> bool:
+    """Tell if a process lives and is no zombie; wait 5 s at most for a killed one to end."""
     for _ in range(50):
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return False
-        if state in "ZX":
+        if not psutil.pid_exists(process) or psutil.Process(process).status() == "zombie":
             return False
         time.sleep(0.1)
     return True
@@ -192,7 +214,7 @@ def test_an_actor_killed_under_continue_is_not_waited_for_and_joins_when_it_is_u
     small, tmp_path, ray_driver
 ):
     experiment = small(federation={"agents_per_actor": 3, "on_failure": "continue"})
-    driver = ray_driver(experiment, ObservedAgents, tmp_path / "run")
+    driver = ray_driver(experiment)
     run = Run(experiment, tmp_path / "run", driver=driver)
     for _ in range(5):
         run.advance()
@@ -205,7 +227,7 @@ def test_an_actor_killed_under_continue_is_not_waited_for_and_joins_when_it_is_u
 
 def test_an_exception_stops_the_run_with_its_traceback(small, tmp_path, ray_driver):
     experiment = small(federation={"agents_per_actor": 3})
-    driver = ray_driver(experiment, BrokenAgents, tmp_path / "run")
+    driver = ray_driver(experiment, BrokenAgents)
     with pytest.raises(RunError, match="ValueError: sensor 7 gives no reading") as error:
         train(experiment, tmp_path / "run", driver)
     assert str(error.value).startswith("agents 0-2 raised")
@@ -222,6 +244,6 @@ def test_the_driver_actor_killed_in_the_middle_changes_no_bit(small, tmp_path, u
         run.advance()
     assert digests(run.finish()) == digests(undisturbed)
     run.close()
-    rows = [json.loads(channel) for channel in (tmp_path / "run" / LOG).read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     lives = ("started", "driver_died", "resumed")
     assert tuple(row["event"] for row in rows if row["event"] in lives) == lives

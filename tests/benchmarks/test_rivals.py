@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,16 @@ SETTINGS = {
 }  # fmt: skip
 
 
+class OnGivenBatches(FedRDQN):
+    """FedRDQN that updates on a minibatch of the test instead of one from its replay."""
+
+    batch: Transition
+
+    @property
+    def replay(self) -> Any:
+        return SimpleNamespace(add=lambda *_: None, sample=lambda *_: self.batch)
+
+
 class EveryRow:
     """A generator whose minibatch is the whole replay, in order."""
 
@@ -43,7 +55,7 @@ def load(agent: Agent, shared: Params) -> None:
 
 
 def test_flower_client_updates_as_fedrdqn_does() -> None:
-    learner = FedRDQN(
+    learner = OnGivenBatches(
         FedRDQN.Config(**SETTINGS, omega=0.3),
         Spec(obs_size=4, num_actions=2, max_episode_steps=500),
         agent_ids=[0],
@@ -53,15 +65,18 @@ def test_flower_client_updates_as_fedrdqn_does() -> None:
     load(agent, learner.shared())
     agent.rng, agent.filled = EveryRow(), BATCH
     rng = np.random.default_rng(1)
-    for step in range(20):
+    env: Any = SimpleNamespace(
+        obs=np.zeros((1, 4), np.float32), finished=np.zeros(1, bool), step=lambda action: None
+    )
+    for _ in range(20):
         rows = rng.normal(size=(BATCH, 11)).astype(np.float32)
         rows[:, 4], rows[:, 10] = rng.integers(2, size=BATCH), rng.random(BATCH) < 0.2
         agent.replay.copy_(torch.from_numpy(rows))
         agent.update()
         ends = np.cumsum([4, 1, 1, 4])
         obs, action, reward, next_obs, terminated = np.split(rows[None], ends, axis=-1)
-        learner._steps_done = step
-        learner.update(Transition(obs, action, reward[..., 0], next_obs, terminated[..., 0]))
+        learner.batch = Transition(obs, action, reward[..., 0], next_obs, terminated[..., 0])
+        learner.step(env)
     probe = rng.normal(size=(1, 8, 4)).astype(np.float32)
     for name, network in agent.networks.items():
         ours = torch.from_numpy(learner.networks[name](probe))

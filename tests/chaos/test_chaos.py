@@ -1,5 +1,7 @@
-"""Faults on several nodes, through the command line as a user has it: the same bits under `rewind`,
-a quorum under `continue`, and nothing left behind."""
+"""Faults on several nodes, injected into runs of the command line.
+
+`rewind` must keep the bits, `continue` a quorum, and no run may leave anything behind.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,7 @@ LEARNERS: dict[str, dict[str, Any]] = {
 
 
 def write(folder: Path, learner: str) -> Path:
-    """A tiny experiment of 150 rounds with a checkpoint every 10."""
+    """Write a tiny experiment of 150 rounds with a checkpoint every 10 rounds."""
     base = {key: value for key, value in SMALL.items() if key not in LEARNERS[learner]}
     path = folder / f"{learner}.yaml"
     path.write_text(yaml.safe_dump(merged(base, TINY) | LEARNERS[learner]))
@@ -58,7 +60,7 @@ def write(folder: Path, learner: str) -> Path:
 
 
 def results(folder: Path, learner: str, wanted: list[tuple[str, str]], nodes: int) -> Any:
-    """By fault and policy."""
+    """Return the results by fault and policy."""
     options = ChaosOptions(
         config=write(folder, learner),
         overrides=[],
@@ -71,7 +73,7 @@ def results(folder: Path, learner: str, wanted: list[tuple[str, str]], nodes: in
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """One case; tests/backends/test_ray_backend.py loses single agents, under both policies."""
+    """Results of one case; tests/backends/test_ray_backend.py loses workers under both policies."""
     wanted = [("node", "rewind")]
     return results(tmp_path_factory.mktemp("chaos"), "fedrdqn", wanted, nodes=2)
 
@@ -154,7 +156,7 @@ def test_the_observer_counts_rounds_that_were_done_twice(tmp_path):
         )
         seen.look()
 
-    note(event="started", hosts=[{"agents": [0], "pid": 7}], round=0)
+    note(event="started", workers=[{"agents": [0], "pid": 7}], round=0)
     rounds(1, 2, 3)
     seen.mark(time.monotonic())
     note(event="rewind", from_round=3, to_round=2, round=2)
@@ -166,7 +168,7 @@ def test_the_observer_counts_rounds_that_were_done_twice(tmp_path):
     rounds(1, 2, 3)
     assert (seen.redone, seen.recovered) == (3, None)
     rounds(1, 2, 3, 4, 5)
-    note(event="resumed", hosts=[], round=2)
+    note(event="resumed", workers=[], round=2)
     rounds(1, 2, 3)
     assert (seen.highest, seen.redone, seen.recovered) == (5, 6, None)
     rounds(1, 2, 3, 4, 5, 6)

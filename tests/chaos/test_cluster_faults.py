@@ -1,4 +1,4 @@
-"""What `fedrl-ray chaos` does not try, on real nodes: awkward moments, refusals, endings."""
+"""Faults on real nodes that `fedrl-ray chaos` does not try: awkward moments, refusals, endings."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class Job:
         self.program = Program(arguments, cluster.environment, folder / "run.log")
 
     def until(self, there: Callable[[], bool]) -> None:
-        """Look until something holds; the program must not end before."""
+        """Look at the run until a condition holds; the program must not end before."""
         while not there():
             assert self.program.status is None, self.program.output()
             self.seen.look()
             time.sleep(0.005)
 
     def end(self) -> tuple[int | None, list[str]]:
-        """Its status and its last lines."""
+        """Return the program's status and its output after the end."""
         assert self.program.ends_within(200.0), self.program.output()
         self.seen.look()
         return self.program.status, self.program.output().splitlines()
@@ -85,7 +85,7 @@ class Job:
 
 @pytest.fixture
 def job(cluster, tmp_path) -> Iterator[Callable[..., Job]]:
-    """Starts a run with changes to the small experiment; ends it afterwards."""
+    """Start a run with changes to the small experiment; end it afterwards."""
     jobs: list[Job] = []
 
     def build(**changes: Any) -> Job:
@@ -101,7 +101,7 @@ def job(cluster, tmp_path) -> Iterator[Callable[..., Job]]:
 
 @pytest.fixture
 def robot(cluster) -> Iterator[Node]:
-    """A node that has what agent 2 needs and no other node has."""
+    """A node with the robot that agent 2 needs and no other node has."""
     cluster.start()
     node = cluster.add('--resources={"robot": 1}')
     yield node
@@ -166,7 +166,7 @@ def test_an_exception_in_user_code_ends_the_run_once_and_leaves_nothing(job):
     status, words = run.end()
     assert status == 1
     assert sum("ValueError: sensor 7 gives no reading" in line for line in words) == 1
-    assert run.seen.events["worker_lost"] <= 2 and run.seen.events["rewind"] == 0  # of two hosts
+    assert run.seen.events["worker_lost"] <= 2 and run.seen.events["rewind"] == 0  # two workers
     assert run.left() == {}
 
 

@@ -1,4 +1,4 @@
-"""The command line: bad input is one line and status 2; the commands do what they say."""
+"""The command line: bad input is one line and status 2, and the commands do as documented."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fedrl_ray.common.errors import RunError
 
 @pytest.fixture
 def fedrl(capsys, monkeypatch):
-    """Runs the entry function in this process: (status, stdout, stderr)."""
+    """Run the entry function in this process. Return (status, stdout, stderr)."""
 
     def run(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["fedrl-ray", *map(str, args)])
@@ -33,14 +33,14 @@ BAD_KEYS = [
     ("learner.omega=1.5", "learner.omega should be less than or equal to 1, got 1.5"),
     ("learner.omega=.nan", "learner.omega should be a finite number, got nan"),
     ("learner.omega=[0.1, 0.2]", "learner.omega must be one number or 5, one per agent, got 2"),
-    ("environment.perturb.pole_length=20", "pole_length must stay within [0.05, 10] m"),
+    ("environment.perturb.pole_length=20", "pole_length: must stay within [0.05, 10] m"),
     ("environment.perturb.pole_lenth=0.5", "environment.perturb.pole_lenth: no such parameter"),
     ("federation.num_agents=0", "federation.num_agents should be greater than or equal to 1"),
     ("federation.sync_interval=7", "federation.sync_interval must divide federation.steps (240)"),
     ("environment.name=pendulum", "learns on discrete environments, but pendulum is continuous"),
     ("environment.name=cartpool", "no environment is called 'cartpool' (did you mean 'cartpole'?)"),
     ("learner.name=dqn", "learner.name: no learner is called 'dqn'"),
-    ("evaluation.grid=1", "evaluation.grid must be at least 2"),
+    ("evaluation.grid=1", "evaluation.grid: must be at least 2"),
     ("federation.num_agents=2000000000", "not enough memory"),
     ("learner.target_rate=0.1 learner.target_period=10", "soft) or target_period (hard), not both"),
     ("learner.reset_on_sync=true learner.learning_starts=20", "learning_starts must be below"),
@@ -167,7 +167,7 @@ def test_report_on_several_runs_is_one_offline_file(fedrl, small_yaml, tmp_path)
 
 def test_report_on_nothing_is_refused(fedrl, tmp_path):
     status, _, err = fedrl("report", tmp_path)
-    assert status == 2 and "neither a run directory nor a folder of them" in err
+    assert status == 2 and "must be a run directory, a sweep or a folder of them" in err
 
 
 def test_help_and_config_errors_import_no_torch_before_they_are_needed():
@@ -280,7 +280,7 @@ def test_default_outputs_count_up(fedrl, small_yaml, tmp_path, monkeypatch):
     [
         ("sweep.search={learner.omgea: [0]}", "learner.omgea: unknown key (did you mean 'omega'?)"),
         ("sweep.search.learner.omega=[]", "sweep.search.learner.omega must hold at least one"),
-        ("evaluation.where=none", "sweep.metric worst is given by no evaluation"),
+        ("evaluation.where=none", "sweep.metric: no evaluation gives worst"),
         ("sweep.seeds=0", "sweep.seeds should be greater than or equal to 1"),
         ("sweep=null", "sweep: required, but missing"),
     ],

@@ -1,4 +1,4 @@
-"""What is read runs nothing and leads nowhere else; what is written tells no secrets."""
+"""Files that we read run no code and lead to no other place; files that we write hold no secret."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SOURCES = sorted(
 UNSAFE = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 UNSAFE_CALLS = {"torch.load", "yaml.unsafe_load", "yaml.full_load", "np.load", "eval", "exec"}
 MESSAGES = "channel.py"
-"""What processes of one run say to each other, as Ray's messages are said; never a file."""
+"""The one file that may unpickle: messages between processes of one run, as Ray's are; no file."""
 READERS_OF_PICKLES = {
     "torch.export.load": "torch_policy.py",
     "RLModule.from_checkpoint": "rl_module_policy.py",
     "load_from_zip_file": "sb3_policy.py",
 }
-"""Where files are read that only `--trust-pickle` lets in."""
+"""Calls that may unpickle, by the one file that may hold them: it asks for `--trust-pickle`."""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
@@ -55,7 +55,7 @@ def test_no_code_reads_what_could_run(path):
 
 
 class Touches:
-    """Unpickled, it makes a file."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,7 +81,7 @@ COMMANDS = [
 
 
 def commands(trained: Path, run: Path) -> list[Ended]:
-    """All that read a run directory."""
+    """Return the ends of all commands that read a run directory."""
     return [fedrl(*(part.format(run=run, root=trained) for part in c)) for c in COMMANDS]
 
 
@@ -144,7 +144,7 @@ def test_a_trial_that_is_a_link_is_not_read(tmp_path):
     (path / "trials" / "00000-seed=0").symlink_to(tmp_path / "elsewhere")
     ended = fedrl("report", path, "--output", tmp_path / "report.html")
     require_refusal(ended)
-    assert "a link that leaves the sweep" in ended.err
+    assert "must lie inside the sweep; got a link" in ended.err
 
 
 SECRETS = {
@@ -183,7 +183,7 @@ MARKUP = st.sampled_from(["<script>", "</script>", "<img src=x onerror=", "'", '
           suppress_health_check=list(HealthCheck))  # fmt: skip
 @given(words=st.lists(MARKUP, min_size=1, max_size=4))
 def test_markup_of_users_is_text_in_reports_and_in_the_dashboard(tmp_path_factory, words):
-    """In folder names, experiment names, keys, values, parameters, metrics and reasons."""
+    """Markup may stand in names of folders and experiments, keys, values, metrics and reasons."""
     evil = "<b>" + "".join(words)
     root = tmp_path_factory.mktemp("markup")
     trials = {1: {"status": "failed", "reason": evil, "share": 0.0}}

@@ -1,4 +1,4 @@
-"""The whole program stopped by a signal, and resumed: as a user would, in processes of its own."""
+"""The whole program, stopped by a signal and resumed, in processes of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG = {"steps": 2000, "backend": "ray", "agents_per_actor": 3}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The experiment file, and the digests of its run in one process, never stopped."""
+    """The experiment file, and the digests of an undisturbed run in one process."""
     folder = tmp_path_factory.mktemp("whole")
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(merged(SMALL, {"federation": LONG})))
@@ -33,7 +33,7 @@ def whole(tmp_path_factory):
 
 
 def start(path: Path, output: Path) -> subprocess.Popen[str]:
-    """Train in a process group of its own; returns once rounds are being logged."""
+    """Train in a process group of its own, and return once rounds are in the log."""
     process = subprocess.Popen(
         [*COMMAND, str(path), "--output", str(output)],
         start_new_session=True,

@@ -1,8 +1,8 @@
-"""2,000 malformed inputs: each is refused with one line or accepted rightly.
+"""2,000 malformed inputs: each is refused with one line, or rightly accepted.
 
-None ends in a traceback, a hang, much memory or a file outside the run directory. Here experiment
-files, overrides and sections `sweep`; in test_malformed_runs.py what lies in directories. `make
-test` runs a part of them, `make test-all` all.
+None ends in a traceback, a hang, much memory or a file outside the run directory. This file has
+experiment files, overrides and sections `sweep`; test_malformed_runs.py has the files in run and
+sweep directories. `make test` runs a part of the inputs, `make test-all` all of them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CHEAP = [
     )
     for part in ("--set", key)
 ]
-"""So that what is accepted is quickly done."""
+"""Overrides that make an accepted experiment short."""
 
 
 CASES: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def place(tmp_path_factory):
 
 
 def trained(place: Place, content: bytes, *overrides: str) -> None:
-    """`train`: what is accepted is trained, and config.yaml says the same again."""
+    """Run `train`. An accepted experiment must complete, and config.yaml must equal it."""
     shutil.rmtree(place.out, ignore_errors=True)
     place.experiment.write_bytes(content)
     sets = [part for text in overrides for part in ("--set", text)]
@@ -118,7 +118,7 @@ def environments_of_users(place: Place, source, name, environment):
 
 @case(CASES, 300, section=mutated(SWEPT["sweep"]))
 def sections_sweep(place: Place, section):
-    """An output that is taken tells that the section was accepted, and no Ray is started."""
+    """Use an output that is taken: the refusal shows that the section was accepted, without Ray."""
     place.experiment.write_text(sections(TINY | {"sweep": section}), errors="surrogatepass")
     place.fresh("sweep")
     ended = fedrl("sweep", place.experiment, "--output", place.run)
@@ -175,7 +175,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("share", SHARES)
 def test_twenty_in_programs_of_their_own(place, share):
-    """`make test` runs three of them: most need seconds to import what they refuse with."""
+    """`make test` runs three of them: most need seconds for imports before they refuse."""
     chosen = list(enumerate(REFUSED))[:: round(1 / share)]
     with ThreadPoolExecutor(2) as pool:
         for ended in pool.map(lambda numbered: _in_a_program(place, numbered), chosen):
@@ -184,7 +184,7 @@ def test_twenty_in_programs_of_their_own(place, share):
 
 
 def _in_a_program(place: Place, numbered: tuple[int, tuple[str, str]]) -> Ended:
-    """`evaluate` and `report` get a run whose newest manifest and configuration are torn."""
+    """Run a command; `evaluate` and `report` get a run with a torn manifest and a torn log."""
     number, (command, text) = numbered
     target: Any = place.root / f"refused-{number}"
     if command in ("evaluate", "report"):

@@ -1,4 +1,4 @@
-"""Malformed run and sweep directories: the other part of test_malformed.py."""
+"""Malformed run and sweep directories, the second part of test_malformed.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from algorithms import prefixes
-from fedrl_ray.storage import checkpoints, digests
+from fedrl_ray.storage import digests, manifests
 from tests.support.malformed import damaged, mutated, plain_values, sections
 from tests.support.malformed_place import (  # fmt: skip
     SHARES,
@@ -55,7 +55,7 @@ CHECKPOINT = ["manifest.json", "server.safetensors", "agents_00000-00001.safeten
     data=st.data(),
 )
 def checkpoints_with_other_bytes(place: Place, command, name, data):
-    """The sha256 of the manifest tells: nothing but what was written is accepted."""
+    """The sha256 of the manifest shows every change: only the bytes that we wrote are accepted."""
     path = newest(place.fresh()) / name
     good = path.read_bytes()
     foreign = [b"", b"\x80\x05.", b"\xff" * 8 + b"{}", (path.parent / CHECKPOINT[1]).read_bytes()]
@@ -76,13 +76,13 @@ def _read_alike(good: bytes, other: bytes) -> bool:
 def sign(path: Path, body: Any) -> None:
     """Write a manifest with the right sha256 of itself."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    document = {"format": checkpoints.FORMAT, "sha256": digests.of_texts([text]), "manifest": body}
+    document = {"format": manifests.FORMAT, "sha256": digests.of_texts([text]), "manifest": body}
     (path / "manifest.json").write_text(json.dumps(document))
 
 
 @case(CASES, 150, command=st.sampled_from([resumed, scored]), data=st.data())
 def manifests_that_are_signed(place: Place, command, data):
-    """What lies behind the sha256 is checked too."""
+    """A manifest with the right sha256 is checked too."""
     path = newest(place.fresh())
     good = json.loads((path / "manifest.json").read_text())["manifest"]
     body = data.draw(mutated(good, plain_values), label="manifest")
@@ -155,7 +155,7 @@ def changed_arrays(draw: st.DrawFn, arrays: dict[str, Any]) -> None:
 
 @st.composite
 def changed_header(draw: st.DrawFn, path: Path) -> None:
-    """safetensors: eight bytes of length, as much JSON, the arrays."""
+    """Change a safetensors file: eight bytes with a length, that much JSON, then the arrays."""
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header, rest = content[8 : 8 + length], content[8 + length :]
@@ -177,7 +177,7 @@ def changed_header(draw: st.DrawFn, path: Path) -> None:
 
 @st.composite
 def changed_file(draw: st.DrawFn, path: Path) -> None:
-    """A text file with other bytes, or one of its lines or itself with other values."""
+    """Change a text file: its bytes, or the values of the file or of one line."""
     good = path.read_bytes() if path.exists() else b'{"round": 1, "steps": 10}\n'
     if draw(st.integers(0, 3)) == 0:
         path.write_bytes(draw(damaged(good) | st.binary(max_size=30)))
@@ -246,7 +246,7 @@ def policies_with_other_bytes(place: Place, data):
 
 @case(CASES, 150, data=st.data())
 def policies_with_other_parts(place: Place, data):
-    """Protobuf that reads: what it says does not hang together."""
+    """The Protobuf can be read, but its parts do not fit together."""
     model = onnx.load(place.good_policy)
     for _ in range(data.draw(st.integers(1, 3))):
         data.draw(changed_model(model))

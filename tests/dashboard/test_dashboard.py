@@ -1,4 +1,4 @@
-"""The dashboard: what is read and when, what is shown, what is sent."""
+"""The dashboard: the files that it reads, the page that it shows, the updates that it sends."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ EVIL = "<script>alert(1)</script>"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A sweep in its middle: a trial of every status."""
+    """A sweep under way, with a trial of every status."""
     return sweep(tmp_path / "sweep")
 
 
 @pytest.fixture
 def watch(monkeypatch):
-    """Looks at paths as the server's thread does, one look at a time; draws two sections only."""
+    """Reads paths as the server's thread does, on demand, and draws two sections only."""
     monkeypatch.setattr(live, "REST", 0.0)
     monkeypatch.setattr(live, "headline", lambda data: "so far")
     monkeypatch.setattr(live, "sections", few)
@@ -48,15 +48,20 @@ def watch(monkeypatch):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The run directories that have been read, in order."""
+    """Names of the run directories that have been read, in order."""
     names: list[str] = []
-    original = runs._read
-    monkeypatch.setattr(runs, "_read", lambda path: names.append(path.name) or original(path))
+    original = runs.evaluation_log
+
+    def recorded(path):
+        names.append(path.parent.name)
+        return original(path)
+
+    monkeypatch.setattr(runs, "evaluation_log", recorded)
     return names
 
 
 def add_row(run: Path, log: str = "evaluations.jsonl", **changes: object) -> None:
-    """The next row of a log."""
+    """Append the next row of a log."""
     row = json.loads((run / log).read_text().splitlines()[-1])
     row |= {"round": row["round"] + 5, "steps": row["steps"] + 100, **changes}
     with (run / log).open("a") as file:
@@ -67,7 +72,7 @@ def trial(folder: Path, number: int) -> Path:
     return folder / "trials" / f"{number:05d}-seed={number // 2}"
 
 
-# What is read, and when
+# Reading
 
 
 def test_what_has_not_changed_is_not_read_again(folder, watch, reads):
@@ -116,7 +121,7 @@ def test_what_does_not_read_is_named_and_the_page_stays(folder, watch):
     (folder / "trials.json").write_text(text[:50])
     watching.refresh()
     torn = watching.snapshot()
-    assert "trials.json: does not read" in torn.problem and torn.parts == before.parts
+    assert "trials.json: cannot be read" in torn.problem and torn.parts == before.parts
     (folder / "trials.json").write_text(text)
     watching.refresh()
     assert watching.snapshot().problem == ""
@@ -139,7 +144,7 @@ def test_a_path_that_is_not_there_yet_is_waited_for(tmp_path, watch):
     assert begun.waiting == () and counts(begun.rows) == "4 trials: 4 pending"
     write_run(tmp_path / "run", share=0.5, status=None)
     both = watch(path, tmp_path / "run", tmp_path / "none").snapshot()
-    assert counts(both.rows) == "5 trials: 1 not ended, 4 pending"
+    assert counts(both.rows) == "5 trials: 4 pending, 1 unfinished"
     assert both.waiting == (tmp_path / "none",)
 
 
@@ -160,7 +165,7 @@ def test_nothing_is_looked_at_while_nobody_asks(folder, monkeypatch):
     monkeypatch.setattr(live, "stamps_of", lambda paths: looks.append(time.monotonic()) or {})
     watching = Live([folder])
     watching.start()
-    assert soon(lambda: watching._snapshot.parts)  # drawn
+    assert soon(lambda: watching.snapshot().parts)  # drawn
     assert soon(lambda: time.monotonic() - looks[-1] > 0.5)  # nobody asks: it has stopped
     count = len(looks)
     watching.snapshot()
@@ -168,7 +173,7 @@ def test_nothing_is_looked_at_while_nobody_asks(folder, monkeypatch):
 
 
 def soon(happens: Callable[[], Any]) -> bool:
-    """Whether it does, on a busy machine too."""
+    """Return True if it happens within 20 s, enough for a busy machine."""
     end = time.monotonic() + 20.0
     while not happens() and time.monotonic() < end:
         time.sleep(0.01)
@@ -184,7 +189,7 @@ def test_stamps_are_of_the_files_that_are_read_and_of_no_others(folder):
     assert stamps.stamps_of([folder.parent]) == stamps.stamps_of([folder])  # a folder of sweeps
 
 
-# What is shown
+# The page
 
 
 def test_trials_are_those_of_the_run_directories_what_runs_comes_first(folder, watch):
@@ -236,7 +241,7 @@ def test_text_of_users_is_never_markup():
     assert "<script" not in part.table_html and "&lt;script&gt;" in part.table_html
 
 
-# What is sent
+# Updates
 
 
 def snapshot(*parts: Section, version: int = 1) -> Snapshot:

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: it shows what the directories hold, and goes on by itself."""
+"""The dashboard in a browser: it shows the run directories and updates by itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(folder) -> Iterator[str]:
-    """The dashboard of the sweep, quicker than a person needs it."""
+    """Address of a dashboard of the sweep that polls faster than usual."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "PERIOD", 0.2)
         patch.setattr(live, "REST", 0.1)
@@ -74,7 +74,7 @@ def browser(url, folder) -> Iterator[Browser]:
 
 
 def add_evaluation(folder: Path, number: int, worst: float) -> None:
-    """A row at the end of a trial's evaluations, as its run would write it."""
+    """Append a row to a trial's evaluations, as its run would."""
     log = next((folder / "trials").glob(f"{number:05d}-*")) / "evaluations.jsonl"
     row = json.loads(log.read_text().splitlines()[-1])
     row |= {"round": row["round"] + 5, "steps": row["steps"] + 100, "worst": worst}
@@ -83,7 +83,7 @@ def add_evaluation(folder: Path, number: int, worst: float) -> None:
 
 
 def drag(browser: Browser, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """With the left button, as a person zooms; a click where start and end are the same."""
+    """Drag with the left button, as a person zooms; a click if start and end are equal."""
     steps = (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end))
     for kind, (x, y) in steps:
         browser.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1,
@@ -91,7 +91,7 @@ def drag(browser: Browser, start: tuple[float, float], end: tuple[float, float])
 
 
 def box(browser: Browser, selector: str) -> list[float]:
-    """Where an element is on the screen: x, y, width, height."""
+    """Return the x, y, width and height of an element on the screen."""
     found: list[float] = browser.evaluate(
         f"(() => {{ const b = document.querySelector('{selector}').getBoundingClientRect();"
         "return [b.x, b.y, b.width, b.height]; })()"
@@ -131,7 +131,7 @@ def test_the_numbers_are_those_of_the_run_directories(browser, folder):
         assert rows[path.name][1] == f"{last['steps']:,} of 2,000"
     front = {row[0]: row[3:5] for row in cells(browser, "#front tbody tr")}
     for row in section(folder, "front").table.rows:
-        assert front[row[0]] == [interval_text(figure) for figure in row[3:5]]
+        assert front[row[0]] == [interval_text(cell) for cell in row[3:5]]
     expected = [r[3].estimate for r in section(folder, "learning-worst").table.rows]
     shown = browser.evaluate(f"{CURVE}.calcdata.filter(t => t[0].trace._input.name).flatMap("
                              "t => t.map(p => p.y))")  # fmt: skip
@@ -181,7 +181,7 @@ def _state(browser: Browser) -> Any:
 
 
 def complete(folder: Path, number: int) -> None:
-    """A trial ends, whatever it was."""
+    """Complete a trial, whatever its status was."""
     trials = json.loads((folder / "trials.json").read_text())
     trial = trials["trials"][number]
     path = folder / "trials" / trial["name"]
@@ -208,6 +208,6 @@ def test_a_phone_shows_everything_within_its_width(browser):
 def test_it_says_so_when_the_dashboard_has_ended(browser):
     browser.send("Network.emulateNetworkConditions", offline=True, latency=0,
                  downloadThroughput=0, uploadThroughput=0)  # fmt: skip
-    time.sleep(0.5)  # an answer may be on its way
+    time.sleep(0.5)  # an answer may be under way
     browser.evaluate("(() => { const now = Date.now; Date.now = () => now() + 60000; })()")
     browser.wait_for("!document.getElementById('silent').hidden")

@@ -1,4 +1,4 @@
-"""The dashboard's server and its command: read-only, at home, and quiet."""
+"""The dashboard's server and its command: read-only, local by default, and quiet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pytest
 from fedrl_ray.cli import main
 from fedrl_ray.dashboard import app, live, serve, server
 from fedrl_ray.dashboard.live import Live
-from fedrl_ray.reports import runs
 from fedrl_ray.reports.data import read
 from fedrl_ray.reports.tables import to_csv
 from tests.support.dashboards import few, sweep
@@ -27,7 +26,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def watching(folder, monkeypatch):
-    """A dashboard of two sections that looks when it is told to."""
+    """A dashboard of two sections that reads on demand."""
     monkeypatch.setattr(live, "headline", lambda data: "so far")
     monkeypatch.setattr(live, "sections", few)
     looking = Live([folder])
@@ -77,7 +76,7 @@ def _audit(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def tree(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """Every file and folder with its times and size."""
+    """Return the times and size of every file and folder."""
     stats = ((path, path.stat()) for path in [folder, *folder.rglob("*")])
     return {path: (s.st_mtime_ns, s.st_ctime_ns, s.st_size) for path, s in stats}
 
@@ -85,12 +84,12 @@ def tree(folder: Path) -> dict[Path, tuple[int, int, int]]:
 def test_serving_writes_nothing_and_reads_no_pickle(folder, watching, client):
     (folder / "tune").mkdir()
     (folder / "tune" / "tuner.pkl").write_bytes(b"\x80\x04.")
+    for path in folder.rglob("*.*"):  # every file is newer than at the last reading
+        os.utime(path)
     before = tree(folder)
     sys.addaudithook(_audit)  # stays for the process; lists are cleared below
     _OPENED.clear()
     _PICKLES.clear()
-    watching._stamps = None  # as if everything had changed
-    runs._READ.clear()
     watching.refresh()
     for path in ("/", "/_dash-layout", "/_dash-dependencies", "/csv/configurations.csv"):
         assert client.get(path).status_code == 200
@@ -102,7 +101,7 @@ def test_serving_writes_nothing_and_reads_no_pickle(folder, watching, client):
 
 @pytest.fixture
 def dashboard(capsys, monkeypatch):
-    """Runs the command in this process, without serving: (status, stdout, stderr)."""
+    """Runs the command in this process without serving; returns (status, stdout, stderr)."""
     monkeypatch.setattr(server.BaseWSGIServer, "serve_forever", lambda self: None)
     monkeypatch.setattr(Live, "start", lambda self: None)
     monkeypatch.setattr(serve, "NICE", 0)
@@ -131,8 +130,8 @@ def test_bad_input_is_one_line_and_status_2(dashboard, folder, tmp_path, monkeyp
     cases = [
         ((folder, "--port", port), f"--port {port} on --host 127.0.0.1: Address already in use"),
         ((folder, "--port", 0, "--host", "no.such.invalid"), "--host no.such.invalid: "),
-        ((tmp_path / "none" / "sweep",), f"there is no folder {tmp_path / 'none'}"),
-        ((folder / "sweep.yaml",), "sweep.yaml: a file; give run directories"),
+        ((tmp_path / "none" / "sweep",), f"the folder {tmp_path / 'none'} does not exist"),
+        ((folder / "sweep.yaml",), "sweep.yaml: must be a run directory, a sweep"),
     ]
     for arguments, words in cases:
         status, out, err = dashboard(*arguments)

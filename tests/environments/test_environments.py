@@ -1,4 +1,4 @@
-"""Laws that every environment family keeps, by a listing of the folder."""
+"""Laws that every environment family in the folder keeps."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_each_parameter_changes_the_trajectory(name: str, parameter: str) -> Non
     family = family_of(name, 100)
     nominal = {p: np.repeat(v, 2) for p, v in family.nominal().items()}
     if name == "random_mdp" and parameter != "kernel":
-        nominal["kernel"][:] = 0.0  # the dial moves every kernel but the centre
+        nominal["kernel"][:] = 0.0  # heterogeneity changes every kernel except the centre
     changed = {p: v.copy() for p, v in nominal.items()}
     changed[parameter][1] = perturbed_value(family, name, parameter)
     actions = actions_for(family.spec, 200, 2)
@@ -119,7 +119,7 @@ def test_a_retired_row_keeps_its_first_return(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stack_may_be_closed_twice(name: str) -> None:
+def test_a_vector_environment_may_be_closed_twice(name: str) -> None:
     vector_env = vector_env_of(family_of(name, 30), varied(name, 2), range(2))
     run(vector_env, actions_for(vector_env.spec, 3, 2))
     vector_env.close()

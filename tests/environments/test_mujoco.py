@@ -1,4 +1,4 @@
-"""MuJoCo robots: Gymnasium's own when nominal, and perturbed as they say."""
+"""Nominal MuJoCo robots are Gymnasium's own, and perturbed robots change as documented."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ robots = pytest.mark.parametrize("name", ROBOTS)
 
 
 def model_of(name: str, **perturb: float) -> Any:
-    """The compiled model of a robot, nominal but for some parameters."""
+    """Return the compiled model of a robot that is nominal except for some parameters."""
     family = family_of(name)
     dynamics = family.nominal() | {p: np.array([value]) for p, value in perturb.items()}
     vector_env = vector_env_of(family, dynamics, [0])
     assert isinstance(vector_env, MujocoVectorEnv)
-    return vector_env._envs[0].model
+    return vector_env.envs[0].model
 
 
 def saved(model: Any) -> bytes:
@@ -119,7 +119,7 @@ def test_a_longer_limb_is_longer_between_its_joints_and_starts_above_the_floor(
 
 
 def _shin(name: str, model: Any) -> float:
-    """Distance from the limb's own joint to the next; Ant's last limb, the capsule's length."""
+    """Return the distance from the limb's joint to the next, or the length of Ant's last limb."""
     data = _start_pose(model)
     if SHINS[name] is None:
         return float(2 * model.geom("left_ankle_geom").size[1])
@@ -130,7 +130,7 @@ def _shin(name: str, model: Any) -> float:
 
 
 def _lowest(model: Any) -> float:
-    """Height of the lowest capsule in the start pose, in m."""
+    """Return the height of the lowest capsule in the start pose, in m."""
     data = _start_pose(model)
     capsules = model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE
     along = np.abs(data.geom_xmat[:, 8]) * model.geom_size[:, 1]
@@ -156,7 +156,7 @@ def test_rows_of_equal_dynamics_share_a_model_and_stay_apart() -> None:
     dynamics = {p: np.repeat(v, 3) for p, v in family.nominal().items()}
     dynamics["gravity"][2] = 5.0
     vector_env: Any = vector_env_of(family, dynamics, range(3))
-    one, two, three = (env.model for env in vector_env._envs)
+    one, two, three = (env.model for env in vector_env.envs)
     assert one is two and one is not three
     actions = actions_for(family.spec, 60, 3)
     together: list[Any] = run(vector_env, actions)
@@ -165,7 +165,7 @@ def test_rows_of_equal_dynamics_share_a_model_and_stay_apart() -> None:
 
 
 def test_ant_reads_body_positions_that_its_integration_state_does_not_hold() -> None:
-    """Why `physics_state` keeps them: without, the first reward after loading is another."""
+    """The first reward after loading would differ if `physics_state` did not keep them."""
     family, rewards = family_of("ant"), []
     actions = actions_for(family.spec, 31, 1)
     first = vector_env_of(family, family.nominal(), [0])
@@ -190,7 +190,7 @@ def test_a_missing_mujoco_is_one_line_that_names_the_extra(
 
 @robots
 def test_threads_change_no_bit(name: str) -> None:
-    """Over episodes that end and begin again."""
+    """The bits are equal over several episodes."""
     family = copy(family_of(name, 15))
     dynamics, results = family.draw({"gravity": 0.3}, seed=1, agent_ids=range(5)), []
     for threads in (1, 2, 3):
@@ -250,7 +250,7 @@ def test_threads_are_an_execution_profile_and_no_other_experiment() -> None:
 def test_a_user_environment_of_mujoco_writes_no_log_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gymnasium's HalfCheetah uses an attribute that MuJoCo warns about."""
+    """MuJoCo warns about an attribute that Gymnasium's HalfCheetah uses."""
     monkeypatch.chdir(tmp_path)
     mujoco.set_mju_user_warning(None)
     cls = plugins.load("environments", "gymnasium")

@@ -1,4 +1,4 @@
-"""Physics are those of Gymnasium's own scalar environments, parameter by parameter."""
+"""Every parameter gives the physics of Gymnasium's own scalar environments."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ ATTRIBUTES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
         },
     ),
 }
-"""Family -> Gymnasium's id, and the attributes that each parameter is."""
+"""Family -> Gymnasium's id, and the attributes that each parameter sets."""
 
 PARAMETERS = [(name, parameter) for name, (_, all_) in ATTRIBUTES.items() for parameter in all_]
 HALVED = {"length", "LINK_COM_POS_1", "LINK_COM_POS_2"}
 
 
 def gymnasium_env(name: str, parameter: str, value: float) -> Any:
-    """Gymnasium's own environment with a parameter set by hand."""
+    """Return Gymnasium's own environment with one parameter set."""
     env_id, attributes = ATTRIBUTES[name]
     env = gymnasium.make(env_id)
     for attribute in attributes[parameter]:
@@ -80,7 +80,7 @@ def test_every_parameter_of_classic_control_is_compared() -> None:
 @pytest.mark.parametrize("factor", [0.6, 0.9])
 @pytest.mark.parametrize(("name", "parameter"), PARAMETERS)
 def test_physics_are_gymnasiums_own(name: str, parameter: str, factor: float) -> None:
-    """Two whole episodes, each with its end."""
+    """Two complete episodes agree, including their ends."""
     family = family_of(name)
     value = family.nominal()[parameter] * factor
     vector_env = vector_env_of(family, family.nominal() | {parameter: value}, [0])
@@ -99,7 +99,7 @@ def test_physics_are_gymnasiums_own(name: str, parameter: str, factor: float) ->
 def agrees(
     name: str, vector_env: EpisodicVectorEnv, found: Transition, expected: Any, env: Any
 ) -> None:
-    """Exactly, but CartPole's vector mathematics in float64 to 1e-9."""
+    """Assert that a step agrees: exactly, or to 1e-9 for CartPole, which computes in vectors."""
     obs, reward, terminated, truncated, _ = expected
     if name != "cartpole":
         assert np.array_equal(found.next_obs[0], obs)

@@ -1,4 +1,4 @@
-"""Tabular stacks step by their kernels, and the families have the kernels they promise."""
+"""Tabular environments step by their kernels, and families have the kernels they promise."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from fedrl_ray.environments.frozen_lake import FrozenLake
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.environments.windy_cliff import WindyCliff
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
-from fedrl_ray.vector_envs.parameters import Range
+from fedrl_ray.vector_envs.parameters import UniformRange
 from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
 from tests.support.federations import same_bits
+from tests.support.memory import peak_memory
 
 FAMILIES = [RandomMDP, WindyCliff, FrozenLake]
 
@@ -120,7 +121,7 @@ def test_a_saved_row_goes_on_exactly(cls: Any) -> None:
 
 
 def test_long_episodes_draw_the_same_numbers_a_block_at_a_time() -> None:
-    """2500 steps are three blocks; saved and loaded on either side of a border."""
+    """2500 steps are three blocks, saved and loaded on both sides of a block's end."""
     family = family_of(RandomMDP, max_episode_steps=2500)
     dynamics = family.draw({}, seed=0, agent_ids=range(2))
     seeds = EpisodeSeeds.of_agents(0, range(2))
@@ -138,11 +139,10 @@ def test_long_episodes_draw_the_same_numbers_a_block_at_a_time() -> None:
 
 
 def test_the_longest_episodes_take_no_memory() -> None:
+    """The uniforms of whole episodes would take 16 GB."""
     family = family_of(WindyCliff, max_episode_steps=10**7)
-    vector_env = family.make(
-        {"wind": np.full(200, 0.5)}, EpisodeSeeds.of_agents(0, range(200)), retire=False
-    )
-    assert vector_env._uniform_NT.nbytes < 2**21
+    dynamics, seeds = {"wind": np.full(200, 0.5)}, EpisodeSeeds.of_agents(0, range(200))
+    assert peak_memory(lambda: family.make(dynamics, seeds, retire=False)) < 2**23
 
 
 def test_a_continuing_task_is_truncated_and_not_terminated() -> None:
@@ -175,7 +175,7 @@ def test_random_mdps_of_agents_and_of_the_test_grid_are_all_different() -> None:
     np.testing.assert_array_equal(train["heterogeneity"], 0.7)
 
 
-def test_heterogeneity_is_the_way_from_the_centre_to_a_kernel() -> None:
+def test_heterogeneity_is_the_distance_from_the_centre_to_a_kernel() -> None:
     family = family_of(RandomMDP)
     points = {"kernel": np.zeros(3), "heterogeneity": np.array([0.0, 0.25, 1.0])}
     none, quarter, full = family.kernels(points)
@@ -190,7 +190,7 @@ def test_heterogeneity_is_the_way_from_the_centre_to_a_kernel() -> None:
 
 def test_random_mdps_obey_their_perturbation() -> None:
     family = family_of(RandomMDP)
-    perturb = {"kernel": (7.0, 7.0, 9.0), "heterogeneity": Range(low=0.2, high=0.4)}
+    perturb = {"kernel": (7.0, 7.0, 9.0), "heterogeneity": UniformRange(low=0.2, high=0.4)}
     dynamics = family.draw(perturb, seed=0, agent_ids=[2, 0])
     assert dynamics["kernel"].tolist() == [9, 7]
     assert ((dynamics["heterogeneity"] >= 0.2) & (dynamics["heterogeneity"] <= 0.4)).all()
@@ -201,7 +201,7 @@ def test_random_mdps_obey_their_perturbation() -> None:
     assert listed["kernel"].tolist() == [7, 9]
     np.testing.assert_allclose(listed["heterogeneity"], [0.2, 0.4])
     for wrong in (0.5, (0.5, 1.0)):
-        with pytest.raises(UserError, match=r"perturb\.kernel must list one whole number"):
+        with pytest.raises(UserError, match=r"perturb\.kernel: must list one whole number"):
             family.draw({"kernel": wrong}, seed=0, agent_ids=[0])
     with pytest.raises(UserError, match=r"perturb\.gravity: no such parameter"):
         family.draw({"gravity": 0.5}, seed=0, agent_ids=[0])
@@ -219,7 +219,7 @@ def test_random_mdps_obey_their_perturbation() -> None:
 def test_assumption_1_holds_where_promised(cls: Any, keys: dict[str, Any], holds: bool) -> None:
     family = family_of(cls, **keys)
     perturb: dict[str, Any] = {} if cls is RandomMDP else {
-        next(iter(family.parameters)): Range(low=0.0, high=1.0)}  # fmt: skip
+        next(iter(family.parameters)): UniformRange(low=0.0, high=1.0)}  # fmt: skip
     kernels = family.kernels(family.grid(perturb, size=5, seed=0))
     assert assumption1_violations(mdp_of(family, kernels)).any() != holds
 

@@ -1,4 +1,4 @@
-"""The family for a user's own environment: what it takes, refuses and can resume."""
+"""The family of a user's own environment: accepted, refused and resumed environments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from fedrl_ray.common.errors import UserError
-from fedrl_ray.config.validation_errors import one_line
+from fedrl_ray.config.validation_errors import explain_violation
 from fedrl_ray.environments import gymnasium as gymnasium_family
 from fedrl_ray.environments.gymnasium import Gymnasium
 from tests.support.federations import same_bits
@@ -24,7 +24,7 @@ STIFFNESS = {"stiffness": {"target": "unwrapped.stiffness"}}
 
 
 def family_of(name: str = "Spring", **keys: Any) -> Gymnasium:
-    """A factory of user_envs, by class name."""
+    """Return a family whose factory is a class of user_envs."""
     config = {"factory": f"tests.support.user_envs:{name}", "max_episode_steps": 40} | keys
     return Gymnasium(Gymnasium.Config(**{k: v for k, v in config.items() if v is not None}))
 
@@ -49,7 +49,7 @@ def test_a_registered_id_brings_its_time_limit() -> None:
     assert longer.spec.max_episode_steps == 70
 
 
-def test_a_factorys_time_limit_becomes_the_stacks() -> None:
+def test_a_factorys_time_limit_becomes_the_vector_environments() -> None:
     family = family_of("wrapped", kwargs={"limit": 20}, max_episode_steps=None)
     assert family.spec.max_episode_steps == 20
     vector_env = vector_env_of(family, {}, [0])
@@ -86,7 +86,7 @@ def test_each_row_has_its_own_parameters() -> None:
     family = family_of(parameters=MASS | STIFFNESS, perturb={"mass": 0.5, "stiffness": 0.5})
     dynamics = {"mass": np.array([1.0, 2.0]), "stiffness": np.array([3.0, 4.0])}
     vector_env: Any = vector_env_of(family, dynamics, [0, 1])
-    held = [(env.env.mass, env.env.stiffness) for env in vector_env._envs]
+    held = [(env.env.mass, env.env.stiffness) for env in vector_env.envs]
     assert held == [(1.0, 3.0), (2.0, 4.0)]
 
 
@@ -94,7 +94,7 @@ def test_an_attribute_survives_a_reset_that_undoes_it() -> None:
     family = family_of("ForgetfulSpring", parameters=STIFFNESS, perturb={"stiffness": 0.5})
     vector_env: Any = vector_env_of(family, {"stiffness": np.array([5.0])}, [0])
     run(vector_env, actions_for(family.spec, 50, 1))
-    assert vector_env._episode[0] >= 1 and vector_env._envs[0].env.stiffness == 5.0
+    assert vector_env.agent_state(0)["episode"] >= 1 and vector_env.envs[0].env.stiffness == 5.0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_attribute_survives_a_reset_that_undoes_it() -> None:
 )
 def test_an_environment_resumes_by_state_or_by_replay(name: str, wind: float, way: str) -> None:
     family = family_of(name, kwargs={"wind": wind})
-    assert family._resume == way and not family.exemptions
+    assert not family.exemptions
     actions = actions_for(family.spec, 100, 2)
     first, second = (vector_env_of(family, {}, agents) for agents in ([0, 1], [1, 0]))
     run(first, actions[:55])
@@ -128,22 +128,22 @@ def test_what_cannot_be_resumed_says_so_and_goes_on(
     family = family_of(name, kwargs={"wind": wind})
     assert family.exemptions["resume"].startswith("resume is not exact")
     assert not caplog.records
-    gymnasium_family._warn_once.cache_clear()
+    gymnasium_family.warn_of_inexact_resume.cache_clear()
     first, second = (vector_env_of(family, {}, [0]) for _ in range(2))
     run(first, actions_for(family.spec, 55, 1))
     with caplog.at_level(logging.WARNING):
         second.load_agent_state(0, first.agent_state(0))
         second.load_agent_state(0, first.agent_state(0))
     assert [r.message for r in caplog.records] == [
-        "environment: resume is not exact, a replay met another observation"
+        "environment: resume is not exact, because a replay led to another observation"
     ]
     assert np.array_equal(second.obs, first.obs)
     run(second, actions_for(family.spec, 10, 1))
 
 
-def test_an_unusable_get_state_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unusable_get_state_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     family_of("SilentSpring", max_episode_steps=41)
-    assert "get_state gives no dict of arrays or numbers" in caplog.text
+    assert "it returns no dict of arrays or numbers" in caplog.text
 
 
 def test_a_saved_row_at_the_start_of_an_episode_loads() -> None:
@@ -181,7 +181,7 @@ def test_refused_environments_are_closed() -> None:
     assert (CountedSpring.made, CountedSpring.open) == (1, 0)
 
 
-def test_a_stack_closes_its_environments_once() -> None:
+def test_a_vector_environment_closes_its_environments_once() -> None:
     family = family_of("CountedSpring")
     CountedSpring.open = 0
     vector_env = vector_env_of(family, {}, [0, 1, 2])
@@ -191,7 +191,9 @@ def test_a_stack_closes_its_environments_once() -> None:
         assert CountedSpring.open == 0
 
 
-def test_a_stack_that_does_not_come_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_environment_that_fails_to_start_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     family = family_of("CountedSpring", max_episode_steps=35)
     CountedSpring.open = 0
     monkeypatch.setattr(CountedSpring, "observe", lambda self: 1 / 0)
@@ -204,16 +206,16 @@ def test_a_stack_that_does_not_come_up_is_closed(monkeypatch: pytest.MonkeyPatch
     "value",
     [float("inf"), {1: "a"}, datetime.date(2026, 1, 1), b"a", {"deep": [1.0, float("nan")]}, {1}],
 )
-def test_arguments_that_would_not_reach_an_actor_are_refused(value: Any) -> None:
+def test_arguments_that_would_not_reach_a_worker_are_refused(value: Any) -> None:
     keys = {"factory": "tests.support.user_envs:Spring", "kwargs": {"mass": value}}
     with pytest.raises(ValidationError) as caught:
         Gymnasium.Config(**keys)
-    message = one_line(caught.value, Gymnasium.Config, prefix="environment")
+    message = explain_violation(caught.value, Gymnasium.Config, prefix="environment")
     assert message.startswith("environment.kwargs.mass must be made of null, true, false, finite")
     assert message.endswith(f"got {value!r}")
 
 
-def test_arguments_that_reach_an_actor_are_as_they_were() -> None:
+def test_arguments_that_reach_a_worker_are_unchanged() -> None:
     value = {"a": [1, 2.5, None, True, "x", {"b": []}], "c": 1e300, "d": -(10**30)}
     config = Gymnasium.Config(factory="tests.support.user_envs:Spring", kwargs={"mass": value})
     sent = yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))
@@ -286,7 +288,7 @@ def test_an_exception_of_the_users_own_is_not_touched() -> None:
         ),
         (
             {"parameters": {"k": {"target": "unwrapped.name"}}},
-            ("environment.parameters.k.nominal", "give a number", "'spring'"),
+            ("environment.parameters.k.nominal", "must be a number", "'spring'"),
         ),
         (
             {"parameters": {"k": {"target": "unwrapped.stiffness", "low": 3.0}}},

@@ -1,4 +1,4 @@
-"""Exports act as the trained policy and say what they are; where they do not, nothing is left."""
+"""Exports act as the trained policy and describe themselves; a failed export leaves nothing."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from fedrl_ray.export.agreement import TOLERANCE, require_agreement
 from fedrl_ray.export.card_text import card_text
 from fedrl_ray.runs import run_directory
 from fedrl_ray.storage import checkpoints
+from fedrl_ray.storage.manifests import read_manifest
 from tests.support.export_runs import (
     FORMATS,
     KINDS,
@@ -48,7 +49,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exports(runs, tmp_path_factory):
-    """Every kind in every format, with the model card that was printed."""
+    """Return exports of every kind in every format, with the printed model cards."""
     root = tmp_path_factory.mktemp("exports")
     found = {}
     for kind, run in runs.items():
@@ -65,8 +66,8 @@ def blocks(readme: str) -> list[str]:
 
 @pytest.mark.parametrize("to", FORMATS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_readme_says_loads_the_trained_policy(runs, exports, kind, to):
-    """The block runs as printed; then the same on other observations, of several batch sizes."""
+def test_the_code_in_the_readme_loads_the_trained_policy(runs, exports, kind, to):
+    """The block runs as printed, and on other observations in several batch sizes."""
     folder, _ = exports[kind, to]
     (block,) = blocks((folder / "README.md").read_text())
     for rows in (1, 200):
@@ -100,7 +101,7 @@ def test_evaluating_an_export_is_evaluating_the_run(runs, exports, kind, to):
     assert got.keys() == wanted.keys() and got["dynamics"] == wanted["dynamics"]
     if kind == "tabular":
         assert got == wanted
-    else:  # roundings differ, and episodes may part at a near-tie
+    else:  # roundings differ, and episodes may diverge at a near-tie
         alike = np.isclose(got["episode_returns"], wanted["episode_returns"], rtol=1e-2)
         assert alike.mean() > 0.6
 
@@ -109,7 +110,7 @@ def test_evaluating_an_export_is_evaluating_the_run(runs, exports, kind, to):
 def test_the_card_says_what_the_run_was(runs, exports, kind):
     run = runs[kind]
     row = run_directory.read_rows(run / "evaluations.jsonl")[-1]
-    manifest = checkpoints.read_manifest(run_directory.newest_checkpoint(run))
+    manifest = read_manifest(run_directory.newest_checkpoint(run))
     for to in FORMATS:
         folder, card = exports[kind, to]
         assert json.loads((folder / "model_card.json").read_text()) == card
@@ -152,12 +153,12 @@ def test_an_export_that_acts_otherwise_is_not_left_behind(runs, tmp_path, monkey
     monkeypatch.setattr(programs, "write_torch", write_another)
     ended = fedrl("export", runs["continuous"], tmp_path / "out", "--to", "torch")
     require_refusal(ended)
-    assert ended.status == 1 and "acts otherwise than the trained one" in ended.err
+    assert ended.status == 1 and "differs from the trained one" in ended.err
     assert not list(tmp_path.iterdir())
 
 
 class OneScore(torch.nn.Module):
-    """Two actions: the first scores the number observed, the second 0."""
+    """A policy of two actions: the first scores the observed number, the second 0."""
 
     def scores(self, obs):
         return torch.cat([obs, torch.zeros_like(obs)], dim=1)
@@ -180,7 +181,7 @@ def test_actions_that_score_alike_are_near_ties_and_others_are_not(gap, near_tie
         assert (found.observations, found.equal, found.near_ties) == (3, 2, 1)
 
 
-def test_of_a_table_equal_actions_are_asked_for():
+def test_a_table_must_have_equal_actions():
     spec = Spec(obs_size=1, num_states=2, num_actions=2, max_episode_steps=1)
     table = TabularPolicy.of(np.zeros((2, 2)))
     with pytest.raises(RunError, match="on 1 of 2 observations"):
@@ -190,14 +191,14 @@ def test_of_a_table_equal_actions_are_asked_for():
 def test_a_checkpoint_is_chosen_by_its_round_and_scored_where_the_log_has_no_row(runs, tmp_path):
     folder = runs["discrete"] / "checkpoints"
     older = checkpoints.existing(folder)[0]
-    number = str(checkpoints.read_manifest(older).round)
+    number = str(read_manifest(older).round)
     rows = run_directory.read_rows(runs["discrete"] / "evaluations.jsonl")
     assert int(number) not in {row["round"] for row in rows}
     export_run = ["export", runs["discrete"], tmp_path / "out", "--to", "torch", "--json"]
     ended = fedrl(*export_run, "--checkpoint", number)
     assert ended.status == 0, ended
     card = json.loads(ended.out)
-    assert card["digest"] == checkpoints.read_manifest(older).digest
+    assert card["digest"] == read_manifest(older).digest
     assert card["federation"]["steps"] == int(number) * 20
     assert card["returns"]["average"]["estimate"] > 0
 
@@ -206,7 +207,7 @@ def test_a_run_that_nobody_scored_is_exported_without_returns(tmp_path):
     run = trained_run(tmp_path / "run", "tabular", evaluation={"where": "none"})
     ended = fedrl("export", run, tmp_path / "out", "--to", "torch", "--json")
     assert json.loads(ended.out)["returns"] is None
-    assert "Not evaluated." in (tmp_path / "out" / "README.md").read_text()
+    assert "was not evaluated." in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_run_that_its_agents_scored_has_returns_without_nominal(tmp_path):
@@ -223,9 +224,9 @@ def test_mistakes_are_one_line(runs, tmp_path):
     (taken / "file").touch()
     for arguments, words in [
         ((tmp_path / "none", tmp_path / "out", "--to", "onnx"), "not a run directory"),
-        ((run, taken, "--to", "onnx"), "is there already"),
-        ((run, taken / "file", "--to", "onnx"), "is there already"),
-        ((run, tmp_path / "out", "--to", "onnx", "--checkpoint", "99"), "--checkpoint must be"),
+        ((run, taken, "--to", "onnx"), "exists already"),
+        ((run, taken / "file", "--to", "onnx"), "exists already"),
+        ((run, tmp_path / "out", "--to", "onnx", "--checkpoint", "99"), "--checkpoint: must be"),
         ((run, taken / "file" / "out", "--to", "torch"), "Not a directory"),
     ]:
         ended = fedrl("export", *arguments)
@@ -236,7 +237,7 @@ def test_mistakes_are_one_line(runs, tmp_path):
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(runs, tmp_path, to):
-    """A limit on the size of files is the same to whoever writes them."""
+    """A limit on the size of files has the same effect as a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
@@ -261,7 +262,7 @@ def test_every_learner_can_be_exported():
         assert callable(plugins.load("learners", name).greedy_policy)
 
 
-def test_an_empty_folder_is_filled_and_what_a_killed_export_left_is_removed(runs, tmp_path):
+def test_an_empty_folder_is_filled_and_leftovers_of_a_killed_export_are_removed(runs, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "policy.onnx").touch()
@@ -291,7 +292,7 @@ def test_a_users_text_is_no_markup_in_the_card(exports, text):
 
 
 def _tokens(text: str) -> list[Any]:
-    """With everything on that GitHub has on and could be mistaken for text."""
+    """Return Markdown tokens, with every extension of GitHub that could change text."""
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     found = []
     for token in parser.parse(text):

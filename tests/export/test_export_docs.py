@@ -1,4 +1,4 @@
-"""The commands of docs/rllib.md on exports run as printed."""
+"""The export commands of docs/rllib.md run as printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`evaluate` puts policies of any origin on a test grid and refuses what does not fit."""
+"""`evaluate` scores policies of any origin on a test grid, and refuses those that do not fit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def config_of(path: Path, kind: str) -> Path:
 
 
 def test_an_onnx_file_from_elsewhere_gets_the_figures_a_run_gets(config, tmp_path):
-    """The oracle plays the nominal environment with Gymnasium's own CartPole."""
+    """The oracle acts in the nominal environment, Gymnasium's own CartPole."""
     policy = onnx_file(tmp_path / "p.onnx")
     ended = fedrl("evaluate", policy, "--config", config, "--json")
     assert ended.status == 0 and not ended.err, ended
@@ -60,7 +60,7 @@ def test_an_onnx_file_from_elsewhere_gets_the_figures_a_run_gets(config, tmp_pat
 
 
 def _played(episode: int) -> float:
-    """An episode of the nominal environment, the second of the grid."""
+    """Return the length of an episode in the nominal environment, the second of the grid."""
     seeds = EpisodeSeeds.of_grid(0, [1], 2)
     env = gymnasium.make("CartPole-v1")
     obs, _ = env.reset(seed=seeds.seed(episode, episode))
@@ -102,9 +102,9 @@ def _external() -> Any:
 
 FLOAT = (TensorProto.FLOAT, TensorProto.FLOAT)
 MISFITS = {
-    "takes observations of 4 numbers": ("continuous", {}),
-    "its input must be tensor(int64), states": ("tabular", {}),
-    "keeps weights in other files": ("discrete", {"weight": _external()}),
+    "must take observations of 3 numbers": ("continuous", {}),
+    "its input must be tensor(int64), a state": ("tabular", {}),
+    "must hold its weights": ("discrete", {"weight": _external()}),
     "the first axis of its input must be dynamic": ("discrete", {"ends": ((1, 4), (1,))}),
     "must have one input": ("discrete", {"inputs": ("obs", "other")}),
     "must have one output called action": (
@@ -112,22 +112,22 @@ MISFITS = {
         {"outputs": ("a", "b"), "nodes": [helper.make_node(
             "ArgMax", ["obs"], [name], axis=1, keepdims=0) for name in "ab"]},
     ),
-    "must give 2 scores or the number of an action": (
+    "must return 2 scores or an action number": (
         "discrete",
         {"nodes": SCORES, "kinds": FLOAT, "ends": (("batch", 4), ("batch", 3)),
          "weight": numpy_helper.from_array(np.eye(4, 3, dtype=np.float32), "weight")},
     ),
-    "must give 1 numbers as the action": (
+    "must return 1 numbers as the action": (
         "continuous",
         {"nodes": SCORES, "kinds": FLOAT, "ends": (("batch", 3), ("batch", 2)),
          "weight": numpy_helper.from_array(np.eye(3, 2, dtype=np.float32), "weight")},
     ),
-    "gives actions that are not finite": (
+    "must return finite actions": (
         "continuous",
         {"nodes": SCORES, "kinds": FLOAT, "ends": (("batch", 3), ("batch", 1)),
          "weight": numpy_helper.from_array(np.full((3, 1), np.nan, np.float32), "weight")},
     ),
-    "gives actions outside of 0 to 1": (
+    "must return actions from 0 to 1": (
         "discrete",
         {"weight": numpy_helper.from_array(np.eye(4, 9, 5, np.float32)
                                            - np.eye(4, 9, dtype=np.float32), "weight")},
@@ -156,7 +156,7 @@ def test_mistakes_of_the_command_are_one_line(config, tmp_path):
         ((tmp_path / "empty", "--config", config), "neither a run directory nor a policy"),
         ((tmp_path / "p.bin", "--config", config), "neither a run directory nor a policy"),
         ((policy, "--config", tmp_path / "none.yaml"), "none.yaml"),
-        ((policy, "--config", config, *agents), "evaluation.where is 'agents'"),
+        ((policy, "--config", config, *agents), "evaluation.where: must be driver; got 'agents'"),
     ]:
         ended = fedrl("evaluate", *arguments)
         require_refusal(ended)
@@ -181,7 +181,7 @@ def test_a_run_takes_neither_config_nor_trust(config, tmp_path):
     for option in (["--config", config], ["--trust-pickle"]):
         ended = fedrl("evaluate", run, *option)
         require_refusal(ended)
-        assert f"{option[0]} is for policies" in ended.err
+        assert f"{option[0]}: applies to policies" in ended.err
 
 
 def rl_module(folder: Path, mark: Path) -> Path:
@@ -191,7 +191,7 @@ def rl_module(folder: Path, mark: Path) -> Path:
 
 
 def torch_program(path: Path, mark: Path) -> Path:
-    """A program that is one, but for its example inputs."""
+    """Write a valid program, except that its example inputs are another pickle."""
     program = torch.export.export(torch.nn.Linear(4, 2), (torch.zeros(1, 4),))
     torch.export.save(program, path.with_suffix(".good"))
     torch.save(Touches(mark), path.with_suffix(".pickle"))
@@ -226,8 +226,8 @@ def test_pickles_are_read_only_where_the_user_trusts_them(config, tmp_path, make
     assert "--trust-pickle" in refused.err and not mark.exists()
     trusted = fedrl(*command, "--trust-pickle")
     require_refusal(trusted)
-    assert "does not read as" in trusted.err
-    assert mark.exists(), "it is a pickle, as was said"
+    assert "cannot be read as" in trusted.err
+    assert mark.exists(), "the file was not unpickled"
 
 
 @pytest.mark.parametrize("name", ["p.pt2", "p.zip", "p.onnx", "module"])
@@ -241,7 +241,7 @@ def test_files_of_other_kinds_are_refused(config, tmp_path, name, content):
         path.write_bytes(content)
     ended = fedrl("evaluate", path, "--config", config, "--trust-pickle")
     require_refusal(ended)
-    assert "does not read as" in ended.err
+    assert "cannot be read as" in ended.err
 
 
 MODELS = [("PPO", "CartPole-v1", CARTPOLE), ("DQN", "CartPole-v1", CARTPOLE),
@@ -263,7 +263,7 @@ def test_a_stable_baselines3_zip_acts_as_its_model(tmp_path, algorithm, env, spe
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
 @pytest.mark.parametrize("folder", ["", "default_policy"])
 def test_rllibs_own_module_acts_as_rllib_evaluates_it(tmp_path, env, folder):
-    """The connectors of RLlib's env runner, without exploration, are the oracle."""
+    """The oracle is RLlib's env runner with its connectors, without exploration."""
     from ray.rllib.algorithms.ppo import PPOConfig
     from ray.rllib.core.rl_module import MultiRLModule
     from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
@@ -278,7 +278,7 @@ def test_rllibs_own_module_acts_as_rllib_evaluates_it(tmp_path, env, folder):
     modules.save_to_path(str(tmp_path / "modules"))
     spec = CARTPOLE if env == "CartPole-v1" else PENDULUM
     act = rl_module_policy.read(tmp_path / "modules" / folder, spec)
-    if spec.kind == "continuous":  # what RLlib keeps is what it unsquashes for the environment
+    if spec.kind == "continuous":  # RLlib keeps the actions that it scales for the environment
         actions = (2 * actions).clip(-2, 2)
     np.testing.assert_allclose(act(obs), actions, atol=1e-5)
     runner.stop()

@@ -1,4 +1,4 @@
-"""Runs of RLlib's algorithms are exported through the RLModule that they trained."""
+"""Runs of RLlib's algorithms are exported with the RLModule that they trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THOROUGH = ["DQN", "robust DQN", "SAC", "robust SAC", "APPO"]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, local_ray):
-    """Trained on demand, once each."""
+    """Return a function that trains each run on demand, and once."""
     root, found = tmp_path_factory.mktemp("rllib"), {}
 
     def run_of(name):
@@ -48,7 +48,7 @@ def experiment(name):
     ],
 )
 def test_an_export_acts_as_the_module_does(runs, tmp_path, name, to):
-    """By the block of its README, and by `evaluate`."""
+    """The code in the README and `evaluate` give the actions and returns of the run."""
     run, out = runs(name), tmp_path / "out"
     ended = fedrl("export", run, out, "--to", to, "--json")
     assert ended.status == 0 and not ended.err, ended

@@ -21,6 +21,7 @@ from fedrl_ray.federation.driver import Driver
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import METRICS, read_rows
 from fedrl_ray.storage import checkpoints
+from fedrl_ray.storage.manifests import read_manifest
 from tests.support.runs import digests, train
 
 
@@ -243,7 +244,7 @@ def test_an_edited_manifest_is_refused(small, finished):
 
 def test_a_manifest_that_does_not_parse_is_refused(small, finished):
     (newest(finished) / "manifest.json").write_text("{")
-    with pytest.raises(UserError, match="does not read"):
+    with pytest.raises(UserError, match="cannot be read"):
         resume(small, finished)
 
 
@@ -271,7 +272,7 @@ def test_the_profile_tells_what_changes_compiled_kernels(small, monkeypatch):
 
 
 def test_resume_under_another_profile_is_refused_unless_forced(small, finished, monkeypatch):
-    profile = checkpoints.read_manifest(newest(finished)).profile | {"torch": "1.0"}
+    profile = read_manifest(newest(finished)).profile | {"torch": "1.0"}
     monkeypatch.setattr("fedrl_ray.federation.driver.execution_profile", lambda experiment: profile)
     with pytest.raises(UserError, match=r"torch 1\.0 here"):
         resume(small, finished)

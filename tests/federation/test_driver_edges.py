@@ -108,7 +108,7 @@ def test_a_refused_resume_leaves_the_configuration_as_it_was(small, tmp_path):
     before = (tmp_path / "run" / "config.yaml").read_text()
     newest = checkpoints.existing(tmp_path / "run" / "checkpoints")[-1]
     (newest / "manifest.json").write_text("{}")
-    with pytest.raises(Exception, match=r"manifest\.json does not read"):
+    with pytest.raises(Exception, match=r"manifest\.json cannot be read"):
         Run(small(federation={"steps": 320}), tmp_path / "run", resume=True)
     assert (tmp_path / "run" / "config.yaml").read_text() == before
 

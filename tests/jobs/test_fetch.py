@@ -1,4 +1,4 @@
-"""What `fetch` does with what it is sent: nothing that arrives is trusted."""
+"""`fetch` trusts nothing that it receives: archives, metadata, pickles."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_an_archive_with_wrong_bytes_is_unpacked_or_refused(tmp_path):
 @pytest.mark.parametrize("end", ["{", "[" * 100_000, "5"])
 def test_an_end_that_tells_no_size_is_refused(end):
     reader = Reader(io.BytesIO())
-    with pytest.raises(RunError, match="came through torn"):
+    with pytest.raises(RunError, match="arrived damaged"):
         reader.take(f"{pack.BEGIN}\n{pack.END}{end}\n")
         reader.require_complete()
 

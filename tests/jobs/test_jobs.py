@@ -1,4 +1,4 @@
-"""Jobs through a real head and its Jobs API, with a token, by the command line."""
+"""Jobs on a real head with a token, through its Jobs API and the command line."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def cluster() -> Iterator[Head]:
 
 @pytest.fixture
 def fedrl(cluster: Head, tmp_path: Path) -> Callable[..., Any]:
-    """Runs a command in `tmp_path` with the cluster's token; its status, output and errors."""
+    """Run a command in `tmp_path` with the cluster's token. Return status, output and errors."""
 
     def run(*arguments: object, **environment: str) -> tuple[int, str, str]:
         result = subprocess.run(
@@ -97,8 +97,10 @@ def write(folder: Path, data: dict[str, Any]) -> Path:
 
 
 def springs(folder: Path, hold: Path, **changes: Any) -> Path:
-    """An experiment with an environment of the user's, in two modules beside it; while the file
-    `hold` exists its agents, but neither its trial nor its evaluation, take their time."""
+    """Write an experiment with a user's environment, in two modules beside it.
+
+    While the file `hold` exists, the agents are slow; the trial and the evaluation are not.
+    """
     (folder / "springs.py").write_text(SPRING)
     tuning = f"import pathlib\nHOLD = pathlib.Path({str(hold)!r})\nSTIFFNESS = 2.0\n"
     (folder / "tuning.py").write_text(tuning)
@@ -134,14 +136,14 @@ def test_a_users_environment_trains_on_the_cluster_and_its_report_is_fetched(
 
 
 def _secrets(cluster: Head, known: Any, fetched: Path) -> list[str]:
-    """Where the token has got to, of what a user sees."""
+    """Return the places, of all that a user sees, that hold the token."""
     token = Path(cluster.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
     files = [p for p in fetched.rglob("*") if p.is_file() and token.encode() in p.read_bytes()]
     return [*map(str, files), *([token] if token in json.dumps(known) else [])]
 
 
 class _Dropping:
-    """Passes connections on to a port; the first two that tail a log are cut after a while."""
+    """A proxy to a port that cuts the first two connections that tail a log after a while."""
 
     def __init__(self, port: int) -> None:
         self._to, self._lock, self.dropped = port, threading.Lock(), 0
@@ -200,7 +202,7 @@ def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_dig
         os.killpg(process.pid, signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "job held-1 goes on; to take it up again: fedrl-ray logs held-1 --address" in out
+    assert "job held-1 goes on; to show its log again: fedrl-ray logs held-1 --address" in out
 
     status, _, err = fedrl(*arguments)
     assert status == 2 and f"job held-1 (running) writes to {output}" in err
@@ -247,8 +249,10 @@ def _wait_for_rounds(output: Path, process: subprocess.Popen[str], rounds: int) 
 
 OTHERS = {
     "wrong token": ({"RAY_AUTH_TOKEN": "another"}, 2, "token here (RAY_AUTH_TOKEN) is not this"),
-    "no token": ({"RAY_AUTH_TOKEN_PATH": ""}, 2, "asks for a token, and there is none here"),
-    "switched off": ({"RAY_AUTH_MODE": "disabled"}, 2, "RAY_AUTH_MODE is 'disabled' here"),
+    "no token": ({"RAY_AUTH_TOKEN_PATH": ""}, 2, "asks for a token, and there is no token here"),
+    "switched off": (
+        {"RAY_AUTH_MODE": "disabled"}, 2, "RAY_AUTH_MODE switches the token off here: unset it",
+    ),
     "no such file": ({"RAY_AUTH_TOKEN_PATH": "/nope"}, 2, "/nope: no such file"),
     "no head": (
         {"RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{free_port()}"}, 1, "Connection refused",
@@ -271,4 +275,4 @@ def test_who_does_not_belong_gets_one_line(fedrl, case):
 
 def test_an_unknown_job_is_one_line(fedrl):
     status, _, err = fedrl("stop", "frist")
-    assert status == 2 and err.count("\n") == 1 and "no job of ours is called 'frist'" in err
+    assert status == 2 and err.count("\n") == 1 and "no fedrl-ray job is called 'frist'" in err

@@ -1,4 +1,4 @@
-"""Jobs on clusters of several nodes, and on clusters that are open: long suites."""
+"""Long suites: jobs on clusters of several nodes, and on open clusters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SWEEP = {
 
 
 def fedrl(cluster: Head, *arguments: object, **environment: str) -> tuple[int, str, str]:
-    """A command with the cluster's token; its status, output and errors."""
+    """Run a command with the cluster's token. Return its status, output and errors."""
     result = subprocess.run(
         [*COMMAND, *map(str, arguments)],
         env=cluster.environment | {"RAY_API_SERVER_ADDRESS": cluster.url} | environment,
@@ -47,7 +47,7 @@ def fedrl(cluster: Head, *arguments: object, **environment: str) -> tuple[int, s
 
 
 def rounds(output: Path) -> dict[str, int]:
-    """Trials that have begun and not ended: the last round logged."""
+    """Return the last logged round of every trial that has begun and not ended."""
     found = {}
     for path in output.glob(f"trials/*/{METRICS}"):
         rows = read_rows(path)
@@ -57,7 +57,7 @@ def rounds(output: Path) -> dict[str, int]:
 
 
 def until(what: Callable[[], Any], seconds: float = 300.0) -> Any:
-    """The first true value of a question asked again and again."""
+    """Ask again and again, and return the first true value."""
     end_time = time.monotonic() + seconds
     while not (value := what()):
         assert time.monotonic() < end_time, "not within the time"
@@ -102,21 +102,21 @@ def _nodes(cluster: Head) -> int:
 
 
 def _workers(node: subprocess.Popen[bytes], output: Path, trials: Iterable[str]) -> bool:
-    """Whether agents of a trial are processes of a node."""
+    """Return True if workers of these trials are processes of a node."""
     logs = (output / "trials" / trial / "log.jsonl" for trial in trials)
     started = (json.loads(log.read_text().splitlines()[0]) for log in logs)
-    pids = [host["pid"] for event in started for host in event["workers"]]
+    pids = [worker["pid"] for event in started for worker in event["workers"]]
     return any(p.pid == node.pid for pid in pids for p in psutil.Process(pid).parents())
 
 
 def _gone_back(output: Path, before: dict[str, int]) -> dict[str, int]:
-    """Trials that have gone back to a checkpoint, and by how many rounds."""
+    """Return the trials that have gone back to a checkpoint, with the number of rounds."""
     now = rounds(output)
     return {t: before[t] - n for t, n in now.items() if t in before and n < before[t]}
 
 
 def _require_undisturbed(experiment: Any, output: Path, aside: Path) -> None:
-    """Every trial's digests and evaluations are those of the same point trained alone."""
+    """Assert that each trial has the digests and evaluations of its point trained alone."""
     for trial in read_trials(output):
         data = points.at_point(experiment.to_dict(), trial.point, trial.seed).to_dict()
         data["federation"]["backend"] = "in_process"
@@ -170,7 +170,7 @@ def test_over_a_network_the_token_goes_along_and_a_remark_on_it(tmp_path):
     with head(host=node_ip()) as cluster:
         status, out, err = fedrl(cluster, "status", "--json")
         assert (status, json.loads(out)) == (0, [])
-        assert err.startswith("note: http://") and "gets the token in clear" in err
+        assert err.startswith("note: the token goes to http://") and "in clear text" in err
         wrong = {"RAY_ADDRESS": cluster.gcs, "RAY_AUTH_TOKEN": "another"}
         status, _, err = fedrl(cluster, "train", path, "--output", tmp_path / "run", **wrong)
         assert status == 2 and "is not this cluster's" in err and err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""What agents ask of a cluster: packing by need, pinning, and refusals before anything starts."""
+"""Resources that agents request: packing by need, pinning, and refusals before a run starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from fedrl_ray.backends.placement import actor_cpus, groups, plan, plan_on_cluster
+from fedrl_ray.backends.placement import actor_cpus, groups
+from fedrl_ray.backends.plan import make_plan, pack
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.ray_cluster import autoscaler
 from fedrl_ray.ray_cluster.resources import (
@@ -57,7 +58,7 @@ def test_all_agents_in_one_process_share_its_cpu_and_gpu():
 def test_agents_of_different_needs_never_share_an_actor(small, agents_per_actor):
     resources = {"agents": {2: {"custom": {"robot": 1}}}}
     federation = {"agents_per_actor": agents_per_actor}
-    packed, requests = plan(small(resources=resources, federation=federation), [{"CPU": 3.0}])
+    packed, requests = pack(small(resources=resources, federation=federation), [{"CPU": 3.0}])
     assert [a for group in packed for a in group] == [0, 1, 2, 3, 4]
     assert (2,) in packed
     assert [("robot" in r) for r in requests] == [group == (2,) for group in packed]
@@ -72,7 +73,7 @@ def test_what_no_node_has_is_refused():
     require_capacity([(0,), (1,)], [{"CPU": 1, "GPU": 0.5}] * 2, nodes)
     with pytest.raises(UserError, match=r"agents 0-1 asks for CPU 5, which no node .* has"):
         require_capacity([(0, 1)], [{"CPU": 5}], nodes)
-    with pytest.raises(UserError, match="3 actors ask for CPU 9 in all, the cluster has CPU 6"):
+    with pytest.raises(UserError, match="3 actors ask for CPU 9 in all, but the cluster has CPU 6"):
         require_capacity([(0,), (1,), (2,)], [{"CPU": 3}] * 3, nodes)
 
 
@@ -81,7 +82,7 @@ def test_what_no_node_has_is_refused():
     [
         ({"gpu": -1}, "resources.gpu should be greater than or equal to 0, got -1"),
         ({"memory": "2 cows"}, "resources.memory must be a number of bytes"),
-        ({"custom": {"CPU": 1}}, "'CPU' is no name of a custom resource"),
+        ({"custom": {"CPU": 1}}, "must hold custom resources only; 'CPU' does not name one"),
         ({"agents": {5: {"gpu": 1}}}, "must name agents by their ids, 0 to 4, got '5'"),
         ({"agents": {0: {"gpus": 1}}}, "resources.agents.0.gpus: unknown key"),
     ],
@@ -102,7 +103,7 @@ def test_shares_of_cpus_do_not_lie_across_nodes(cpus, actors, share):
 
 def test_actors_fit_node_by_node(small):
     nodes = [{"CPU": 3.0}, {"CPU": 3.0}]
-    packed, requests = plan(small(resources={"cpu": 2}), nodes)
+    packed, requests = pack(small(resources={"cpu": 2}), nodes)
     assert requests == [{"CPU": 2.0}] * 2
     require_capacity(packed, requests, nodes)
     with pytest.raises(UserError, match="but not node by node"):
@@ -110,7 +111,7 @@ def test_actors_fit_node_by_node(small):
 
 
 def test_a_trial_packs_as_the_sweep_planned_it(small, tmp_path):
-    """Inside its placement group too, whose bundles are no nodes."""
+    """It does so inside its placement group too, whose bundles are no nodes."""
     agents = {str(a): {"custom": {"robot": 1}} for a in range(4)}
     experiment = small(
         resources={"agents": agents}, federation={"num_agents": 7, "backend": "ray"},
@@ -124,7 +125,7 @@ def test_a_trial_packs_as_the_sweep_planned_it(small, tmp_path):
     config = {"trial": {"point": {"learner.omega": 0.3}, "seed": 0}}
     require_room(settings, [config])
     held = resources(settings, config).bundles
-    assert held == plan(experiment, nodes)[1]
+    assert held == pack(experiment, nodes)[1]
     with pytest.raises(UserError, match="which no node of the cluster has"):
         require_room(replace(settings, nodes=[{"CPU": 5.0}]), [config])
 
@@ -154,7 +155,7 @@ def test_nodes_that_an_autoscaler_may_add(monkeypatch, tmp_path):
     monkeypatch.setenv(autoscaler.NODES, '[{"count": 2, "CPU": 8, "GPU": 1}]')
     assert autoscaler.addable_nodes() == [{"CPU": 8.0, "GPU": 1.0}] * 2
     monkeypatch.setenv(autoscaler.NODES, "8 nodes")
-    with pytest.raises(UserError, match="FEDRL_AUTOSCALER_NODES must be like"):
+    with pytest.raises(UserError, match="FEDRL_AUTOSCALER_NODES: must have the form"):
         autoscaler.addable_nodes()
 
 
@@ -162,16 +163,16 @@ def test_nodes_that_an_autoscaler_may_add(monkeypatch, tmp_path):
 def test_nodes_that_an_autoscaler_may_add_count(local_ray, small, monkeypatch):
     needs = small(resources={"custom": {"robot": 1}}, federation={"num_agents": 3})
     with pytest.raises(UserError, match="which no node of the cluster has"):
-        plan_on_cluster(needs)
+        make_plan(needs)
     monkeypatch.setenv(autoscaler.NODES, '[{"count": 3, "CPU": 2, "robot": 1}]')
-    assert plan_on_cluster(needs)[1] == [{"CPU": 1.0, "robot": 1.0}] * 3
+    assert make_plan(needs).bundles == ({"CPU": 1.0, "robot": 1.0},) * 3
     with pytest.raises(UserError, match=r"4 actors ask for robot 4 in all, .* has robot 3"):
-        plan_on_cluster(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
+        make_plan(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
 
 
 @pytest.fixture(scope="module")
 def two_nodes(local_ray: None) -> Iterator[dict[str, str]]:
-    """The environment of a program that joins a cluster of two nodes, one of which has a robot."""
+    """Variables of a program that joins a cluster of two nodes, one of which has a robot."""
     from ray.cluster_utils import Cluster
     from ray.experimental import internal_kv
 
@@ -197,7 +198,7 @@ def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tm
     assert result.returncode == 0, result.stderr
     events = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
     started = next(e for e in map(json.loads, events) if e["event"] == "started")
-    nodes = {tuple(host["agents"]): host["node"] for host in started["workers"]}
+    nodes = {tuple(one["agents"]): one["node"] for one in started["workers"]}
     assert (1,) in nodes
     assert started["workers"] and len(set(nodes.values())) == 2
     assert not list(tmp_path.glob(".fedrl-ray-*"))  # what was looked for on every node is gone

@@ -1,4 +1,4 @@
-"""The page in a real browser: no error, every figure drawn, the numbers of the run directories."""
+"""The page in a browser: no error, every figure drawn, numbers as in the run directories."""
 
 from __future__ import annotations
 

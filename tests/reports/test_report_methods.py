@@ -1,4 +1,4 @@
-"""Runs become methods: the same experiment, whatever the seed."""
+"""Methods: runs of one experiment, whatever their seeds."""
 
 from __future__ import annotations
 
@@ -104,15 +104,15 @@ def test_one_seed_is_not_compared_with_many():
     assert len(study([many[0], one]).compared) == 2  # all have one: said, but compared
 
 
-def test_final_figures_are_those_of_statistics():
+def test_final_statistics_are_those_of_the_analysis():
     runs = [run_data(returns(seed), seed=seed, nominal=seed) for seed in range(3)]
     method = study(runs).methods[0]
     stacked = np.stack([returns(seed) for seed in range(3)])
     np.testing.assert_array_equal(method.returns, stacked)
     for name in statistics.RETURN_STATISTICS:
-        assert method.figures[name] == statistics.interval(stacked, name)
+        assert method.statistics[name] == statistics.interval(stacked, name)
     low, high = statistics.mean_interval(np.array([[0.0], [1.0], [2.0]]))
-    assert method.figures["nominal"] == (1.0, low[0], high[0])
+    assert method.statistics["nominal"] == (1.0, low[0], high[0])
 
 
 def test_labels_are_the_keys_that_differ():

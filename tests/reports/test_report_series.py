@@ -1,4 +1,4 @@
-"""TensorBoardWriter of a report: long logs in bins, many seeds on common steps."""
+"""Curves of a report: long logs in bins, several seeds at common steps."""
 
 from __future__ import annotations
 

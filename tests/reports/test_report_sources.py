@@ -1,4 +1,4 @@
-"""From paths to runs: whatever is missing or broken has a name."""
+"""From paths to runs: every missing or unreadable run is named."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def test_a_complete_sweep_has_no_problems(tmp_path):
     ("trial", "words"),
     [
         ({"status": "failed", "reason": "first\n  deep\nValueError: no", "share": 0.4}, "no"),
-        ({"status": "failed", "reason": None, "share": 0}, "no reason was given"),
+        ({"status": "failed", "reason": None, "share": 0}, "it gave no reason"),
         ({"status": "running", "share": 0.5}, "it has not ended"),
         ({"status": "pending", "share": 0}, "it has not begun"),
-        ({"status": "stopped", "share": 0.3}, "by the scheduler"),
+        ({"status": "stopped", "share": 0.3}, "the scheduler stopped it"),
         ({"status": "completed", "share": 0}, "its run directory is missing"),
     ],
 )
@@ -57,7 +57,7 @@ def test_runs_of_a_sweep_that_do_not_read_do_not_stop_the_report(tmp_path):
     (path / "trials" / "00002-seed=1" / "metrics.jsonl").write_text("{\n")
     (path / "trials" / "00003-seed=1" / "config.yaml").write_text("name: [\n")
     found = problems(path)
-    assert {p.status for p in found.values()} == {"does not read"} and len(found) == 2
+    assert {p.status for p in found.values()} == {"unreadable"} and len(found) == 2
     assert "metrics.jsonl: line 1" in found["00002-seed=1"].reason
 
 
@@ -66,7 +66,7 @@ def test_a_trial_cannot_name_a_folder_outside_its_sweep(tmp_path):
     rows = json.loads((path / "trials.json").read_text())
     rows["trials"][0]["name"] = "../../elsewhere"
     (path / "trials.json").write_text(json.dumps(rows))
-    with pytest.raises(UserError, match="is no trial of a sweep"):
+    with pytest.raises(UserError, match="is not a trial of a sweep"):
         read([path])
 
 
@@ -78,7 +78,7 @@ def test_folders_hold_runs_sweeps_and_strangers(tmp_path):
     (tmp_path / "all" / "notes").mkdir()
     data = read([tmp_path / "all"])
     assert len(data.runs) == 5 and len(data.sweeps) == 1
-    assert [str(p) for p in data.problems] == ["stranger: passed over: it has no config.yaml"]
+    assert [str(p) for p in data.problems] == ["stranger: skipped: it has no config.yaml"]
 
 
 def test_a_run_reached_twice_counts_once(tmp_path):
@@ -98,7 +98,7 @@ def test_a_run_that_is_under_way_or_was_interrupted_is_named(tmp_path):
     write_run(tmp_path / "under-way", share=0.5, status=None)
     write_run(tmp_path / "stopped", share=0.25, status="interrupted", seed=5)
     found = problems(tmp_path)
-    assert str(found["under-way"]) == "under-way: not ended: 1,000 of 2,000 local steps done"
+    assert str(found["under-way"]) == "under-way: unfinished: 1,000 of 2,000 local steps done"
     assert found["stopped"].status == "interrupted"
 
 
@@ -111,14 +111,14 @@ def test_a_sweep_that_has_not_begun_has_a_page(tmp_path):
 def test_seeds_twice_are_named(tmp_path):
     for name in ("one", "two"):
         write_run(tmp_path / name, seed=1)
-    assert "seed 1 of small is there twice" in problems(tmp_path)["two"].reason
+    assert "another run of small has seed 1 too" in problems(tmp_path)["two"].reason
 
 
 def test_a_log_of_another_experiment_is_refused(tmp_path):
     path = write_run(tmp_path / "run")
     text = (path / "config.yaml").read_text().replace("num_agents: 5", "num_agents: 4")
     (path / "config.yaml").write_text(text)
-    with pytest.raises(UserError, match="is not of 4 agents"):
+    with pytest.raises(UserError, match="agents: must list 4 values"):
         read([path])
 
 

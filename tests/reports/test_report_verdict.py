@@ -1,4 +1,4 @@
-"""Which method to take, and how it is said."""
+"""The rule that recommends a method, and the sentences that state it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from fedrl_ray.reports.data import ReportData
 from fedrl_ray.reports.headline import headline
 from fedrl_ray.reports.numbers import interval_text, number
 from fedrl_ray.reports.studies import studies_of
-from fedrl_ray.reports.verdict import (
-    RULE,
+from fedrl_ray.reports.verdict.rule import (
     STEPS,
     TOLERANCE,
     baseline_of,
@@ -24,13 +23,14 @@ from fedrl_ray.reports.verdict import (
     unbeaten,
     verdicts,
 )
+from fedrl_ray.reports.verdict.words import RULE
 from tests.support.report_runs import run_data
 
 SEEDS = 5
 
 
 def method(omega, average, worst, *, sync=20, spread=0.1, seeds=SEEDS, failed=(), **changes):
-    """Runs whose three environments return `worst`, and what makes the average right."""
+    """Runs with three environments: one returns `worst`, the others complete the average."""
     other = (3 * average - worst) / 2
     runs = []
     for seed in range(seeds):
@@ -90,7 +90,7 @@ def test_a_noisy_best_method_shields_no_bad_ones():
 
 
 def noisy_worst(omega, worst, spread):
-    """One environment differs by seed, +-spread; the others make up for it in the average."""
+    """Runs whose worst environment varies by +-spread over seeds, with a fixed average."""
     steps = np.linspace(-spread, spread, SEEDS)
     return [
         run_data(
@@ -109,17 +109,19 @@ def test_some_method_is_always_left_and_none_that_another_beats():
             for omega in (0.0, 0.1, 0.2, 0.3)
         ]
         methods = data_of(*groups).studies[0].compared
-        for figure, share in STEPS:
-            left = unbeaten(methods, figure, share)
-            assert best(methods, figure) in left
+        for statistic, share in STEPS:
+            left = unbeaten(methods, statistic, share)
+            assert best(methods, statistic) in left
             for m in methods:
-                pairs = [(difference(m, o, figure), o.figures[figure].estimate) for o in methods]
+                pairs = [
+                    (difference(m, o, statistic), o.statistics[statistic].estimate) for o in methods
+                ]
                 lost = [is_loss(d) and -d.estimate > share * abs(top) for d, top in pairs]
                 assert (m in left) == (not any(lost))
 
 
 def test_the_rival_of_a_recommended_baseline_is_one_that_is_clearly_better():
-    """omega 0.3 has the best estimate in the worst environment, but only noise to show for it."""
+    """omega 0.3 has the best estimate in the worst environment, but only because of noise."""
     found = verdict_of(
         noisy_worst(0.0, 10, 1), method(0.1, 60, 50, sync=40), noisy_worst(0.3, 55, 60),
     )  # fmt: skip
@@ -186,60 +188,63 @@ def test_the_headline_says_what_is_lost_and_gained():
     lost = interval_text(Interval(-average.estimate, -average.high, -average.low))
     gained = interval_text(difference(found.subject, found.reference, "worst"))
     assert text.startswith(
-        f"omega 0.1 loses {lost} in the average and gains {gained} in the worst environment over "
-        "omega 0 (DQNAvg) (3 seeds, E 20)."
+        f"omega 0.1 returns {lost} less than omega 0 (DQNAvg) on average, but {gained} more in the "
+        "worst environment (3 seeds, E 20)."
     )
     assert text.endswith(
-        "Recommended: omega 0 (DQNAvg), E 20; what is clearly better in the worst environment at a "
-        "larger omega is clearly below another method in the average, by more than 5%."
+        "Recommended: omega 0 (DQNAvg), E 20. Each method with a larger omega that is clearly "
+        "better in the worst environment is clearly below another method on average, by more than "
+        "5%."
     )
 
 
 def test_the_headline_admits_that_nothing_is_clear():
     text = headline(data_of(method(0.0, 100, 50, spread=30), method(0.1, 100, 52, spread=30)))
-    assert "omega 0.1 shows no clear difference over omega 0" in text
-    assert "Recommended: omega 0 (DQNAvg), E 20; no larger omega is clearly better" in text
+    assert "omega 0.1 shows no clear difference from omega 0" in text
+    assert "Recommended: omega 0 (DQNAvg), E 20. No larger omega is clearly better" in text
 
 
 def test_the_headline_of_a_mixed_result_says_both():
     text = headline(data_of(method(0.0, 100, 50, spread=3), method(0.1, 100, 90, spread=3)))
-    assert "omega 0.1 gains " in text
-    assert "over omega 0 (DQNAvg), with no clear difference in the average, " in text
+    assert "omega 0.1 returns " in text
+    assert "more than omega 0 (DQNAvg) in the worst environment; the difference on average " in text
 
 
 def test_the_headline_of_one_seed_says_what_the_interval_leaves_out():
     text = headline(data_of(method(0.0, 100, 50, seeds=1), method(0.1, 100, 90, seeds=1)))
-    assert "1 seed, E 20; intervals over episodes only, they say nothing of other seeds" in text
+    assert (
+        "1 seed, E 20; the intervals cover episodes only and say nothing about other seeds" in text
+    )
 
 
 def test_the_headline_says_which_method_rules_out_the_baseline():
-    """omega 0.1 is left because of its noise alone: nothing shows that it beats omega 0."""
+    """omega 0.1 is kept because of its noise alone: nothing shows that it beats omega 0."""
     text = headline(data_of(noisy_worst(0.0, 10, 1), noisy_worst(0.1, 40, 60),
                             noisy_worst(0.3, 50, 1)))  # fmt: skip
-    assert "omega 0.1 shows no clear difference over omega 0" in text
+    assert "omega 0.1 shows no clear difference from omega 0" in text
     assert text.endswith(
-        "the smallest omega that the rule below leaves (omega 0 (DQNAvg) is clearly below "
-        "omega 0.3 in the worst environment)."
+        "the smallest omega that the rule below keeps. The rule leaves out omega 0 (DQNAvg), which "
+        "is clearly below omega 0.3 in the worst environment."
     )
 
 
 def test_the_headline_names_failed_seeds_and_does_not_compare_their_survivors():
     text = headline(data_of(method(0.0, 100, 50), method(0.1, 100, 90, failed=(0, 2, 3)),
                             method(0.3, 100, 60)))  # fmt: skip
-    assert text.startswith("omega 0.3 gains ")
-    assert text.endswith(" 3 of 5 seeds of omega 0.1 failed: not compared.")
+    assert text.startswith("omega 0.3 returns ")
+    assert text.endswith(" with failed seeds are not compared: omega 0.1 (3 of 5 seeds failed).")
 
 
 def test_the_headline_of_one_method_beside_a_failed_one_says_so():
     text = headline(data_of(method(0.0, 100, 50), method(0.1, 100, 90, failed=range(5))))
     assert text.startswith("Only one method can be judged: omega 0 (DQNAvg) returns ")
-    assert text.endswith(" 5 of 5 seeds of omega 0.1 failed: not compared.")
+    assert text.endswith(" with failed seeds are not compared: omega 0.1 (5 of 5 seeds failed).")
 
 
 def test_where_every_method_has_failed_seeds_there_is_no_recommendation():
     text = headline(data_of(method(0.1, 100, 90, failed=(1,))))
-    assert text.startswith("Not complete; so far small returns ")
-    assert text.endswith(" 1 of 5 seeds of small failed: not compared.")
+    assert text.startswith("No method is complete. So far, small returns ")
+    assert text.endswith(" with failed seeds are not compared: small (1 of 5 seeds failed).")
 
 
 def test_a_setting_without_a_complete_method_has_its_line():
@@ -247,21 +252,21 @@ def test_a_setting_without_a_complete_method_has_its_line():
     data = data_of(method(0.0, 100, 50), method(0.0, 10, 5, failed=(0,), **wide))
     lines = headline(data).split("\n")
     assert lines[0].startswith("pole_length 0.5: ") and len(lines) == 2
-    assert lines[1].startswith("pole_length 0.8: Not complete; so far ")
+    assert lines[1].startswith("pole_length 0.8: No method is complete. So far, ")
 
 
 def test_seeds_that_have_not_ended_are_named():
-    late = [replace(run, status="not ended") for run in method(0.1, 100, 90)[3:]]
+    late = [replace(run, status="unfinished") for run in method(0.1, 100, 90)[3:]]
     text = headline(data_of(method(0.0, 100, 50), method(0.1, 100, 90)[:3], late))
     assert "(3 and 5 seeds, E 20)" in text  # of omega 0.1, which is named first
-    assert text.endswith("Compared without seeds that are not complete: 2 of 5 seeds of omega 0.1.")
+    assert text.endswith("The comparison leaves out incomplete seeds: omega 0.1 (2 of 5 seeds).")
 
 
 @pytest.mark.parametrize(
     ("worst", "remark"),
     [
-        (499.9, "; no spread between seeds and episodes in the average and the worst environment, "
-                "so those intervals have no width)."),
+        (499.9, "; the intervals of the average and the worst environment have no width, because "
+                "seeds and episodes do not differ)."),
         (np.linspace(490, 499, SEEDS), None),
     ],
 )  # fmt: skip
@@ -274,7 +279,7 @@ def test_an_interval_without_width_is_explained(worst, remark):
     text = headline(data_of(runs))
     assert ("no width" in text) == (remark is not None) and (remark or "") in text
     alone = headline(data_of(runs[SEEDS:]))
-    assert "500 [500, 500]" in alone and "so those intervals have no width)." in alone
+    assert "500 [500, 500]" in alone and "because seeds and episodes do not differ)." in alone
 
 
 def test_the_headline_of_one_method_makes_no_comparison():
@@ -285,7 +290,7 @@ def test_the_headline_of_one_method_makes_no_comparison():
 def test_while_nothing_is_complete_there_is_no_recommendation():
     runs = [run_data([[1.0, 2.0]], status="running", seed=0)]
     text = headline(data_of(runs))
-    assert text.startswith("Not complete; so far small returns 1.5")
+    assert text.startswith("No method is complete. So far, small returns 1.5")
     assert "after 300 local steps" in text and "Recommended" not in text
 
 
@@ -316,5 +321,5 @@ def test_intervals_are_written_with_the_digits_they_are_worth(interval, text):
     assert interval_text(Interval(*interval)) == text
 
 
-def test_a_figure_that_is_missing_says_so():
+def test_a_number_that_is_missing_says_so():
     assert number(float("nan")) == number(None) == "n/a"

@@ -1,4 +1,4 @@
-"""The page: its numbers are those of the run directories, and nothing in it can run or call out."""
+"""The page: its numbers match the run directories, and no text in it can run or connect."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fedrl_ray.reports.page import render
 from fedrl_ray.reports.section import Table
 from fedrl_ray.reports.sections import sections
 from fedrl_ray.reports.tables import MAX_ROWS, to_csv, to_html
-from fedrl_ray.reports.verdict import RULE
+from fedrl_ray.reports.verdict.words import RULE
 from tests.support.report_runs import config_of, returns_of, write_run, write_sweep
 
 SEARCH = {"learner.omega": [0.0, 0.3, 0.6], "federation.sync_interval": [10, 20]}
@@ -35,7 +35,7 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 class Page(HTMLParser):
-    """What a test looks for: headings, ids, links, scripts, data blocks, cells."""
+    """Parser of a page: headings, ids, links, scripts, data blocks and cells."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def page(text):
 
 
 def final(omega, sync, seeds):
-    """Final returns [S, M, R], computed from what the runs were written with."""
+    """Final returns [S, M, R], computed from the returns that the runs were written with."""
     finals = []
     for seed in seeds:
         config = config_of(seed=seed, learner={"omega": omega}, federation={"sync_interval": sync})
@@ -133,7 +133,7 @@ def test_a_method_with_a_failed_seed_is_shown_and_not_compared(by_id, data):
     row = next(r for r in by_id["front"].table.rows if r[0] == "omega 0.6, E 20")
     assert row[1:3] == ("1 of 3 seeds failed", 2)
     assert "omega 0.6, E 20" not in {r[0] for r in by_id["differences"].table.rows}
-    assert "1 of 3 seeds of omega 0.6, E 20 failed: not compared." in headline(data)
+    assert "not compared: omega 0.6, E 20 (1 of 3 seeds failed)." in headline(data)
 
 
 def test_the_rule_is_stated_once_at_the_first_setting_with_a_choice(tmp_path):
@@ -322,9 +322,8 @@ def population(tmp_path):
 
 
 def test_a_population_is_shown_trial_by_trial_and_recommends_nothing(population):
-    assert (
-        "Of 3 complete trials of a population, the best in the worst environment: 0000"
-        in headline(population)
+    assert "The population has 3 complete trials. Best in the worst environment: 0000" in headline(
+        population
     )
     found = {section.id: section for section in sections(population)}
     assert not {"differences", "heatmap", "against-omega"} & set(found)
@@ -351,7 +350,7 @@ def test_points_drawn_at_random_make_a_readable_page(tmp_path):
     assert "heatmap" not in found and {"against-omega", "against-discount"} <= set(found)
     lines = [t for t in found["learning-worst"].figure.data if t.line.width != 0]
     assert len(lines) == 20 and sum(t.visible is True for t in lines) == 7
-    assert "choose others by their names" in found["learning-worst"].text
+    assert "Click a name in the legend" in found["learning-worst"].text
 
 
 @pytest.mark.parametrize("left", [(), ("metrics.jsonl",), ("evaluations.jsonl",)])
@@ -361,14 +360,16 @@ def test_a_run_that_has_only_begun_has_a_page(tmp_path, left):
         (run / name).unlink()
     data = read([run])
     assert "run" in {row[0] for row in Page(render(data)).rows if row}
-    expected = "small returns" if "evaluations.jsonl" in left else "small: no evaluation yet."
+    expected = (
+        "small returns" if "evaluations.jsonl" in left else "There is no evaluation yet of small."
+    )
     assert expected in headline(data)
 
 
 def test_one_run_has_its_final_returns_and_no_comparison(tmp_path):
     found = {s.id: s for s in sections(read([write_run(tmp_path / "run")]))}
     assert found["front"].title == "Final returns" and found["front"].figure is None
-    assert "one seed: interval over episodes only" in found["front"].text
+    assert "one seed: the interval covers episodes only" in found["front"].text
     assert "differences" not in found and "heatmap" not in found
 
 

@@ -1,4 +1,4 @@
-"""`learner: {name: rllib}`: what it learns by, the laws it keeps, what it refuses."""
+"""`learner: {name: rllib}`: training, the laws that it keeps, and refused keys."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 
 
 def small(algorithm: str, **changes: Any) -> Experiment:
-    """Two agents, two rounds of 40 steps (20 where there is an update each), in this process."""
+    """Return two agents and two rounds of 40 steps (off-policy: 20), in this process."""
     steps = 20 if algorithm in OFF_POLICY else 40
     federation = {"num_agents": 2, "steps": 2 * steps, "sync_interval": steps}
     base = {
@@ -97,7 +97,7 @@ EXACT = ("PPO", "DQN", "SAC")
 
 @pytest.mark.parametrize("algorithm", EXACT)
 def test_packing_and_resuming_change_no_bit(algorithm: str, tmp_path: Path) -> None:
-    """Agents together; one by one, stopped after the first round, resumed together and set back."""
+    """Agents that run together equal agents that run apart, stop, resume together and restore."""
     together = train(small(algorithm), tmp_path / "together")
     assert together["exemptions"] == {}
     stopped = Run(small(algorithm, federation={"agents_per_actor": 1}), tmp_path / "stopped")
@@ -115,7 +115,7 @@ def test_packing_and_resuming_change_no_bit(algorithm: str, tmp_path: Path) -> N
 
 
 def require_losses(directory: Path) -> None:
-    """Of both agents, in the last round."""
+    """Assert that both agents logged finite losses in the last round."""
     (*_, row) = read_rows(directory / METRICS)
     losses = [values for name, values in row["agents"].items() if "loss" in name]
     assert losses and np.isfinite(losses).all() and len(losses[0]) == 2
@@ -123,7 +123,7 @@ def require_losses(directory: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["APPO", "IMPALA"])
-def test_algorithms_with_a_thread_of_their_own_train_and_say_what_they_cannot(
+def test_algorithms_with_a_thread_of_their_own_train_and_name_their_exemptions(
     algorithm: str, tmp_path: Path
 ) -> None:
     summary = train(small(algorithm, learner={"iteration_steps": 10}), tmp_path)
@@ -144,8 +144,8 @@ def test_an_interval_is_counted_in_steps_or_in_iterations(tmp_path: Path) -> Non
     assert again.average == summary["evaluation"]["average"]
 
 
-def test_actors_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> None:
-    """By its name alone, in processes that did not register it; the bits are those of one."""
+def test_workers_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> None:
+    """Processes that did not register the name find it, and learn the same bits as one process."""
     from ray.tune.registry import register_env
 
     register_env("heavy-pendulum", lambda config: gymnasium.make("Pendulum-v1", g=config["g"]))
@@ -169,18 +169,24 @@ def test_actors_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> 
         ({"algorithm": "PPP"}, "learner.algorithm: RLlib has no 'PPP' (did you mean 'PPO'?)"),
         ({"algorithm": "MARWIL"}, "learner.algorithm: MARWIL learns from recorded episodes"),
         ({"config": {"gama": 0.9}}, "learner.config.gama: unknown key (did you mean 'gamma'?)"),
-        ({"config": {"num_env_runners": 2}}, "learner.config.num_env_runners: not for an exp"),
-        ({"config": {"train_batch_size_per_learner": 9}}, "size_per_learner: not for an exp"),
+        ({"config": {"num_env_runners": 2}}, "num_env_runners: cannot be set in an exp"),
+        (
+            {"config": {"train_batch_size_per_learner": 9}},
+            "size_per_learner: cannot be set in an exp",
+        ),
         ({"config": {"gamma": [object()]}}, "learner.config.gamma must be made of null, true"),
         ({"config": {"minibatch_size": 100}}, "learner.config: `minibatch_size` (100) must be"),
-        ({"config": {"model_config": {"use_lstm": True}}}, "use_lstm: a local agent has no memory"),
+        (
+            {"config": {"model_config": {"use_lstm": True}}},
+            "use_lstm: must be false, because a local",
+        ),
         ({"config": {"model_config": {"hiddens": [8]}}}, "model_config.hiddens: unknown key"),
-        ({"config": {"gamma": "high"}}, "learner.config.gamma must be a number, or a schedule"),
-        ({"config": {"lr": [1, 2]}}, "learner.config.lr must be a number, or a schedule"),
-        ({"config": {"num_epochs": 1.5}}, "learner.config.num_epochs must be a whole number, got"),
-        ({"iteration_steps": 30}, "learner.iteration_steps must divide federation.sync_interval"),
+        ({"config": {"gamma": "high"}}, "learner.config.gamma: must be a number, or a schedule"),
+        ({"config": {"lr": [1, 2]}}, "learner.config.lr: must be a number, or a schedule"),
+        ({"config": {"num_epochs": 1.5}}, "learner.config.num_epochs: must be a whole number; got"),
+        ({"iteration_steps": 30}, "learner.iteration_steps: must divide federation.sync_interval"),
         ({"interval_unit": "iterations"}, "got 40 (40000 local steps)"),
-        ({"omega": 0.3}, "learner.omega is for the algorithms DQN and SAC, got PPO"),
+        ({"omega": 0.3}, "learner.algorithm: must be DQN or SAC for a robust target; got PPO"),
         ({"omega": 1.3}, "learner.omega should be less than or equal to 1, got 1.3"),
     ],
 )
@@ -210,7 +216,7 @@ def test_a_tree_comes_back_from_arrays_as_it_was() -> None:
 
 
 def test_what_no_array_can_hold_is_not_stored() -> None:
-    with pytest.raises(RunError, match=r"holds a object at a\.0: no array of it"):
+    with pytest.raises(RunError, match=r"holds a object at a\.0, which is not saved"):
         to_arrays({"a": [object()]})
 
 

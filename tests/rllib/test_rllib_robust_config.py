@@ -1,4 +1,4 @@
-"""RLlib configs with the robust target: what is refused and what is built."""
+"""RLlib configs with the robust target: accepted and refused settings."""
 
 from __future__ import annotations
 
@@ -95,40 +95,40 @@ def test_each_network_is_clipped_by_its_own_norm(name: str) -> None:
 @pytest.mark.parametrize(
     ("config", "levels", "message"),
     [
-        (PPOConfig(), {}, "learner.omega is for the algorithms DQN and SAC, got PPO"),
-        (CQLConfig(), {}, "learner.omega is for the algorithms DQN and SAC, got CQL"),
-        (dqn(), {"omega": 1.5}, "learner.omega must lie in [0, 1], got 1.5"),
-        (dqn(), {"omega": float("nan")}, "learner.omega must lie in [0, 1], got nan"),
-        (sac(), {"expectile": 0}, "learner.expectile must lie in (0, 1), got 0"),
-        (dqn(n_step=3), {}, "learner.config.n_step must be 1 with learner.omega above 0, got 3"),
-        (sac(n_step=(1, 3)), {}, "learner.config.n_step must be 1 .* got (1, 3)"),
-        (dqn(num_atoms=10), {}, "learner.config.num_atoms must be 1 .* got 10"),
+        (PPOConfig(), {}, "learner.algorithm: must be DQN or SAC for a robust target; got PPO"),
+        (CQLConfig(), {}, "learner.algorithm: must be DQN or SAC for a robust target; got CQL"),
+        (dqn(), {"omega": 1.5}, "learner.omega: must lie in [0, 1]; got 1.5"),
+        (dqn(), {"omega": float("nan")}, "learner.omega: must lie in [0, 1]; got nan"),
+        (sac(), {"expectile": 0}, "learner.expectile: must lie in (0, 1); got 0"),
+        (dqn(n_step=3), {}, "learner.config.n_step: must be 1 with learner.omega above 0; got 3"),
+        (sac(n_step=(1, 3)), {}, "learner.config.n_step: must be 1 .* got (1, 3)"),
+        (dqn(num_atoms=10), {}, "learner.config.num_atoms: must be 1 .* got 10"),
         (
             dqn().rl_module(model_config=DefaultModelConfig(use_lstm=True)),
             {},
-            "learner.config.model_config.use_lstm must be False .* got True",
+            "learner.config.model_config.use_lstm: must be False .* got True",
         ),
         (
             dqn().rl_module(rl_module_spec=RLModuleSpec(model_config={"use_lstm": True})),
             {},
-            "learner.config.model_config.use_lstm must be False .* got True",
+            "learner.config.model_config.use_lstm: must be False .* got True",
         ),
         (
             dqn().api_stack(
                 enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False
             ),
             {},
-            "learner.config.enable_rl_module_and_learner must be True .* got False",
+            "learner.config.enable_rl_module_and_learner: must be True .* got False",
         ),
         (
             dqn().learners(learner_class=RobustSACLearner),
             {},
-            "learner.config.learner_class must be RLlib's with learner.omega above 0",
+            "learner.config.learner_class: must be RLlib's with learner.omega above 0",
         ),
         (
             sac().rl_module(rl_module_spec=RLModuleSpec(module_class=RobustDQNModule)),
             {},
-            "learner.config.rl_module_spec must be RLlib's with learner.omega above 0",
+            "learner.config.rl_module_spec: must be RLlib's with learner.omega above 0",
         ),
     ],
 )

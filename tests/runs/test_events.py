@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 
 import fedrl_ray
-from fedrl_ray.federation.driver import Driver
 from fedrl_ray.common.errors import RunError, one_line
+from fedrl_ray.federation.driver import Driver
 from fedrl_ray.reports.data import read
 from fedrl_ray.reports.sections import sections
+from fedrl_ray.runs.events import EVENTS, LOG, RunLog
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import METRICS, read_rows
-from fedrl_ray.runs.events import EVENTS, LOG, RunLog
-
-from tests.support.runs import train
 from tests.federation.test_driver import FaultyBackend
+from tests.support.runs import train
 
 COMMON = ["time", "level", "event", "run", "round", "agents"]
 
@@ -48,7 +47,6 @@ def disturbed(experiment: Any, directory: Path, lose: dict[int, list[int]]) -> R
 def rewound(tmp_path_factory) -> Path:
     """A run that lost hosts in its sixth round and went back to round 4."""
     from fedrl_ray.config.loading import from_dict
-
     from tests.support.small import SMALL, merged
 
     directory = tmp_path_factory.mktemp("rewound") / "run-7"
@@ -171,7 +169,7 @@ def test_what_was_lost_under_continue_is_in_the_logs_and_the_report(small, tmp_p
     rebuilt = [row["agents"] for row in events(tmp_path / "run") if row["event"] == "rebuilt"]
     assert rebuilt == [[2, 3], [2, 3], [2, 3], [4]]
     section = next(s for s in sections(read([tmp_path / "run"])) if s.id == "lost")
-    assert "run: agents 2-3, rounds 6-7: 80 agent steps missing (6.67%)." in section.text
+    assert "run: agents 2-3 missed rounds 6-7: 80 agent steps, 6.67% of the run." in section.text
     assert section.table is not None
     assert section.table.rows[1] == ("run", "agents 2-4", "round 10", 60, "5.00")
     missing = sum(row[3] for row in section.table.rows)

@@ -17,7 +17,7 @@ from fedrl_ray.config.loading import load
 from fedrl_ray.reports.page import write_report
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import METRICS, newest_checkpoint, read_experiment, read_rows
-from fedrl_ray.storage.checkpoints import read_manifest
+from fedrl_ray.storage.manifests import read_manifest
 
 OLD = Path(__file__).parents[1] / "data" / "run_0_1"
 

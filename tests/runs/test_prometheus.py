@@ -16,11 +16,11 @@ import ray
 import yaml
 
 from fedrl_ray.common.errors import RunError
-from fedrl_ray.runs.remote_run import RemoteRun
-from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
 from fedrl_ray.runs.events import LOG
 from fedrl_ray.runs.prometheus import METRICS as TABLE
 from fedrl_ray.runs.prometheus import PrometheusMetrics
+from fedrl_ray.runs.remote_run import RemoteRun
+from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = re.compile(r"^ray_(fedrl_\w+)\{(.*)\} (\S+)$", re.MULTILINE)

@@ -1,8 +1,11 @@
-"""One program at a time writes a run directory; what a killed start leaves is in nobody's way."""
+"""One program at a time writes a run directory; leftovers of a killed start block nobody."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,18 +16,53 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.export.evaluate import evaluate_run
 from fedrl_ray.runs import run, run_directory
 from fedrl_ray.runs.run import Run
-from fedrl_ray.storage import locks
 from fedrl_ray.storage.locks import DirectoryLock
 from fedrl_ray.sweeps import directory
 
-HOLD = """
-import sys, time
+TAKE = """
+import multiprocessing, os, sys, time
 from pathlib import Path
 from fedrl_ray.storage.locks import DirectoryLock
 lock = DirectoryLock(Path(sys.argv[1]), shown="x", doing="x", patience=0)
+"""
+HOLD = (
+    TAKE
+    + """
 print("held", flush=True)
 time.sleep(60)
 """
+)
+FORK = (
+    TAKE
+    + """
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(60)
+"""
+)
+START_PROCESS = (
+    TAKE
+    + """
+process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+process.start()
+print(process.pid, flush=True)
+time.sleep(60)
+"""
+)
+RELEASE_IN_CHILD = (
+    TAKE
+    + """
+if os.fork() == 0:
+    lock.release()
+    os._exit(0)
+os.wait()
+print("held", flush=True)
+time.sleep(60)
+"""
+)
 
 
 def lock(path, patience=0.0):
@@ -47,14 +85,57 @@ def test_a_program_that_is_ending_is_waited_for(tmp_path):
     lock(tmp_path, patience=30.0).release()
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("program", [FORK, START_PROCESS], ids=["os.fork", "multiprocessing"])
+def test_a_forked_child_keeps_no_lock_of_a_killed_parent(tmp_path, program):
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        try:
+            with pytest.raises(UserError, match="another program is writing there"):
+                lock(tmp_path)
+            parent.kill()
+            parent.wait()
+            lock(tmp_path, patience=10.0).release()
+            os.kill(child, 0)  # raises if the child has ended, which would prove nothing
+        finally:
+            parent.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+
+def test_a_forked_child_cannot_release_the_lock_of_its_parent(tmp_path):
+    command = [sys.executable, "-c", RELEASE_IN_CHILD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match="another program is writing there"):
+            lock(tmp_path)
+        parent.kill()
+    lock(tmp_path, patience=10.0).release()
+
+
+def test_the_program_that_holds_the_lock_cannot_take_it_twice(tmp_path):
+    with lock(tmp_path), pytest.raises(UserError, match="another program is writing there"):
+        lock(tmp_path)
+    lock(tmp_path).release()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_used_and_told(tmp_path, monkeypatch, caplog, number):
     def flock(file, operation):
         raise OSError(number, "no locks")
 
-    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    monkeypatch.setattr("fcntl.flock", flock)
     lock(tmp_path).release()
     assert "knows no locks: let no other program write there" in caplog.text
+
+
+def test_another_fault_of_the_file_system_is_told_in_one_line(tmp_path, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(UserError, match=rf"^--output {tmp_path}: Input/output error$"):
+        lock(tmp_path)
 
 
 def test_what_is_no_lock_is_told_in_one_line(tmp_path):
@@ -91,7 +172,7 @@ def test_a_start_that_fails_lets_go(small, tmp_path, monkeypatch):
     text = manifest.read_text()
     manifest.write_text(text[:100])
     for _ in range(2):  # the same refusal again: not that of a lock left behind
-        with pytest.raises(UserError, match=r"manifest\.json does not read"):
+        with pytest.raises(UserError, match=r"manifest\.json cannot be read"):
             Run(small(federation={"steps": 40}), tmp_path / "run", resume=True)
     manifest.write_text(text)
     Run(small(federation={"steps": 40}), tmp_path / "run", resume=True).close()
@@ -119,7 +200,7 @@ def test_what_a_killed_sweep_left_is_free(tmp_path):
 
 
 def test_a_start_that_fails_before_it_has_begun_leaves_no_folder(small, tmp_path, monkeypatch):
-    def no_memory(experiment):
+    def no_memory(experiment, plan):
         raise MemoryError
 
     monkeypatch.setattr("fedrl_ray.federation.driver.build_backend", no_memory)

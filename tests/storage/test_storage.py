@@ -1,4 +1,4 @@
-"""Runs behind a URI: an object store that speaks S3, and fsspec's file systems."""
+"""Runs behind a URI: an object store with the S3 protocol, and the file systems of fsspec."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.runs import digests, train
 
 @pytest.fixture(scope="module")
 def bucket():
-    """A bucket of a real S3 server on loopback, as a URI builder."""
+    """Yield a function from a name to a URI in a bucket of a real S3 server on this machine."""
     server_module = pytest.importorskip("moto.server")
     boto3 = pytest.importorskip("boto3")
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
@@ -40,7 +40,7 @@ def bucket():
 
 @pytest.fixture(params=["s3", "fsspec"])
 def place(request, tmp_path, bucket):
-    """A fresh URI of either kind."""
+    """Return a fresh URI of either kind."""
     if request.param == "s3":
         return bucket(tmp_path.name)
     return f"local://{tmp_path}/elsewhere/run"
@@ -64,7 +64,7 @@ def test_a_run_behind_a_uri_equals_one_in_a_folder_and_resumes(small, tmp_path, 
     for name in (METRICS, EVALUATIONS):
         rows, expected = (read_rows(tmp_path / run / name) for run in ("copy", "whole"))
         assert [row["round"] for row in rows] == [row["round"] for row in expected]
-    assert not resumed.directory.exists()  # the working copy is gone
+    assert not resumed.directory.exists()  # the local mirror is gone
 
 
 def test_a_run_is_not_begun_over_another(small, tmp_path, place):
@@ -75,7 +75,7 @@ def test_a_run_is_not_begun_over_another(small, tmp_path, place):
     assert place.partition("?")[0] in str(told.value)
 
 
-def test_an_edited_shard_is_refused_by_the_host_that_gets_it(small, tmp_path, bucket):
+def test_an_edited_shard_is_refused_by_the_worker_that_reads_it(small, tmp_path, bucket):
     uri = locations.parse(bucket("edited"))
     experiment = small(federation={"steps": 20})
     run = Run(experiment, uri)
@@ -126,12 +126,15 @@ def test_the_command_line_trains_into_a_bucket_and_goes_on(small_yaml, bucket):
         ("https://a.net/c?sv=1&sig=secret", "a password, key or token"),
         ("s3://bucket/run?Secret_Key=secret", "a password, key or token"),
         ("s3://b/run?endpoint_override=http://k:secret@h", "a password, key or token"),
-        ("nowhere://bucket/run", "neither pyarrow nor fsspec .* for 'nowhere://bucket/run'"),
-        ("s3fs://bucket/run", "has a file system for 's3fs://bucket/run'"),
-        ("s3://[bucket/run", "is no URI"),
+        (
+            "nowhere://bucket/run",
+            "a scheme that pyarrow or fsspec knows; got 'nowhere://bucket/run'",
+        ),
+        ("s3fs://bucket/run", "a scheme that pyarrow or fsspec knows; got 's3fs://bucket/run'"),
+        ("s3://[bucket/run", "must be a URI; got"),
         ("s3://bucket/../run", "must name one place"),
         ("s3:///", "must name one place"),
-        ("file://host/run", "a folder's URI is file:///PATH"),
+        ("file://host/run", "must have the form file:///PATH for a folder"),
     ],
 )
 def test_uris_that_are_refused(text, words):
@@ -143,9 +146,9 @@ def test_uris_that_are_refused(text, words):
 @pytest.mark.parametrize(
     "text",
     [
-        "abfs://container@account.dfs.core.windows.net/runs/a",  # adlfs is not installed here
+        "abfs://container@account.dfs.core.windows.net/runs/a",  # adlfs is not installed
         "abfss://container@account.dfs.core.windows.net/runs/a?credential_kind=default",
-        "hdfs://user@host:8020/runs/a",  # nor is there a Java
+        "hdfs://user@host:8020/runs/a",  # nor is Java
         "gcs://bucket/runs/a",
         "s3://nobody-has-this-bucket/runs/a?endpoint_override=192.0.2.1%3A9",
     ],
@@ -167,7 +170,7 @@ def test_children_keep_the_query():
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(tmp_path, bucket):
-    with pytest.raises(UserError, match="outside of its folder"):
+    with pytest.raises(UserError, match="must lie inside its folder"):
         locations.get(bucket("x"), ["../escaped"], tmp_path / "in")
 
 
@@ -242,12 +245,12 @@ def test_a_bucket_alone_is_no_output(small_yaml):
         [*command, "--output", "s3://bucket"], capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert result.stderr == "error: --output must name a folder in the bucket, got 's3://bucket'\n"
+    assert result.stderr == "error: --output: must name a folder in the bucket; got 's3://bucket'\n"
 
 
 def test_storage_that_cannot_be_made_or_written_is_refused(tmp_path):
     with pytest.raises(UserError, match="no file system for 'github://a/b'"):
         locations.exists("github://a/b")
     (tmp_path / "a").touch()
-    with pytest.raises(UserError, match="can be read, but not written"):
+    with pytest.raises(UserError, match="can be read but not written"):
         locations.put(tmp_path, ["a"], "http://127.0.0.1:9/run")

@@ -111,7 +111,7 @@ def require_refusal(ended: Ended) -> None:
     assert ended.err.startswith("error: ") and not ended.out, ended
     line = ended.err.removesuffix("\n")
     assert line.isprintable() and len(line) < 3000, ended
-    assert "not enough memory for what is asked" not in line, "it was tried before it was refused"
+    assert "not enough memory for this experiment" not in line, "it was tried before it was refused"
 
 
 def tree(root: Path, *besides: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def run_data(
     """A run as read, with these final returns [M, R] in all of three evaluations."""
     final = np.asarray(returns, dtype=np.float64)
     means = final.mean(1)
-    figures = {"average": means.mean(), "worst": means.min(), "nominal": nominal}
+    statistics = {"average": means.mean(), "worst": means.min(), "nominal": nominal}
     empty = np.empty(0)
     return RunData(
         path=Path(label),
@@ -54,7 +54,7 @@ def run_data(
         reason=None,
         evaluations=EvaluationLog(
             steps=np.array([100, 200, 300]),
-            figures={name: np.full(3, value) for name, value in figures.items()},
+            statistics={name: np.full(3, value) for name, value in statistics.items()},
             final_returns=final,
             dynamics={"pole_length": np.linspace(0.5, 1.5, len(final)).tolist()},
             where="driver",
@@ -73,7 +73,7 @@ def run_data(
 def write_run(
     path: Path, *, share: float = 1.0, status: str | None = "completed", **changes: Any
 ) -> Path:
-    """A run directory, `share` of its budget spent; status None: not ended."""
+    """A run directory, `share` of its budget spent; status None: unfinished."""
     config = config_of(**changes)
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

@@ -69,7 +69,12 @@ USES: dict[str, Callable[[Any], Any]] = {
         and has(c, "learner_class", "rl_module_spec", "model_config", "get_default_learner_class")
         and has(c, "get_default_rl_module_spec", "build_algo", "validate", "freeze")
         and has(c(), "algo_class", "gamma", "lr", "learner_config_dict")
+        and "gamma" in c()
+        and c().get("no such key", 7) == 7
         and has(c(), "normalize_actions", "clip_actions", "enable_rl_module_and_learner")
+    ),
+    f"{ALGORITHMS}.impala.impala_learner.IMPALALearner": lambda c: (
+        "_learner_state_queue" in inspect.getsource(c.build)
     ),
     f"{ALGORITHMS}.registry.ALGORITHMS": lambda table: all(
         table[name]()[1].algo_class is table[name]()[0] for name in ("PPO", "SAC", "DQN")
@@ -120,12 +125,15 @@ USES: dict[str, Callable[[Any], Any]] = {
     ),
     f"{CORE}.rl_module.MultiRLModule": lambda c: has(c, "keys", "__getitem__"),
     f"{CORE}.rl_module.RLModule": lambda c: has(c, *STATE, "forward_inference", "is_stateful"),
+    f"{CORE}.rl_module.apis.QNetAPI": lambda c: has(c, "compute_q_values"),
+    f"{CORE}.rl_module.apis.TargetNetworkAPI": lambda c: has(c, "make_target_networks"),
     f"{CORE}.rl_module.default_model_config.DefaultModelConfig": lambda c: has(
         c(), "fcnet_hiddens", "fcnet_activation", "use_lstm"
     ),
     f"{CORE}.rl_module.rl_module.RLModule": lambda c: (
         takes(c.get_state, "inference_only") and has(c, *STATE, "forward_inference", "unwrapped")
     ),
+    f"{CORE}.rl_module.rl_module.RLModuleSpec": lambda c: has(c(), "module_class", "model_config"),
     f"{CORE}.rl_module.torch.TorchRLModule": lambda c: issubclass(c, torch.nn.Module),
     "ray.rllib.env.single_agent_episode.SingleAgentEpisode": lambda c: (
         takes(c, "id_", "observations", "actions", "rewards", "extra_model_outputs")

@@ -9,10 +9,11 @@ import numpy as np
 from algorithms.aggregators.mean import Mean
 from algorithms.learners.fedrq import FedRQ
 from algorithms.tabular.federated_mdp import FederatedMDP
-from algorithms.types import Array, ServerState, Spec
+from algorithms.types import Array, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 from fedrl_ray.vector_envs.tabular import Tables, TabularVectorEnv
+from tests.support.aggregation import aggregated
 
 
 class Federation:
@@ -23,17 +24,17 @@ class Federation:
         agent_ids = range(len(env.kernel_NSAX))
         self.learner = FedRQ(config, env.spec, agent_ids=agent_ids, seed=0)
         self.mean = Mean(Mean.Config())
-        self.server = ServerState(round=0, shared={"q": self.learner.shared()["q"][0]})
+        self.shared = {"q": self.learner.shared()["q"][0]}
 
     def run(self, steps: int, *, interval: int) -> Array:
         """The averaged Q after some more local steps: [S, A]."""
         for _ in range(steps // interval):
-            self.learner.load_shared(self.server.shared)
+            self.learner.load_shared(self.shared)
             for _ in range(interval):
                 self.learner.step(self.env)
-            partial = self.mean.partial(self.learner.shared())
-            self.server = self.mean.merge(self.server, [partial])
-        return self.server.shared["q"]
+            ids = np.arange(len(self.learner.agent_ids))
+            self.shared = aggregated(self.mean, self.learner.shared(), [ids]).shared
+        return self.shared["q"]
 
     @property
     def mdp(self) -> FederatedMDP:

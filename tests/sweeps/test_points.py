@@ -13,7 +13,7 @@ from fedrl_ray.sweeps.validation import require_sweep
 
 
 def sweep_of(small_yaml, **section):
-    """The experiment with a sweep, loaded from a file as a user's is."""
+    """Return the small experiment with a sweep, loaded from a file as a user does."""
     return loading.load(small_yaml(sweep=section))
 
 
@@ -65,29 +65,39 @@ def test_draws_stay_inside_and_reach_both_halves(raw, low, high):
     assert space.clip(high + 5) == high and space.clip(low - 5) == low
 
 
-def test_asha_and_pbt_count_agent_steps_whatever_e(small_yaml):
+@pytest.fixture
+def settings_of(small_yaml, monkeypatch):
+    """Returns the arguments that a sweep gives to its scheduler of Ray Tune."""
+    monkeypatch.setattr(search, "ASHAScheduler", dict)
+    monkeypatch.setattr(search, "PopulationBasedTraining", dict)
+
+    def of(**keys):
+        e = sweep_of(small_yaml, **keys)
+        return search.scheduler(e, e.sweep)
+
+    return of
+
+
+def test_asha_and_pbt_count_agent_steps_whatever_e(settings_of):
     for interval in (10, 80):
-        e = sweep_of(small_yaml, search={"federation.sync_interval": [interval]}, scheduler="asha")
-        asha = search.scheduler(e, e.sweep)
-        assert asha._time_attr == "agent_steps"
-        assert asha._max_t == 240 * 5
-        assert min(rung[0] for rung in asha._brackets[0]._rungs) == 240 // 9 * 5
+        asha = settings_of(search={"federation.sync_interval": [interval]}, scheduler="asha")
+        assert asha["time_attr"] == "agent_steps"
+        assert (asha["max_t"], asha["grace_period"]) == (240 * 5, 240 // 9 * 5)
     space = {"learner.omega": {"uniform": [0, 1]}}
-    e = sweep_of(small_yaml, search=space, scheduler="pbt", samples=4)
-    pbt = search.scheduler(e, e.sweep)
-    assert (pbt._time_attr, pbt._perturbation_interval) == ("agent_steps", 24 * 5)
+    pbt = settings_of(search=space, scheduler="pbt", samples=4)
+    assert (pbt["time_attr"], pbt["perturbation_interval"]) == ("agent_steps", 24 * 5)
 
 
-def test_a_population_moves_among_listed_values_only(small_yaml):
+def test_a_population_moves_among_listed_values_only(settings_of):
     space = {"learner.batch_size": {"choice": [4, 8, 16]}}
-    e = sweep_of(small_yaml, search=space, scheduler="pbt", samples=4)
-    mutations = search.scheduler(e, e.sweep)._hyperparam_mutations
-    assert mutations == {"trial": {"point": {"learner.batch_size": [4, 8, 16]}}}
+    pbt = settings_of(search=space, scheduler="pbt", samples=4)
+    assert pbt["hyperparam_mutations"] == {"trial": {"point": {"learner.batch_size": [4, 8, 16]}}}
 
 
-def test_a_population_stays_inside_its_ranges():
-    spaces = {"learner.omega": parse("learner.omega", {"uniform": [0, 1]})}
-    moved = search._inside(spaces, {"trial": {"point": {"learner.omega": 1.08}}})
+def test_a_population_stays_inside_its_ranges(settings_of):
+    space = {"learner.omega": {"uniform": [0, 1]}}
+    pbt = settings_of(search=space, scheduler="pbt", samples=4)
+    moved = pbt["custom_explore_fn"]({"trial": {"point": {"learner.omega": 1.08}}})
     assert moved["trial"]["point"]["learner.omega"] == 1.0
 
 
@@ -146,7 +156,7 @@ def test_a_bad_sweep_is_one_line(small_yaml, section, words):
 def test_a_metric_that_no_evaluation_gives_is_refused(small_yaml, where, metric):
     section = {"search": {"learner.omega": [0.0]}, "metric": metric}
     e = loading.load(small_yaml(sweep=section, evaluation={"where": where}))
-    with pytest.raises(UserError, match=f"sweep.metric {metric} is given by no evaluation"):
+    with pytest.raises(UserError, match=f"sweep.metric: no evaluation gives {metric}"):
         require_sweep(e)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps under Ray Tune: the table, failures, resources, resume, and whose pickles are read."""
+"""Sweeps under Ray Tune: the table, failures, resources, resume, and the trust in pickles."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tiny(small_yaml, search, **section):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, local_ray):
-    """A sweep over E and a step size of which the larger one diverges."""
+    """A finished sweep over E and two learning rates, the larger of which diverges."""
     path = tmp_path_factory.mktemp("sweep") / "small.yaml"
     search = {
         "learner.learning_rate": [1e-3, 1e30],
@@ -187,7 +187,7 @@ def test_agents_as_actors_in_the_trials_bundles_have_the_same_digest(
 
 @pytest.fixture
 def killed(tmp_path):
-    """A sweep killed, with its whole Ray, when two of its six trials were done."""
+    """A sweep that was killed, with its whole Ray, when two of its six trials were done."""
     section = {"search": {"learner.omega": [0.0, 0.3, 0.6]}, "seeds": 2}
     longer = {**TINY, "federation": {**TINY["federation"], "steps": 800}}
     path, output = tmp_path / "small.yaml", tmp_path / "out"
@@ -237,7 +237,7 @@ PENDULUM = {
     "environment": {"name": "pendulum"},
     "learner": {"name": "fedrddpg", "hidden_sizes": [8], "learning_starts": 10, "batch_size": 8},
 }
-"""Returns there are real numbers: trials do not tie, so ASHA has whom to stop."""
+"""An environment with real returns: trials do not tie, so ASHA finds trials to stop."""
 
 
 @pytest.mark.slow

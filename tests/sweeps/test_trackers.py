@@ -1,4 +1,4 @@
-"""What other tools are told of a sweep: TensorBoard's files, and trackers that are not there."""
+"""Sweeps in other tools: TensorBoard's files, and trackers that are not installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = {"steps": 80, "num_agents": 2}
 
 
 def values(folder: Path) -> Iterator[tuple[int, object]]:
-    """(step, value) of every value in the event files of a folder: TFRecord, read by hand."""
+    """Yield (step, value) of every value in a folder's event files; TFRecord is read by hand."""
     for file in sorted(folder.glob("events.out.tfevents.*")):
         data, at = file.read_bytes(), 0
         while at < len(data):

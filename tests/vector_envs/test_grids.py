@@ -1,4 +1,4 @@
-"""Draws of dynamics and test grids."""
+"""Draws of dynamics, and test grids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fedrl_ray.common.errors import UserError
-from fedrl_ray.vector_envs.parameters import Range
+from fedrl_ray.vector_envs.parameters import UniformRange
 from tests.support.vector_envs import family_of
 
 
@@ -21,7 +21,7 @@ def test_one_parameter_is_gridded_evenly_with_both_ends() -> None:
 
 def test_several_parameters_are_gridded_by_corners_nominal_and_a_design() -> None:
     family = family_of("cartpole")
-    perturb = {"gravity": Range(low=5.0, high=15.0), "pole_length": 0.5}
+    perturb = {"gravity": UniformRange(low=5.0, high=15.0), "pole_length": 0.5}
     grid = family.grid(perturb, size=20, seed=0)
     points = np.stack([grid["pole_length"], grid["gravity"]], axis=1)
     corners = [[x, y] for x in (0.5, 1.5) for y in (5.0, 15.0)]

@@ -1,1 +1,1 @@
-"""One file per fault; the name of the file is the name on the command line."""
+"""Faults, one per file. The name of the file is the name on the command line."""

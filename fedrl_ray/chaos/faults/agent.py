@@ -1,4 +1,4 @@
-"""A local agent's process dies."""
+"""The fault `agent`: a worker dies."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from ..fault import Fault, Scene, send
 
 
 class AgentKilled(Fault):
-    """SIGKILL to one actor of local agents, as the kernel does when memory runs out."""
+    """Kill one worker (SIGKILL), as the kernel does when memory runs out."""
 
     loses_agents = True
     trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
+        """Kill the last worker."""
         send(scene.agents_pid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The newest checkpoint is corrupt when it is needed."""
+"""The fault `checkpoint`: the newest checkpoint is corrupt when it is needed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ..program import Program
 
 
 class CheckpointCorrupt(Fault):
-    """Bits of the newest checkpoint flip, then an actor of local agents dies.
+    """Flip bits in the newest checkpoint, then kill a worker.
 
-    The run takes up the checkpoint before it; a plain `--resume` refuses it and says why.
+    The run must go on from the checkpoint before. A plain `--resume` must refuse the corrupt
+    checkpoint and say why.
     """
 
     settings = ("checkpoint.keep=3",)
@@ -23,10 +24,12 @@ class CheckpointCorrupt(Fault):
     trace = "checkpoint_refused"
 
     def inject(self, scene: Scene) -> None:
+        """Corrupt the newest checkpoint and kill the last worker, so that it is needed."""
         _corrupt(scene.output)
         send(scene.agents_pid(), signal.SIGKILL)
 
     def conclude(self, scene: Scene) -> list[str]:
+        """Check on a copy of the run that `--resume` refuses a corrupt checkpoint in one line."""
         copy = scene.output.with_name(f"{scene.output.name}-corrupt")
         shutil.copytree(scene.output, copy)
         _corrupt(copy)
@@ -41,7 +44,10 @@ class CheckpointCorrupt(Fault):
         shutil.rmtree(copy)
         log.unlink()
         if status != 2 or "sha256 differs" not in words or len(words.splitlines()) != 1:
-            return [f"--resume must refuse a corrupt checkpoint, got {status}: {words[-300:]}"]
+            return [
+                "--resume: must refuse a corrupt checkpoint with status 2 and one line; got "
+                f"status {status}: {words[-300:]}"
+            ]
         return []
 
 

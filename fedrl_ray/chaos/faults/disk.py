@@ -1,4 +1,4 @@
-"""The disk of the results is full."""
+"""The fault `disk`: the disk of the results is full."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from ..leftovers import AGENTS, DRIVER
 
 FILLER = "filler"
 SECONDS = 120.0
-"""The next file that the run writes may be a long round away."""
+"""Seconds in which the run must stop: it may write its next file a long round later."""
 
 
 class DiskFull(Fault):
-    """A full disk stops the run with one line; with room again the same command goes on.
+    """Fill the disk of the results, then make room and give the same command again.
 
-    The output lies on a small tmpfs that is filled. Where none may be mounted, the writing
-    processes may make no file longer (RLIMIT_FSIZE).
+    The run must stop with one line of error, and the second command must go on. The output lies on
+    a small tmpfs, which is filled. If no tmpfs can be mounted, a limit (RLIMIT_FSIZE) forbids the
+    writing processes longer files.
     """
 
     trace = "resumed"
@@ -35,6 +36,7 @@ class DiskFull(Fault):
         self._mounted = False
 
     def prepare(self, scene: Scene) -> None:
+        """Mount a tmpfs at the output, if this user may."""
         scene.output.mkdir(parents=True)
         e = scene.experiment
         size = 2**26 + 2 * (e.checkpoint.keep + 2) * e.federation.num_agents * state_bytes(e)
@@ -43,8 +45,9 @@ class DiskFull(Fault):
         self._mounted = done.returncode == 0
 
     def inject(self, scene: Scene) -> None:
+        """Fill the tmpfs, or limit the size of files."""
         if self._mounted:
-            with _stopped(scene.cluster.processes(DRIVER)):  # short runs end while it fills
+            with _stopped(scene.cluster.processes(DRIVER)):  # a short run would end meanwhile
                 _fill(scene.output / FILLER)
         else:
             for title in (AGENTS, DRIVER):
@@ -52,16 +55,21 @@ class DiskFull(Fault):
                     _limit(pid, (scene.output / "metrics.jsonl").stat().st_size)
 
     def repair(self, scene: Scene) -> list[str]:
+        """Check that the run stops with one line, make room, and give the command again."""
         ended = scene.program.ends_within(SECONDS)
         status, words = scene.program.status, scene.program.output().splitlines()
         (scene.output / FILLER).unlink(missing_ok=True)
         errors = [line for line in words if line.startswith("error:")]
         broken = []
         if not ended or status != 1 or len(errors) != 1 or errors != words[-1:]:
-            broken.append(f"a full disk must stop it with one line, got {status}: {words[-3:]}")
+            broken.append(
+                f"a full disk must stop the run with status 1 and one line; got status {status}: "
+                f"{words[-3:]}"
+            )
         return broken + start_again(scene, within=1.0)
 
     def clean(self, scene: Scene) -> None:
+        """Unmount the tmpfs and keep the run's files in its place."""
         if self._mounted:
             kept = scene.output.with_name(f".{scene.output.name}.kept")
             with contextlib.suppress(OSError):  # a run that failed may still be writing
@@ -73,7 +81,7 @@ class DiskFull(Fault):
 
 @contextlib.contextmanager
 def _stopped(pids: Sequence[int]) -> Iterator[None]:
-    """These processes do nothing meanwhile."""
+    """Hold processes by SIGSTOP while the context lasts."""
     try:
         _signal(pids, signal.SIGSTOP)
         yield
@@ -91,7 +99,7 @@ def _fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         room = os.statvfs(path.parent)
         os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
-        while True:  # what other files have taken or given back meanwhile
+        while True:  # other files may have freed blocks meanwhile
             file.seek(0, os.SEEK_END)
             file.write(bytes(4096))
 

@@ -1,4 +1,4 @@
-"""The driver's process dies."""
+"""The fault `driver`: the driver dies."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from ..leftovers import DRIVER
 
 
 class DriverKilled(Fault):
-    """SIGKILL to the actor that holds the global parameters; its agents go with it."""
+    """Kill the driver (SIGKILL), which holds the global parameters; its workers end with it."""
 
     trace = "driver_died"
 
     def inject(self, scene: Scene) -> None:
+        """Kill the driver."""
         found = scene.cluster.processes(DRIVER)
         if len(found) != 1:
-            raise RunError(f"there must be one driver on the cluster, found {len(found)}")
+            raise RunError(f"there must be one driver on the cluster; found {len(found)}")
         send(found[0], signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A local agent hangs."""
+"""The fault `hang`: a worker hangs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from ..fault import Fault, Scene, send
 
 
 class AgentHangs(Fault):
-    """SIGSTOP to one actor of local agents; federation.round_timeout is 5 s here."""
+    """Stop one worker for good (SIGSTOP), with federation.round_timeout set to 5 s."""
 
     settings = ("federation.round_timeout=5",)
     loses_agents = True
     trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
+        """Stop the last worker."""
         send(scene.agents_pid(), signal.SIGSTOP)

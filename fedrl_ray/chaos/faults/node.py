@@ -1,4 +1,4 @@
-"""A machine of the cluster dies."""
+"""The fault `node`: a machine of the cluster dies."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from ..fault import Fault, Scene
 
 
 class NodeKilled(Fault):
-    """SIGKILL to every process of a node that hosts agents; nobody puts another in its place."""
+    """Kill every process of a node that runs workers; no new node replaces it."""
 
     loses_agents = True
     trace = "worker_lost"
 
     def inject(self, scene: Scene) -> None:
-        for host in range(len(scene.observer.workers)):
-            node = scene.cluster.node_of(scene.agents_pid(host))
+        """Kill the first node, other than the head, that runs a worker."""
+        for worker in range(len(scene.observer.workers)):
+            node = scene.cluster.node_of(scene.agents_pid(worker))
             if node is not None and node is not scene.cluster.nodes[0]:
                 scene.cluster.kill(node)
                 return
         raise RunError(
-            "no node but the head's hosts agents; more nodes (--nodes), or fewer agents in an "
-            "actor (--set federation.agents_per_actor=1)"
+            "only the head node runs workers; ask for more nodes (--nodes), or for fewer agents in "
+            "an actor (--set federation.agents_per_actor=1)"
         )

@@ -1,4 +1,4 @@
-"""The program itself dies."""
+"""The fault `program`: `fedrl-ray train` itself dies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from ..fault import Fault, Scene, start_again
 
 
 class ProgramKilled(Fault):
-    """SIGKILL to `fedrl-ray train`; the same command is then given again."""
+    """Kill `fedrl-ray train` (SIGKILL), then give the same command again."""
 
     trace = "resumed"
 
     def inject(self, scene: Scene) -> None:
+        """Kill the program."""
         scene.program.kill()
 
     def repair(self, scene: Scene) -> list[str]:
+        """Start the program again."""
         return start_again(scene, within=1.0)

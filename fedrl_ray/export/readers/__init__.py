@@ -1,1 +1,1 @@
-"""Policies of any origin on the test grid: ONNX files, torch programs, RLModules, SB3 zips."""
+"""Readers of policies of any origin: ONNX files, torch programs, RLModules, SB3 zips."""

@@ -1,4 +1,4 @@
-"""What a policy of any origin answers, as actions of an environment of ours."""
+"""The output of a policy of any origin, as actions of our environments."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
 
 RawAct = Callable[[Array], Any]
-"""Observations of M rows, [M, S] float32 or [M] int64, to whatever a policy gives for them."""
+"""A function from M observations, [M, S] float32 or [M] int64, to any output of a policy."""
 
 
 def as_policy(path: Path, raw_act: RawAct, spec: Spec) -> Act:
-    """A policy read from `path`, tried out. It may give action numbers [M] or scores [M, A] of a
-    discrete environment, actions [M, A] of a continuous one, which are clipped to the bounds.
+    """Return the policy read from `path`, after calling it once.
 
-    Raises UserError, now or later, where it gives something else, or raises.
+    In a discrete environment it may return action numbers [M] or scores [M, A]. In a continuous one
+    it returns actions [M, A], which are clipped to the bounds. Raises UserError, now or in a later
+    call: it returns something else, or raises.
     """
 
     def act(obs: Array) -> Array:
@@ -32,7 +33,7 @@ def as_policy(path: Path, raw_act: RawAct, spec: Spec) -> Act:
         except Exception as error:
             reason = f"{type(error).__name__}: {one_line(error)}"
             raise UserError(
-                f"{path}: fails on observations of this environment, {_of_obs(obs)}: {reason}"
+                f"{path}: failed on observations of this environment, {_of_obs(obs)}: {reason}"
             ) from None
         try:
             return _actions(raw, spec, len(obs))
@@ -44,35 +45,35 @@ def as_policy(path: Path, raw_act: RawAct, spec: Spec) -> Act:
 
 
 def blank_observations(spec: Spec, rows: int) -> Array:
-    """Zeros in the shape of observations: [rows, S] float32, or [rows] int64 when tabular."""
+    """Return zeros in the shape of observations: [rows, S] float32, or [rows] int64 if tabular."""
     if spec.kind == "tabular":
         return np.zeros(rows, dtype=np.int64)
     return np.zeros((rows, spec.obs_size), dtype=np.float32)
 
 
 def require_size(path: Path, size: int, spec: Spec) -> None:
-    """Raises UserError for a policy that takes observations of another size."""
+    """Raise UserError if a policy takes observations of another size."""
     if size != spec.obs_size:
         raise UserError(
-            f"{path}: takes observations of {size} numbers, but the environment's have "
-            f"{spec.obs_size}"
+            f"{path}: must take observations of {spec.obs_size} numbers, as the environment has; "
+            f"got {size}"
         )
 
 
 def _actions(raw: Array, spec: Spec, rows: int) -> Array:
-    """Raises ValueError."""
+    """Return an output as actions. Raises ValueError: its type, shape or value is wrong."""
     if spec.kind == "continuous":
         return _continuous(raw, spec, rows)
     if raw.shape == (rows, spec.num_actions) and raw.dtype.kind == "f":
         return np.asarray(raw.argmax(-1), dtype=np.int64)
     if raw.dtype.kind not in "iu" or raw.shape not in ((rows,), (rows, 1)):
         raise ValueError(
-            f"must give {spec.num_actions} scores or the number of an action for each observation, "
+            f"must return {spec.num_actions} scores or an action number for each observation; "
             f"got {_of_answer(raw)}"
         )
     numbers = raw.reshape(rows).astype(np.int64)
     if not ((numbers >= 0) & (numbers < spec.num_actions)).all():
-        raise ValueError(f"gives actions outside of 0 to {spec.num_actions - 1}")
+        raise ValueError(f"must return actions from 0 to {spec.num_actions - 1}")
     return numbers
 
 
@@ -80,16 +81,16 @@ def _continuous(raw: Array, spec: Spec, rows: int) -> Array:
     size = len(spec.action_low)
     if raw.dtype.kind != "f" or raw.shape[:1] != (rows,) or raw.size != rows * size:
         raise ValueError(
-            f"must give {size} numbers as the action for each observation, got {_of_answer(raw)}"
+            f"must return {size} numbers as the action for each observation; got {_of_answer(raw)}"
         )
     if not np.isfinite(raw).all():
-        raise ValueError("gives actions that are not finite")
+        raise ValueError("must return finite actions")
     actions = raw.reshape(rows, size).astype(np.float32)
     return actions.clip(spec.action_low, spec.action_high, dtype=np.float32)
 
 
 def _of_obs(obs: Array) -> str:
-    return "numbers of states" if obs.ndim == 1 else f"{obs.shape[1]} numbers each"
+    return "state numbers" if obs.ndim == 1 else f"{obs.shape[1]} numbers each"
 
 
 def _of_answer(raw: Array) -> str:

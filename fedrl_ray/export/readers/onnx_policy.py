@@ -1,4 +1,4 @@
-"""ONNX files as policies. Reading one runs no code of its own: it is a graph of known operators."""
+"""ONNX files as policies. A file is a graph of known operators, so reading it runs no code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .actions import as_policy, require_size
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
 _FATAL = 4
-"""Of onnxruntime's log levels: what it has to say comes as an exception too."""
+"""Log level of onnxruntime; lower levels only repeat its exceptions."""
 
 
 def read(path: Path, spec: Spec) -> Act:
-    """Raises UserError for a file that is no model, or whose model does not fit."""
+    """Return the policy of a file. Raises UserError: it is no model, or does not fit the spec."""
     session = _session(path)
     given, wanted = _input(path, session, spec), _output(path, session)
     dtype, shape = _TYPES[given.type], [d for d in given.shape[1:] if isinstance(d, int)]
@@ -38,7 +38,7 @@ def _session(path: Path) -> Any:
         import onnx
         import onnxruntime
     except ImportError:
-        raise UserError("ONNX files need packages: pip install 'fedrl-ray[export]'") from None
+        raise UserError("ONNX files need more packages: pip install 'fedrl-ray[export]'") from None
     onnxruntime.set_default_logger_severity(_FATAL)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -51,21 +51,21 @@ def _session(path: Path) -> Any:
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # protobuf's and onnxruntime's own, without a common base
-        raise UserError(f"{path}: does not read as ONNX: {one_line(error)}") from None
+    except Exception as error:  # protobuf and onnxruntime have no common base class
+        raise UserError(f"{path}: cannot be read as ONNX: {one_line(error)}") from None
 
 
 def _require_one_file(model: Any) -> None:
-    """Weights in further files would be read from wherever the model says."""
+    """Raise UserError for weights in other files, because the model chooses their paths."""
     from onnx import TensorProto
 
     for part in _parts(model):
         if isinstance(part, TensorProto) and part.data_location == TensorProto.EXTERNAL:
-            raise UserError("keeps weights in other files; save it as one (external_data=False)")
+            raise UserError("must hold its weights; save it with external_data=False")
 
 
 def _parts(message: Any) -> Iterator[Any]:
-    """Every message inside a protobuf message, at any depth."""
+    """Yield every message inside a protobuf message, at any depth."""
     for field, value in message.ListFields():
         if field.message_type is not None:
             for inner in value if isinstance(value, Iterable) else [value]:
@@ -76,26 +76,26 @@ def _parts(message: Any) -> Iterator[Any]:
 def _input(path: Path, session: Any, spec: Spec) -> Any:
     inputs = session.get_inputs()
     if len(inputs) != 1:
-        raise UserError(f"{path}: must have one input, the observation, got {_names(inputs)}")
+        raise UserError(f"{path}: must have one input, the observation; got {_names(inputs)}")
     (one,) = inputs
     if one.type not in _TYPES:
-        raise UserError(f"{path}: its input must be one of {', '.join(_TYPES)}, got {one.type}")
+        raise UserError(f"{path}: its input must be one of {', '.join(_TYPES)}; got {one.type}")
     if spec.kind == "tabular" and one.type != "tensor(int64)":
-        raise UserError(f"{path}: its input must be tensor(int64), states, got {one.type}")
+        raise UserError(f"{path}: its input must be tensor(int64), a state; got {one.type}")
     if not one.shape or isinstance(one.shape[0], int):
-        raise UserError(f"{path}: the first axis of its input must be dynamic, got {one.shape}")
+        raise UserError(f"{path}: the first axis of its input must be dynamic; got {one.shape}")
     if spec.kind != "tabular" and all(isinstance(d, int) for d in one.shape[1:]):
         require_size(path, math.prod(one.shape[1:]), spec)
     return one
 
 
 def _output(path: Path, session: Any) -> str:
-    """The one output, or the one called action(s)."""
+    """Return the name of the only output, or of the output called action(s)."""
     outputs = session.get_outputs()
     actions = [o for o in outputs if o.name in ("action", "actions")]
     chosen = outputs if len(outputs) == 1 else actions
     if len(chosen) != 1:
-        raise UserError(f"{path}: must have one output called action, got {_names(outputs)}")
+        raise UserError(f"{path}: must have one output called action; got {_names(outputs)}")
     return str(chosen[0].name)
 
 

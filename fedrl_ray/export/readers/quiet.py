@@ -1,4 +1,4 @@
-"""Libraries that tell their own developers what they do."""
+"""Silence for libraries whose warnings only help their own developers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings, of whatever kind; errors are raised."""
+    """Suppress all warnings and log lines inside the block; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

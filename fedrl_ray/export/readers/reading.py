@@ -1,8 +1,11 @@
-"""Which kind of policy a path holds, and whether it may be read."""
+"""Kinds of stored policies: how a path is recognised, and whether the user must trust it.
+
+Readers import late, because each kind needs packages that the others do not need.
+"""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,39 +15,68 @@ from ...agents.evaluation import Act
 from ...common.errors import UserError
 
 
+def _read_onnx(path: Path, spec: Spec) -> Act:
+    from . import onnx_policy
+
+    return onnx_policy.read(path, spec)
+
+
+def _read_torch(path: Path, spec: Spec) -> Act:
+    from . import torch_policy
+
+    return torch_policy.read(path, spec)
+
+
+def _read_rl_module(path: Path, spec: Spec) -> Act:
+    from . import rl_module_policy
+
+    return rl_module_policy.read(path, spec)
+
+
+def _read_sb3(path: Path, spec: Spec) -> Act:
+    from . import sb3_policy
+
+    return sb3_policy.read(path, spec)
+
+
 class Kind(NamedTuple):
-    """A kind of policy: what a person calls it, the module that reads it, whether reading it runs
-    what it says."""
+    """A kind of stored policy, described by `text` in messages.
+
+    is_pickle: reading such a file runs code that it may contain.
+    """
 
     text: str
-    module: str
+    read: Callable[[Path, Spec], Act]
     is_pickle: bool
 
 
-ONNX = Kind("an ONNX file", "onnx_policy", is_pickle=False)
-TORCH = Kind("a program of torch.export (.pt2)", "torch_policy", is_pickle=True)
-RL_MODULE = Kind("an RLModule", "rl_module_policy", is_pickle=True)
-SB3 = Kind("a Stable-Baselines3 zip", "sb3_policy", is_pickle=True)
+ONNX = Kind("an ONNX file", _read_onnx, is_pickle=False)
+TORCH = Kind("a program of torch.export (.pt2)", _read_torch, is_pickle=True)
+RL_MODULE = Kind("an RLModule", _read_rl_module, is_pickle=True)
+SB3 = Kind("a Stable-Baselines3 zip", _read_sb3, is_pickle=True)
 
 _BY_SUFFIX = {".onnx": ONNX, ".pt2": TORCH, ".zip": SB3}
 _BY_CONTENT = {"policy.onnx": ONNX, "policy.pt2": TORCH, "class_and_ctor_args.pkl": RL_MODULE}
-"""Of folders: what `export` writes, and RLlib."""
+"""Kinds of folders, by a file in them that `export` or RLlib writes."""
 
 
 def read_policy(path: Path, spec: Spec, *, trust_pickle: bool) -> Act:
-    """The policy a path holds, for environments of a spec. Raises UserError."""
+    """Return the policy of a path, for environments of a spec.
+
+    Raises UserError: the path holds no policy, the policy does not fit the spec, or reading it runs
+    code and the user does not trust it.
+    """
     kind, path = find(path)
     if kind.is_pickle and not trust_pickle:
         raise UserError(
-            f"{path}: {kind.text} is read with pickle, which runs whatever the file says; "
-            "--trust-pickle reads one that you trust (an ONNX file needs no trust)"
+            f"{path}: reading {kind.text} unpickles it, which runs code that the file contains; "
+            "--trust-pickle reads a file that you trust (an ONNX file needs no trust)"
         )
-    act: Act = importlib.import_module(f"{__package__}.{kind.module}").read(path, spec)
-    return act
+    return kind.read(path, spec)
 
 
 def find(path: Path) -> tuple[Kind, Path]:
-    """The kind of policy, and its file or folder. Raises UserError where there is none."""
+    """Return the kind of a policy, and its file or folder. Raises UserError: there is none."""
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Checkpoints of RLlib's RLModules as policies: ours, and those that RLlib wrote."""
+"""Checkpoints of RLModules as policies, whether our export or RLlib wrote them."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
-from .actions import as_policy, require_size
+from .actions import RawAct, as_policy, require_size
 from .quiet import quiet
 
 _IN_AN_ALGORITHM = Path("learner_group", "learner", "rl_module")
-"""Where the checkpoint of an RLlib algorithm has its modules."""
+"""Folder of the modules inside the checkpoint of an RLlib algorithm."""
 
 
 def read(path: Path, spec: Spec) -> Act:
-    """Only for files that are trusted. Raises UserError."""
+    """Return the policy of a trusted folder; reading it unpickles.
+
+    Raises UserError: it is not an RLModule, is recurrent, or does not fit the spec.
+    """
     from gymnasium import spaces
 
     try:
         module = _load(path)
     except Exception as error:
-        raise UserError(f"{path}: does not read as an RLModule: {one_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as an RLModule: {one_line(error)}") from None
     if module.is_stateful():
-        raise UserError(f"{path}: the policy remembers (it is recurrent), which has no place here")
+        raise UserError(f"{path}: must not be recurrent, because an evaluation keeps no state")
     given = module.observation_space
     if spec.kind != "tabular" and isinstance(given, spaces.Box):
         require_size(path, math.prod(given.shape), spec)
@@ -48,11 +51,11 @@ def _load(path: Path) -> Any:
         return module
     names = list(module.keys())
     if len(names) != 1:
-        raise ValueError(f"it holds several ({', '.join(names)}); give the folder of one")
+        raise ValueError(f"it holds several modules ({', '.join(names)}); name the folder of one")
     return module[names[0]]
 
 
-def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
+def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> RawAct:
     from ray.rllib.core.columns import Columns
 
     def raw_act(obs: Array) -> Any:
@@ -65,8 +68,11 @@ def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> Any:
 
 
 def to_actions(module: Any, output: dict[str, Any], spec: Spec) -> Array:
-    """What `forward_inference` gave, as actions for the environment: greedy, and scaled from
-    [-1, 1] to the bounds as RLlib does by default (`normalize_actions`)."""
+    """Return the greedy actions in an output of `forward_inference`, for the environment.
+
+    Continuous actions are scaled from [-1, 1] to the bounds, as RLlib does by default
+    (`normalize_actions`).
+    """
     from ray.rllib.core.columns import Columns
 
     from ...rllib.module import greedy_actions

@@ -1,4 +1,4 @@
-"""Models that Stable-Baselines3 saved as policies: the zip of any of its algorithms."""
+"""Zip files that Stable-Baselines3 saved, of any of its algorithms, as policies."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from .quiet import quiet
 
 
 def read(path: Path, spec: Spec) -> Act:
-    """Only for files that are trusted. Raises UserError.
+    """Return the policy of a trusted file; reading it unpickles.
 
-    The policy alone is built, not its algorithm, which would make a replay buffer. What a
-    VecNormalize around the environment did is not in the file.
+    Only the policy is built, because the algorithm would allocate a replay buffer. The file does
+    not hold the statistics of a VecNormalize wrapper. Raises UserError: it is not a model, or does
+    not fit the spec.
     """
     try:
         from stable_baselines3.common.save_util import load_from_zip_file
     except ImportError:
         raise UserError(
-            "Stable-Baselines3 files need a package: pip install 'fedrl-ray[sb3]'"
+            "Stable-Baselines3 files need another package: pip install 'fedrl-ray[sb3]'"
         ) from None
     try:
         with quiet():
@@ -33,7 +34,7 @@ def read(path: Path, spec: Spec) -> Act:
             policy = _build(data, parameters)
     except Exception as error:
         raise UserError(
-            f"{path}: does not read as a Stable-Baselines3 model: {one_line(error)}"
+            f"{path}: cannot be read as a Stable-Baselines3 model: {one_line(error)}"
         ) from None
     space = policy.observation_space
     if spec.kind != "tabular" and space.shape is not None:

@@ -1,4 +1,4 @@
-"""Programs of torch.export as policies. torch reads them with pickle where nothing else will do."""
+"""Programs of torch.export as policies. torch falls back to pickle to read some of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from .quiet import quiet
 
 
 def read(path: Path, spec: Spec) -> Act:
-    """Only for files that are trusted. Raises UserError."""
+    """Return the policy of a trusted file; reading it may unpickle.
+
+    Raises UserError: it is not a program, or does not fit the spec.
+    """
     try:
         with quiet():
             program = torch.export.load(path).module()
     except Exception as error:
-        raise UserError(f"{path}: does not read as a torch program: {one_line(error)}") from None
+        raise UserError(f"{path}: cannot be read as a torch program: {one_line(error)}") from None
 
     def raw_act(obs: Array) -> Any:
         with torch.no_grad():

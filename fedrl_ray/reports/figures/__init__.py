@@ -1,1 +1,1 @@
-"""The figures of a report, by theme: each file turns a study into sections."""
+"""Figures of a report by theme: each file turns a study into sections."""

@@ -1,4 +1,4 @@
-"""Final return against a searched key: which omega?"""
+"""Final return against a searched key, such as omega."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import COLOURS, Look, figure, look, plain_text
 
-RETURN_STATISTICS = ("average", "worst")
+DRAWN = ("average", "worst")
+"""Statistics of the return, a panel for each."""
 ROOM = 0.08
 """Share of the axis that a label takes."""
 CLOUD = "all methods"
+"""Name of the points if no line joins them."""
 
 
 def return_against_keys(study: Study) -> list[Section | None]:
-    """A section for each of the two keys with most numbers, of three numbers at least."""
+    """Return a section for each of the two keys with most values, at least three each."""
     keys = [key for key in study.numeric_keys() if len(_levels(study, key)) > 2]
     return [_section(study, key) for key in keys[:2]]
 
@@ -33,13 +35,13 @@ def _levels(study: Study, key: str) -> set[float | None]:
 
 def _section(study: Study, key: str) -> Section | None:
     name = study.names[key]
-    fig = figure(name, "return", RETURN_STATISTICS)
-    for row, which in enumerate(RETURN_STATISTICS, start=1):
+    fig = figure(name, "return", DRAWN)
+    for row, which in enumerate(DRAWN, start=1):
         for index, (title, methods) in enumerate(_lines(study, key).items()):
             _add(fig, methods, key, which, title, look(index), row)
     fig.update_xaxes(_axis(sorted(x for x in _levels(study, key) if x is not None)))
     text = (
-        f"Final return at each {name}, a line for each value of the other keys; bars are 95% "
+        f"Final return at each {name}, with a line for each value of the other keys. Bars are 95% "
         "intervals over seeds and episodes together."
     )
     return section(
@@ -47,12 +49,12 @@ def _section(study: Study, key: str) -> Section | None:
         f"Return against {name}",
         text,
         figure=fig,
-        table=Table(columns=("method", name, *RETURN_STATISTICS), rows=tuple(_rows(study, key))),
+        table=Table(columns=("method", name, *DRAWN), rows=tuple(_rows(study, key))),
     )
 
 
 def _lines(study: Study, key: str) -> dict[str, list[Method]]:
-    """Methods by their other keys; one cloud where no two share them (random draws)."""
+    """Group methods by their other keys; one group if no two share them (random draws)."""
     others = {k: n for k, n in study.names.items() if k != key}
     lines: dict[str, list[Method]] = {}
     for method in sorted(study.of_one_value, key=lambda m: level(m.flat.get(key)) or 0.0):
@@ -66,7 +68,7 @@ def _add(
     row: int,
 ) -> None:  # fmt: skip
     x = np.array([level(m.flat[key]) for m in methods], dtype=np.float64)
-    found = [m.figures[which] for m in methods]
+    found = [m.statistics[which] for m in methods]
     lines = title != CLOUD and len(set(x)) == len(x) > 1
     fig.add_scatter(
         x=x, y=[f.estimate for f in found], name=plain_text(title), legendgroup=plain_text(title),
@@ -83,8 +85,10 @@ def _add(
 
 
 def _axis(levels: list[float]) -> dict[str, Any]:
-    """Logarithmic where most levels are far below the largest; labels at the levels where they
-    have room."""
+    """Return an axis: logarithmic if most levels are far below the largest.
+
+    Its ticks are the levels, if their labels have room.
+    """
     spread = levels[0] > 0 and levels[len(levels) // 2] < levels[-1] / 4
     places = np.log10(levels) if spread else np.array(levels)
     room = np.diff(places).min() > ROOM * (places[-1] - places[0])
@@ -94,5 +98,5 @@ def _axis(levels: list[float]) -> dict[str, Any]:
 
 def _rows(study: Study, key: str) -> Iterator[tuple[Cell, ...]]:
     for method in study.of_one_value:
-        figures = (method.figures[which] for which in RETURN_STATISTICS)
-        yield method.label, level(method.flat[key]), *figures
+        found = (method.statistics[name] for name in DRAWN)
+        yield method.label, level(method.flat[key]), *found

@@ -1,4 +1,4 @@
-"""Training episodes of the agents: their mean, and the agent that is worst off."""
+"""Training episodes of the agents: their mean, and the worst-off agent."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ class WorstOff(NamedTuple):
 
     agent: int
     final: float
+    """Its mean return over these rounds."""
     mean: float
-    """Of all agents."""
+    """Mean return of all agents over these rounds."""
 
 
 def agent_sections(study: Study) -> list[Section | None]:
-    """Returns over time, and at the end over the parameter in which the agents differ."""
+    """Return sections on returns over time, and on final returns over the agents' parameter."""
     return [_over_time(study), _over_parameter(study)]
 
 
 def final_returns(run: RunData) -> Array | None:
-    """Mean return of each agent's training episodes over the last tenth, [K]; None without any."""
+    """Return each agent's mean training return over the last tenth, [K]; None without episodes."""
     values_TK = run.training.agents.get(RETURN)
     if values_TK is None or not len(values_TK):
         return None
@@ -48,7 +49,7 @@ def final_returns(run: RunData) -> Array | None:
 
 
 def worst_off(run: RunData) -> WorstOff | None:
-    """None where no training episode ended."""
+    """Return the worst-off agent of a run; None if no training episode has ended."""
     means_K = final_returns(run)
     if means_K is None:
         return None
@@ -62,10 +63,10 @@ def _over_time(study: Study) -> Section | None:
     for entry, shared in drawing:
         _add(drawing.figure, entry, shared)
     text = (
-        "Returns of training episodes, exploration included: the mean over agents (thick) and the "
-        "worst-off agent (thin, open markers), each the mean over seeds. The worst-off agent of a "
-        "run is the one with the least return over the last tenth of its rounds; the table names "
-        "it, with its physical parameters where they are known."
+        "Returns of training episodes with exploration, as means over seeds. Thick lines show the "
+        "mean over agents; thin lines with open markers show the worst-off agent. The worst-off "
+        "agent of a run has the lowest return over the last tenth of its rounds. The table names "
+        "it, with its physical parameters if they are known."
     )
     columns = ("run", "method", "seed", "mean over agents", "worst-off agent", "its return",
                "its parameters")  # fmt: skip
@@ -102,11 +103,11 @@ def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
                     for name, values in agent_parameters(run).items()
                 )
                 yield (run.label, method.label, run.seed, found.mean, found.agent, found.final,
-                       own or "not known")  # fmt: skip
+                       own or "unknown")  # fmt: skip
 
 
 def _over_parameter(study: Study) -> Section | None:
-    """A point per agent of every run, where the agents differ in one known parameter."""
+    """Return a figure with a point per agent and run, if one known parameter differs."""
     points = [(m, run, agent_parameters(run)) for m in study.methods for run in m.runs]
     names = {name for _, _, own in points for name in own}
     if len(names) != 1 or len(study.methods) > 7:
@@ -127,6 +128,6 @@ def _over_parameter(study: Study) -> Section | None:
             marker={"color": chosen.colour, "symbol": chosen.marker, "size": 9, "opacity": 0.8},
         )  # fmt: skip
     columns = ("method", "seed", "agent", name, "return")
-    text = f"Mean return of each agent's training episodes over the last tenth, against its {name}."
+    text = f"Mean return of each agent's training episodes over the last tenth, against {name}."
     return section("agents-by-parameter", f"Agents by {name}", text,
                    figure=fig, table=Table(columns=columns, rows=tuple(rows)))  # fmt: skip

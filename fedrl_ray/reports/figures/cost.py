@@ -1,4 +1,4 @@
-"""What a method costs: time and bytes, and the share of the time that is not learning."""
+"""Cost of a method: time, bytes, and the share of the time that is not learning."""
 
 from __future__ import annotations
 
@@ -15,32 +15,37 @@ from ..studies import Study
 from ..style import COLOURS, axis, layout, plain_text
 
 PHASES = ("communication", "aggregation", "evaluation", "checkpoint", "recovery")
-"""Phases of the table besides learning."""
+"""Phases in the table besides learning."""
 
 
 class Cost(NamedTuple):
-    """Means over seeds. Seconds and bytes are of a round, `per_1000` of 1,000 local steps."""
+    """Costs of a method, as means over its seeds."""
 
     seconds: float
+    """Wall time of a round."""
     learning: float
+    """Seconds of a round that the slowest worker spends learning."""
     bytes: float
+    """Bytes sent in a round."""
     rounds: float
     failures: int
+    """Sum over the seeds."""
     phases: tuple[float, ...]
-    """Seconds of a round by phase, those of `PHASES`; NaN where they were not logged."""
+    """Seconds of a round in each phase of `PHASES`; NaN if they were not logged."""
 
     def idle(self) -> float:
-        """Share of a round's time that is not learning."""
+        """Return the share of a round's time that is not learning."""
         return 1 - self.learning / self.seconds if self.seconds else 0.0
 
 
 def cost_of(method: Method) -> Cost | None:
-    """None where no round has been logged."""
+    """Return the costs of a method; None if it has logged no round."""
     runs = [run for run in method.runs if run.training.rounds]
     if not runs:
         return None
 
     def mean(total: str) -> float:
+        """Return the mean over runs of a total divided by the number of rounds."""
         return float(np.mean([getattr(r.training, total) / r.training.rounds for r in runs]))
 
     rounds = sum(run.training.rounds for run in runs) / len(runs)
@@ -59,7 +64,7 @@ def _lost(run: RunData) -> int:
 
 
 def cost(study: Study) -> Section | None:
-    """Time and bytes per 1,000 local steps, so that methods of different E compare."""
+    """Return a section on time and bytes per 1,000 local steps, comparable whatever E is."""
     found = [(m, c) for m in study.methods if (c := cost_of(m)) is not None]
     labels = [plain_text(m.label) for m, _ in found]
     per = [1000 / m.sync_interval for m, _ in found]
@@ -72,9 +77,9 @@ def cost(study: Study) -> Section | None:
     fig.update_xaxes(axis(title_text="seconds per 1,000 local steps"))
     fig.update_yaxes(axis(autorange="reversed", ticks=""))
     text = (
-        "Wall time of the rounds for 1,000 local steps of every agent. Learning is the longest "
-        "time inside an actor; what is left is broadcast, averaging, waiting and logging. Bytes, "
-        "in the table, are the parameters sent out and the partial sums sent back."
+        "Wall time of the rounds for 1,000 local steps of every agent. Learning is the time of the "
+        "slowest worker; the rest is broadcast, averaging, waiting and logging. The table also "
+        "gives the bytes: parameters sent to the workers, and partial sums sent back."
     )
     table = Table(columns=_COLUMNS, rows=tuple(_rows(found)))
     return section("cost", "Time and bytes", text, figure=fig, table=table)
@@ -98,7 +103,7 @@ _COLUMNS = (
     "share not learning",
     "bytes per round",
     "bytes per 1,000 local steps",
-    "actors lost",
+    "failures",
     *(f"{name}, seconds per round" for name in PHASES),
 )
 

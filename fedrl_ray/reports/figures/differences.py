@@ -1,4 +1,4 @@
-"""What each method gains or loses against its baseline."""
+"""Differences between each method and its baseline."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from ..numbers import is_known
 from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import axis, layout, look, plain_text
-from ..verdict import baseline_of, difference, verdicts
+from ..verdict.rule import baseline_of, difference, verdicts
 
 MOST = 20
-"""Methods drawn; the table has all."""
+"""Most methods in the figure; the table has all."""
 
 
 class Comparison(NamedTuple):
-    """A method beside its baseline."""
+    """A method compared with its baseline."""
 
     method: Method
     baseline: Method
     average: Interval
+    """Average return of the method minus that of the baseline."""
     worst: Interval
+    """Worst return of the method minus that of the baseline."""
     improvement: Interval
-    """Probability that a seed of the method is better than one of the baseline, over
-    environments."""
+    """Probability that a seed of the method beats one of the baseline, mean over environments."""
 
 
 def differences(study: Study) -> list[Section | None]:
-    """One section over all settings."""
+    """Return one section for all settings."""
     found = comparisons(study)
     if not found:
         return []
+    hidden = len(found) > MOST
     drawn = sorted(found, key=lambda c: c.worst.estimate, reverse=True)[:MOST]
     fig = go.Figure(layout=layout(170 + 44 * len(drawn)))
     labels = [plain_text(f"{c.method.label}\nover {study.text(c.baseline, _names(study, c))}")
@@ -48,18 +50,18 @@ def differences(study: Study) -> list[Section | None]:
     fig.update_yaxes(axis(autorange="reversed", ticks=""))
     fig.update_layout(scattermode="group", scattergap=0.5)
     text = (
-        "Final return of each method minus that of its baseline (the smallest omega, other keys "
-        "equal where there is such a method), with 95% intervals; clear where the bar does not "
-        "touch 0. In the table also the probability that a seed of the method beats one of the "
-        "baseline."
-        + (f" Drawn: the {MOST} best in the worst environment." if len(found) > MOST else "")
+        "Final return of each method minus that of its baseline, with 95% intervals. The baseline "
+        "is the smallest omega, with other keys equal if there is such a method. A difference is "
+        "clear if its bar does not touch 0. The table also gives the probability that a seed of "
+        "the method beats one of the baseline."
+        + (f" The figure shows the {MOST} best in the worst environment." if hidden else "")
     )
     table = Table(columns=_COLUMNS, rows=tuple(_rows(found)))
-    return [section("differences", "Difference to the baseline", text, figure=fig, table=table)]
+    return [section("differences", "Difference from the baseline", text, figure=fig, table=table)]
 
 
 def comparisons(study: Study) -> list[Comparison]:
-    """Every compared method that has a baseline."""
+    """Return a comparison for every compared method that has a baseline."""
     pairs = [(m, baseline_of(m, v.methods)) for v in verdicts(study) for m in v.methods]
     return [_compare(a, b) for a, b in pairs if b is not None]
 

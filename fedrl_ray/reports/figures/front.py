@@ -1,4 +1,4 @@
-"""Average against worst return of every method, and the front of those that none beats in both."""
+"""Average against worst return of every method, and the front of methods that none dominates."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from ..numbers import interval_text, is_known, plural
 from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import COLOURS, Look, axis, faded, layout, look, plain_text
-from ..verdict import RULE, Verdict, verdicts
+from ..verdict.rule import Verdict, verdicts
+from ..verdict.words import RULE
 
 MANY = 20
-"""Points whose bars would hide each other."""
+"""Most points whose bars keep their full colour; more bars would hide each other."""
 
 SIDES = ("top left", "bottom right")
-"""Names of neighbours stand on different sides of their points."""
+"""Positions of names beside points, different for neighbours."""
 
 FEW = 8
-"""Points that all have their place in the legend; else only those on the front."""
+"""Most points that are all in the legend; of more, it lists the front and the recommended."""
 
 
 def fronts(study: Study) -> list[Section | None]:
-    """A section per setting; a method on its own has a table only."""
+    """Return a section per setting; a single method has a table only."""
     found = {verdict.methods[0].setting: verdict for verdict in verdicts(study)}
     chosen = [setting for setting, verdict in found.items() if len(verdict.methods) > 1]
     return [
@@ -42,7 +43,7 @@ def fronts(study: Study) -> list[Section | None]:
 
 
 def pareto_front(methods: Sequence[Method]) -> list[Method]:
-    """Methods whose estimates no other reaches in the average and in the worst, by average."""
+    """Return the methods that no other dominates in average and worst return, by average."""
     return sorted(
         (m for m in methods if not any(_dominates(other, m) for other in methods)),
         key=_average,
@@ -50,24 +51,25 @@ def pareto_front(methods: Sequence[Method]) -> list[Method]:
 
 
 def _average(method: Method) -> float:
-    return method.figures["average"].estimate
+    return method.statistics["average"].estimate
 
 
 def _dominates(a: Method, b: Method) -> bool:
-    pairs = [(a.figures[f].estimate, b.figures[f].estimate) for f in ("average", "worst")]
+    pairs = [(a.statistics[f].estimate, b.statistics[f].estimate) for f in ("average", "worst")]
     return all(x >= y for x, y in pairs) and any(x > y for x, y in pairs)
 
 
 def _section(
     study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int, *, rule: bool
 ) -> Section | None:
-    """rule: whether to state it; once for each study."""
+    """Return the section of one setting; `rule` adds the rule, stated once for each study."""
     judged = verdict.methods if verdict else ()
     recommended = verdict.recommended if verdict and len(judged) > 1 else None
     table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
     name = f"front-{index + 1}" if index else "front"
     if len(methods) == 1:
-        text = f"Means over the last tenth of the evaluations; 95% intervals ({methods[0].scope})."
+        scope = methods[0].scope
+        text = f"Means over the last tenth of the evaluations, with 95% intervals ({scope})."
         return section(name, "Final returns", text, table=table)
     fig = go.Figure(layout=layout(520))
     fig.update_xaxes(axis(title_text="return, average"))
@@ -89,18 +91,18 @@ def _section(
 
 
 _TEXT = (
-    "Further up and to the right is better; bars are 95% intervals over seeds and episodes "
-    "together. The front joins the methods that no other reaches in both. Open markers: not "
-    "complete, so not compared: either the budget is not spent, and the figures are those so far; "
-    "or seeds failed or were stopped, and the figures are those of the others."
+    "Further up and to the right is better. Bars are 95% intervals over seeds and episodes "
+    "together. The front joins the methods that no other matches in both returns. Open markers "
+    "show incomplete methods, which are not compared. If their budget is not spent, they show the "
+    "results so far; if seeds failed or were stopped, they show the other seeds."
 )
 
 
 def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
     if len(front) > 1:
         fig.add_scatter(
-            x=[m.figures["average"].estimate for m in front],
-            y=[m.figures["worst"].estimate for m in front],
+            x=[m.statistics["average"].estimate for m in front],
+            y=[m.statistics["worst"].estimate for m in front],
             mode="lines", name="front", hoverinfo="skip",
             line={"color": "#888", "dash": "dot", "width": 2, "shape": "linear"},
         )  # fmt: skip
@@ -109,10 +111,10 @@ def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
 def _add_point(
     fig: go.Figure, method: Method, chosen: Look, *, side: str, legend: bool, faint: bool
 ) -> None:
-    """side: where its name stands; nowhere if empty."""
+    """Add a method; `side` is the position of its name, or empty for no name."""
     name = plain_text(method.label)
     marker = chosen.marker if method.complete else f"{chosen.marker}-open"
-    average, worst = method.figures["average"], method.figures["worst"]
+    average, worst = method.statistics["average"], method.statistics["worst"]
     hover = f"{name}<br>average {interval_text(average)}<br>worst {interval_text(worst)}"
     colour = faded(chosen.colour, 0.3) if faint else chosen.colour
     fig.add_scatter(
@@ -126,7 +128,7 @@ def _add_point(
 
 def _add_recommended(fig: go.Figure, method: Method) -> None:
     fig.add_scatter(
-        x=[method.figures["average"].estimate], y=[method.figures["worst"].estimate],
+        x=[method.statistics["average"].estimate], y=[method.statistics["worst"].estimate],
         mode="markers", name=f"recommended: {plain_text(method.label)}", hoverinfo="skip",
         marker={"symbol": "circle-open", "size": 22, "color": COLOURS[4], "line": {"width": 3}},
     )  # fmt: skip
@@ -147,8 +149,8 @@ _COLUMNS = ("method", "status", "seeds", *RETURN_STATISTICS, "nominal")
 
 def _rows(methods: Sequence[Method], recommended: Method | None) -> Iterator[tuple[Cell, ...]]:
     for m in methods:
-        status = "complete" if m.complete else "not complete"
+        status = "complete" if m.complete else "incomplete"
         if m.failed:
             status = f"{len(m.failed)} of {plural(len(m.seeds), 'seed')} failed"
         mark = "recommended" if m is recommended else status
-        yield m.label, mark, len(m.runs), *(m.figures[name] for name in _COLUMNS[3:])
+        yield m.label, mark, len(m.runs), *(m.statistics[name] for name in _COLUMNS[3:])

@@ -1,4 +1,4 @@
-"""Return in each environment of the test grid."""
+"""Final return in each environment of the test grid."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..methods import Method
 from ..panels import canvas
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import CUT, band, focus, line
+from ..style import CLIPPED, band, focus, line
 
 
 def return_over_grids(study: Study) -> list[Section | None]:
-    """A section per kind of test grid."""
+    """Return a section per kind of test grid."""
     by_axis: dict[str, list[Method]] = {}
     for method in study.shown:
         by_axis.setdefault(axis_of(method)[1], []).append(method)
@@ -41,8 +41,8 @@ def _section(study: Study, methods: list[Method], label: str, index: int) -> Sec
     bounds = [bound for _, _, low, high in found.values() for bound in (low, high)]
     focus(drawing.figure, [samples for samples, *_ in found.values()], bounds)
     text = (
-        "Final return in each test environment: mean over seeds with its 95% interval (Student's); "
-        f"with one seed the interval is over episodes only. {CUT}"
+        "Final return in each test environment: mean over seeds with Student's 95% interval. With "
+        f"one seed the interval covers episodes only. {CLIPPED}"
     )
     columns = ("method", label, "return")
     return section(
@@ -55,12 +55,15 @@ def _section(study: Study, methods: list[Method], label: str, index: int) -> Sec
 
 
 def axis_of(method: Method) -> tuple[list[float], str]:
-    """Where the method's test environments lie, [M], and what the axis is."""
+    """Return the positions of the method's test environments, [M], and the name of the axis."""
     return grid_axis(method.runs[0].evaluations.dynamics)
 
 
 def grid_intervals(method: Method) -> tuple[Array, Array, Array, Array]:
-    """Returns of seeds (of episodes where there is one seed), [S, M]; mean, low and high, [M]."""
+    """Return the returns of seeds, [S, M], and their mean, low and high, [M].
+
+    With one seed the rows are its episodes.
+    """
     assert method.returns is not None
     seeds = len(method.returns)
     samples = method.returns.mean(2) if seeds > 1 else method.returns[0].T

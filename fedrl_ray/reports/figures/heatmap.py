@@ -1,4 +1,4 @@
-"""Average and worst return over two searched keys, a number in every cell."""
+"""Average and worst return over two searched keys, with a number in every cell."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from ..numbers import number, value_text
 from ..section import Cell, Section, Table, section
 from ..studies import Study
 from ..style import axis, figure
-from ..verdict import verdicts
+from ..verdict.rule import verdicts
 
-RETURN_STATISTICS = ("average", "worst")
+DRAWN = ("average", "worst")
+"""Statistics of the return, a heatmap for each."""
 
 
 def heatmaps(study: Study) -> list[Section | None]:
-    """One section where two keys vary together; omega lies along x."""
+    """Return one section if two keys vary together; omega is on the x axis."""
     keys = crossed_keys(study)
     return [] if keys is None else [_section(study, *keys)]
 
 
 def crossed_keys(study: Study) -> tuple[str, str] | None:
-    """The two keys with most values, x first; None where less than half of their grid is there
-    (random draws)."""
+    """Return the two keys with most values, x first.
+
+    It is None if at most half of their grid has methods, as with random draws.
+    """
     keys = study.numeric_keys()[:2]
     if len(keys) < 2:
         return None
@@ -43,7 +46,7 @@ def _levels(study: Study, key: str) -> list[float]:
 
 
 def _cells(study: Study, x: str, y: str) -> dict[tuple[float, float], Method]:
-    """The method at each pair of values; other keys as in the recommended method."""
+    """Return the method at each pair of values, with other keys as in the recommended method."""
     chosen = _anchor(study)
     others = [key for key in study.names if key not in (x, y)]
     cells: dict[tuple[float, float], Method] = {}
@@ -63,18 +66,20 @@ def _recommended(study: Study) -> list[Method]:
 
 def _section(study: Study, x: str, y: str) -> Section | None:
     cells, columns, rows = _cells(study, x, y), _levels(study, x), _levels(study, y)
-    fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in RETURN_STATISTICS])
-    for row, which in enumerate(RETURN_STATISTICS, start=1):
+    fig = figure(study.names[x], study.names[y], [f"return, {name}" for name in DRAWN])
+    for row, which in enumerate(DRAWN, start=1):
         grid = [[cells.get((column, r)) for column in columns] for r in rows]
         fig.add_trace(_heatmap(grid, columns, rows, which, _recommended(study)), row=row, col=1)
     fig.update_layout(height=140 + 2 * (90 + 48 * len(rows)))
     fig.update_xaxes(axis(type="category", ticks=""))
     fig.update_yaxes(axis(type="category", ticks=""))
     names = {key: study.names[key] for key in study.names if key not in (x, y)}
-    fixed = f" Other keys as in the recommended method: {study.text(_anchor(study), names)}."
+    fixed = (
+        f" Other keys equal those of the recommended method: {study.text(_anchor(study), names)}."
+    )
     text = (
-        f"Final return at each {study.names[x]} and {study.names[y]}; the recommended method is "
-        f"marked with a star.{fixed if names else ''} An empty cell has no method with figures."
+        f"Final return at each {study.names[x]} and {study.names[y]}. A star marks the recommended "
+        f"method.{fixed if names else ''} An empty cell has no method with results."
     )
     return section(
         "heatmap",
@@ -82,7 +87,7 @@ def _section(study: Study, x: str, y: str) -> Section | None:
         text,
         figure=fig,
         table=Table(
-            columns=(study.names[x], study.names[y], "method", *RETURN_STATISTICS),
+            columns=(study.names[x], study.names[y], "method", *DRAWN),
             rows=tuple(_rows(cells)),
         ),
     )
@@ -93,18 +98,19 @@ def _heatmap(
     recommended: list[Method],
 ) -> go.Heatmap:  # fmt: skip
     def text(method: Method | None) -> str:
+        """Return the number in a cell."""
         if method is None:
             return ""
-        return f"{number(method.figures[which].estimate)}{' ★' if method in recommended else ''}"
+        return f"{number(method.statistics[which].estimate)}{' ★' if method in recommended else ''}"
 
     return go.Heatmap(
-        z=[[m.figures[which].estimate if m else None for m in line] for line in grid],
+        z=[[m.statistics[which].estimate if m else None for m in line] for line in grid],
         x=[value_text(c) for c in columns],
         y=[value_text(r) for r in rows],
         text=[[text(m) for m in line] for line in grid],
         texttemplate="%{text}",
         textfont={"size": 14, "color": "#000"},
-        colorscale=[[0, "#ffffff"], [1, "#56b4e9"]],  # black reads on all of it
+        colorscale=[[0, "#ffffff"], [1, "#56b4e9"]],  # black text is readable on both
         showscale=False,
         xgap=2,
         ygap=2,
@@ -115,4 +121,4 @@ def _heatmap(
 
 def _rows(cells: dict[tuple[float, float], Method]) -> Iterator[tuple[Cell, ...]]:
     for (x, y), method in sorted(cells.items(), key=lambda item: item[0]):
-        yield x, y, method.label, *(method.figures[which] for which in RETURN_STATISTICS)
+        yield x, y, method.label, *(method.statistics[name] for name in DRAWN)

@@ -16,26 +16,31 @@ from ..panels import canvas
 from ..section import Cell, Section, Table, section
 from ..series import common
 from ..studies import Study
-from ..style import CUT, band, focus, line
+from ..style import CLIPPED, band, focus, line
 
 X_TITLE = "local steps per agent"
 
-_WHAT = {"average": "mean over the test grid", "worst": "worst environment of the test grid"}
+_MEANINGS = {"average": "mean over the test grid", "worst": "worst environment of the test grid"}
 
 
 class Curve(NamedTuple):
-    """steps: [T]. values: of each seed, [S, T]. mean over seeds, low and high: [T]."""
+    """A return statistic over local steps, with its interval over seeds."""
 
     steps: Array
+    """[T]."""
     values: Array
+    """Value of each seed, [S, T]."""
     mean: Array
+    """Mean over seeds, [T]."""
     low: Array
+    """Lower end of the interval, [T]."""
     high: Array
+    """Upper end of the interval, [T]."""
 
 
 def learning_curves(study: Study) -> list[Section | None]:
-    """Return of the global policy while it learns: a section for the average, one for the worst."""
-    return [_section(study, name) for name in _WHAT]
+    """Return two sections: average and worst return of the global policy during training."""
+    return [_section(study, name) for name in _MEANINGS]
 
 
 def _section(study: Study, name: str) -> Section | None:
@@ -53,8 +58,8 @@ def _section(study: Study, name: str) -> Section | None:
         [bound for found in curves.values() for bound in (found.low, found.high)],
     )
     text = (
-        f"Return of the global policy, {_WHAT[name]}: mean over seeds, and its 95% interval "
-        f"(Student's) as a band where there is more than one seed. {CUT}"
+        f"Return of the global policy ({_MEANINGS[name]}): mean over seeds. With several seeds, a "
+        f"band shows Student's 95% interval. {CLIPPED}"
     )
     rows = tuple(row for m in methods for row in _rows(m, curves[m]))
     table = Table(columns=("method", "steps", "seeds", name), rows=rows)
@@ -65,10 +70,10 @@ def _section(study: Study, name: str) -> Section | None:
 
 
 def curve(method: Method, name: str) -> Curve:
-    """A figure of a method at the evaluations that all of its seeds have."""
+    """Return a statistic of a method at the evaluations that all of its seeds have."""
     runs = [run for run in method.runs if len(run.evaluations.steps)]
     steps, values_ST = common(
-        [run.evaluations.steps for run in runs], [run.evaluations.figures[name] for run in runs]
+        [run.evaluations.steps for run in runs], [run.evaluations.statistics[name] for run in runs]
     )
     if not values_ST.size:
         return Curve(steps, values_ST, *3 * (np.empty(0),))

@@ -1,4 +1,4 @@
-"""Population based training: how the searched keys of each trial changed while it ran."""
+"""Population based training: the searched keys of each trial over its steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..style import line
 
 
 def lineages(study: Study) -> list[Section | None]:
-    """A section per searched key that is a number."""
+    """Return a section per searched key that is a number."""
     runs = [run for method in study.methods for run in method.runs if run.lineage]
     keys = dict.fromkeys(key for run in runs for row in run.lineage for key in row.get("point", ()))
     return [_section(study, key, name) for key, name in short_names(keys).items()]
 
 
 def values_over_steps(run: RunData, key: str) -> tuple[list[int], list[float]]:
-    """Steps at which a key took a value, and the values; the last one holds to the run's end."""
+    """Return the steps at which a key changed, and its values; the last holds to the end."""
     steps, values = [0], [_at_first(run, key)]
     for row in run.lineage:
         steps.append(int(row["steps"]))
@@ -31,7 +31,7 @@ def values_over_steps(run: RunData, key: str) -> tuple[list[int], list[float]]:
 
 
 def _at_first(run: RunData, key: str) -> float:
-    """What a trial trained at before its first exchange; its configuration is of the last."""
+    """Return a trial's value before its first exchange; its config.yaml holds the last."""
     before = run.lineage[0].get("before", {}) if run.lineage else run.flat
     return _number(before.get(key))
 
@@ -48,8 +48,8 @@ def _section(study: Study, key: str, name: str) -> Section | None:
         x, y = values_over_steps(entry.method.runs[0], key)
         line(drawing.figure, x, y, entry.name, entry.look, shape="hv", **shared)
     text = (
-        f"{name} of each trial over its steps. At a jump the trial took up the state of another "
-        "and went on with a changed key, so its figures belong to no single value."
+        f"{name} of each trial over its steps. At a jump the trial took over the state of another "
+        "trial and went on with a changed key. Its results therefore belong to no single value."
     )
     table = Table(columns=("trial", "steps", "from", name), rows=tuple(_rows(study, key)))
     return section(f"lineage-{name.replace('.', '-')}", f"{name} over time", text,

@@ -1,4 +1,4 @@
-"""What happens in training: drift of the agents before each averaging, losses."""
+"""Training metrics: drift of the agents before each averaging, and losses."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ LOSSES = {
 }
 
 Series = Callable[[RunData], Array | None]
-"""A figure of a run over its bins, [T]."""
+"""Returns a metric of a run over its bins, [T]."""
 
 
 def drift(study: Study) -> Section | None:
-    """How far the agents are from their mean just before each averaging."""
+    """Return a section on the distance of the agents to their mean before each averaging."""
     return _section(
         study,
         lambda run: run.training.drift,
         id="drift",
         title="Agent drift before averaging",
         y_title="distance to the mean (RMS)",
-        text="Root mean square over agents of the distance of their parameters to the average, "
-        "just before each averaging; mean over seeds. It grows with E.",
+        text="Distance of the agents' parameters to their average, just before each averaging: "
+        "root mean square over agents, mean over seeds. It grows with E.",
     )
 
 
 def losses(study: Study) -> list[Section | None]:
-    """A section per loss that was logged."""
+    """Return a section per loss that was logged."""
     return [
         _section(
             study,
@@ -78,7 +78,7 @@ def _section(
 
 
 def _curve(method: Method, series: Series) -> tuple[Array, Array]:
-    """Mean over seeds, [T], at the bins that all have."""
+    """Return the mean over seeds, [T], at the bins that all seeds have."""
     found = [(run.training.steps, y) for run in method.runs if (y := series(run)) is not None]
     if not found:
         return np.empty(0), np.empty(0)

@@ -1,1 +1,1 @@
-"""What the `gymnasium` family needs to take in an environment that is not ours."""
+"""Adapters that turn an environment of the user into a vector environment."""

@@ -1,7 +1,7 @@
 """A short trial of a user's environment, before anything starts.
 
-It refuses what no run could use, and finds out how the environment can be resumed. An exception
-of the environment's own keeps its traceback.
+The trial refuses an environment that no run could use, and finds a way to resume it. An exception
+that the environment raises keeps its traceback.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from algorithms.types import Array, Spec
 
 from ...common.errors import UserError
 from .adapter import UserEnv
-from .vector_env import Resume, UserVectorEnv, own_state
+from .vector_env import Resume, SavesState, UserVectorEnv, own_state
 
 _LOG = logging.getLogger(__name__)
 _STEPS = 100
-"""Steps of the trial, fewer where they take longer than _SECONDS."""
+"""Steps of the trial, fewer if they take longer than _SECONDS."""
 _SECONDS = 0.25
 _HOLD = 4
-"""Steps for which a random action is held, so that it leads somewhere."""
+"""Steps for which a random action is repeated, so that it has an effect."""
 
 
 def trial_actions(spec: Spec, steps: int) -> Iterator[Array]:
-    """The same random actions each time: scalars int64 or [A] float32."""
+    """Yield the same random actions each time: scalars int64 or [A] float32."""
     rng = np.random.default_rng(0)
     low, high = np.array(spec.action_low), np.array(spec.action_high)
     action = np.zeros(0)
@@ -44,16 +44,19 @@ def trial_actions(spec: Spec, steps: int) -> Iterator[Array]:
         yield action
 
 
-def check_reset(env: Any, key: str) -> None:
-    """A reset returns (observation, info), the observation as its space says."""
-    result = env.reset(seed=0)
+def check_reset(env: gymnasium.Env[Any, Any], key: str) -> None:
+    """Raise UserError if a reset does not return (observation, info), or breaks its space."""
+    result: object = env.reset(seed=0)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
-        raise UserError(f"{key}: reset must return (observation, info), got {_kind(result)}")
+        raise UserError(f"{key}: reset must return (observation, info); got {_kind(result)}")
     _check_observation(result[0], env.observation_space, f"{key}: at reset")
 
 
 def check_steps(env: UserEnv, spec: Spec, key: str) -> int:
-    """Step through the trial; returns how many steps there was time for."""
+    """Step through the trial and return the number of steps that time allowed.
+
+    Raises UserError: a step returns something else than Gymnasium's five values.
+    """
     deadline = time.monotonic() + _SECONDS
     env.reset(seed=0)
     for step, action in enumerate(trial_actions(spec, _STEPS), start=1):
@@ -69,22 +72,25 @@ def check_steps(env: UserEnv, spec: Spec, key: str) -> int:
 def check_effect(
     name: str, values: Mapping[float, Callable[[], UserEnv]], spec: Spec, steps: int
 ) -> None:
-    """A perturbed parameter must change something; `values` starts with the nominal one."""
+    """Raise UserError if a perturbed parameter changes nothing.
+
+    values: a constructor for each value, of which the first is nominal.
+    """
     nominal, *others = (_trajectory(build, spec, steps) for build in values.values())
     if all(np.array_equal(nominal, other, equal_nan=True) for other in others):
         raise UserError(
-            f"environment.parameters.{name}: changes nothing, the same {steps} steps at "
-            f"{', '.join(f'{value:g}' for value in values)} (verify: false to skip this check)"
+            f"environment.parameters.{name}: changes nothing, {steps} steps are the same at "
+            f"{', '.join(f'{value:g}' for value in values)}; verify: false skips this check"
         )
 
 
 def find_resume(
     make: Callable[[Spec, Resume], UserVectorEnv], env: UserEnv, spec: Spec, steps: int
 ) -> Resume | None:
-    """The first way of resuming that gives the same observations; None where there is none.
+    """Return the first way to resume that leads to the same observations; None if there is none.
 
-    Episodes are cut short, so that what outlives a reset is seen too: a fresh row is reset twice
-    on its way, the saved one three times or more.
+    Episodes are cut short, so that state which survives a reset shows too: the resumed row is reset
+    twice in the trial, the saved row at least three times.
     """
     short = replace(spec, max_episode_steps=min(spec.max_episode_steps, steps // 8 + 1))
     ways: tuple[Resume, ...] = ("state", "replay") if _saves_itself(env) else ("replay",)
@@ -108,22 +114,27 @@ def _resumes(first: UserVectorEnv, second: UserVectorEnv, spec: Spec, steps: int
 
 
 def _saves_itself(env: UserEnv) -> bool:
-    """Whether `get_state` and `set_state` may serve; a clock in a wrapper is out of their reach."""
+    """Return true if `get_state` and `set_state` may serve.
+
+    They do not reach a step counter in a TimeLimit wrapper.
+    """
     wrapper = env.env
     while isinstance(wrapper, gymnasium.Wrapper):
         if isinstance(wrapper, TimeLimit):
             return False
         wrapper = wrapper.env
-    if not all(callable(getattr(wrapper, name, None)) for name in ("get_state", "set_state")):
+    if not isinstance(wrapper, SavesState):
         return False
     if own_state(env) is None:
-        _LOG.warning("environment: get_state gives no dict of arrays or numbers, so it is not used")
+        _LOG.warning(
+            "environment: get_state is not used, because it returns no dict of arrays or numbers"
+        )
         return False
     return True
 
 
 def _trajectory(build: Callable[[], UserEnv], spec: Spec, steps: int) -> Array:
-    """Observations, rewards and terminations of the trial: [steps, S + 2]."""
+    """Return observations, rewards and terminations of the trial: [steps + 1, S + 2]."""
     with closing(build()) as env:
         rows = [np.append(env.reset(seed=0)[0], (0.0, 0.0))]
         for step, action in enumerate(trial_actions(spec, steps), start=1):
@@ -134,31 +145,31 @@ def _trajectory(build: Callable[[], UserEnv], spec: Spec, steps: int) -> Array:
         return np.array(rows)
 
 
-def _check_step(result: Any, space: Any, where: str) -> None:
+def _check_step(result: Any, space: gymnasium.Space[Any], where: str) -> None:
     if not (isinstance(result, tuple) and len(result) == 5):
         raise UserError(
-            f"{where}: step must return (observation, reward, terminated, truncated, info), "
+            f"{where}: step must return (observation, reward, terminated, truncated, info); "
             f"got {_kind(result)}"
         )
     _check_observation(result[0], space, where)
     if not np.isfinite(float(result[1])):
-        raise UserError(f"{where}: the reward must be finite, got {float(result[1])}")
+        raise UserError(f"{where}: the reward must be finite; got {float(result[1])}")
 
 
-def _check_observation(obs: Any, space: Any, where: str) -> None:
-    """Other spaces than a Box are refused elsewhere."""
+def _check_observation(obs: Any, space: gymnasium.Space[Any], where: str) -> None:
+    """Raise UserError if an observation is not in its Box; `spec_of` refuses other spaces."""
     if not isinstance(space, gymnasium.spaces.Box):
         return
     array = np.asarray(obs)
     if array.shape != space.shape or array.dtype.kind not in "biuf":
         raise UserError(
-            f"{where}: the observation must be numbers of shape {space.shape} as in its space, "
+            f"{where}: the observation must be numbers of shape {space.shape}, as in its space; "
             f"got {array.dtype} of shape {array.shape}"
         )
     if not np.isfinite(array).all():
-        raise UserError(f"{where}: the observation must be finite, got {array.ravel()[:8]}")
+        raise UserError(f"{where}: the observation must be finite; got {array.ravel()[:8]}")
 
 
-def _kind(result: Any) -> str:
+def _kind(result: object) -> str:
     name = type(result).__name__
     return f"{name} of {len(result)}" if isinstance(result, tuple) else name

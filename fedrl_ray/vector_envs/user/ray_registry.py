@@ -1,4 +1,4 @@
-"""Environments registered with RLlib or Tune, `ray.tune.register_env(name, creator)`."""
+"""Environments registered with RLlib or Tune by `ray.tune.register_env(name, creator)`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from typing import Any
 
 
 class EnvConfig(dict[str, Any]):
-    """What a creator is called with: `environment.kwargs`, and where it runs, as RLlib's
-    EnvContext says it."""
+    """Argument of a creator: `environment.kwargs`, with the attributes of RLlib's EnvContext."""
 
     worker_index = vector_index = num_workers = 0
     remote = False
 
 
 def registered_creator(name: str) -> Callable[..., Any] | None:
-    """What makes the environment from keyword arguments; None where the name is not registered.
+    """Return a function from keyword arguments to the environment; None if nobody registered it.
 
-    Names that the driver registered are known to its actors too. Importing Tune takes seconds,
-    so nobody is asked where nobody can have registered anything.
+    Ray makes names that the driver registered known to its actors. Importing Tune takes seconds,
+    so the registry is not asked if nobody can have registered anything.
     """
     if not _may_be_registered():
         return None

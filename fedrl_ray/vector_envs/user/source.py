@@ -1,4 +1,4 @@
-"""How a user's environment is found and created."""
+"""The source of a user's environment: a registered id, a name known to Ray, or a factory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -19,22 +20,22 @@ from .ray_registry import registered_creator
 
 
 class Source(NamedTuple):
-    """Where a user's environment comes from."""
+    """Constructor, arguments and time limit of a user's environment."""
 
     key: str
-    """Configuration key to blame."""
+    """Configuration key that errors name."""
     creator: Callable[..., Any]
-    """Constructor or factory: its signature names the arguments."""
+    """Constructor or factory, whose signature names the arguments."""
     make: Callable[..., Any]
-    """Creates an environment from keyword arguments."""
+    """Function that makes an environment from keyword arguments."""
     kwargs: dict[str, Any]
-    """Arguments by registration and configuration, nominal values of parameters included."""
+    """Registered and configured arguments, including nominal values of parameters."""
     max_episode_steps: int | None
-    """Time limit by registration."""
+    """Registered time limit in steps."""
 
 
 def find_source(config: GymnasiumConfig) -> Source:
-    """Look the environment up. Raises UserError where it does not exist."""
+    """Look up the environment. Raises UserError: it does not exist, or an argument is wrong."""
     if config.id is not None:
         source = _registered(config.id, config.kwargs)
     else:
@@ -47,25 +48,29 @@ def find_source(config: GymnasiumConfig) -> Source:
     return source
 
 
-def create(source: Source, values: Mapping[str, float] = {}) -> tuple[Any, int | None]:
-    """An environment and its time limit. The limit's wrapper is taken off: the stack keeps time,
-    and can then save and restore it."""
+def create(
+    source: Source, values: Mapping[str, float] = {}
+) -> tuple[gymnasium.Env[Any, Any], int | None]:
+    """Return an environment and its time limit in steps, without the wrapper of the limit.
+
+    The vector environment counts the steps itself, so that it can save and restore the count.
+    """
     env: Any = source.make(**source.kwargs | dict(values))
     limit = source.max_episode_steps
     if not isinstance(env, gymnasium.Env):
-        raise UserError(f"{source.key} must make a gymnasium.Env, got {type(env).__name__}")
+        raise UserError(f"{source.key}: must make a gymnasium.Env; got {type(env).__name__}")
     while isinstance(env, TimeLimit):
         env, limit = env.env, env._max_episode_steps
     return env, limit
 
 
 def is_attribute(target: str) -> bool:
-    """A parameter's dotted target is the path of an attribute, any other an argument."""
+    """Return true if a target is the dotted path of an attribute, not an argument's name."""
     return "." in target
 
 
 def arguments(source: Source) -> Mapping[str, inspect.Parameter]:
-    """Arguments of the constructor by name."""
+    """Return the arguments of the constructor by name."""
     return inspect.signature(source.creator).parameters
 
 
@@ -88,37 +93,37 @@ def _spec(name: str) -> EnvSpec:
         return gymnasium.spec(name)
     except gymnasium.error.Error:
         raise UserError(
-            f"environment.id: {name!r} is not registered{nearest(name, registry)}; an id may name "
-            "the module that registers it, package.module:MyEnv-v0"
+            f"environment.id: must be registered; got {name!r}{nearest(name, registry)}; an id may "
+            "name the module that registers it, package.module:MyEnv-v0"
         ) from None
 
 
 def _factory(path: str) -> Callable[..., Any]:
     module, _, name = path.partition(":")
     if not (module and name):
-        raise UserError(f"environment.factory must be package.module:callable, got {path!r}")
+        raise UserError(f"environment.factory: must be package.module:callable; got {path!r}")
     found = _import(module, "environment.factory")
-    if not callable(getattr(found, name, None)):
+    factory: Callable[..., Any] | None = getattr(found, name, None)  # the user names it
+    if not callable(factory):
         raise UserError(
             f"environment.factory: {module} has no callable {name!r}{nearest(name, dir(found))}"
         )
-    factory: Callable[..., Any] = getattr(found, name)
     return factory
 
 
-def _import(module: str, key: str) -> Any:
+def _import(module: str, key: str) -> ModuleType:
     if not all(module.split(".")) or "\0" in module:
-        raise UserError(f"{key}: a module is named as in an import, package.module, got {module!r}")
+        raise UserError(f"{key}: must name a module like an import, package.module; got {module!r}")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{key}: there is no module {error.name!r} on PYTHONPATH") from None
+        raise UserError(f"{key}: PYTHONPATH has no module {error.name!r}") from None
 
 
 def _nominal_arguments(source: Source, config: GymnasiumConfig) -> dict[str, float]:
-    """Arguments that a parameter sets and gives a nominal value to."""
+    """Return the nominal values of parameters whose target is an argument."""
     declared = {n: p for n, p in config.parameters.items() if not is_attribute(p.target)}
     for name, parameter in declared.items():
         _require_argument(source, parameter.target, f"environment.parameters.{name}.target")
@@ -139,4 +144,4 @@ def _check_complete(source: Source) -> None:
     for name, argument in arguments(source).items():
         variadic = argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
         if argument.default is argument.empty and not variadic and name not in source.kwargs:
-            raise UserError(f"environment.kwargs.{name}: required by {source.key}, but missing")
+            raise UserError(f"environment.kwargs.{name}: missing; required by {source.key}")

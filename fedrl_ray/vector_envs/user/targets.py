@@ -1,4 +1,7 @@
-"""What a parameter of a user's environment sets: an argument, or an attribute."""
+"""Targets of the parameters of a user's environment: constructor arguments and attributes.
+
+Users name an attribute by its dotted path, so it is looked up by name.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from .source import Source, arguments, is_attribute
 
 
 def missing_part(env: Any, path: str) -> tuple[Any, str] | None:
-    """The object and the first part of a path that it lacks; None where the path exists."""
+    """Return the object that lacks a part of the path, and that part; None if the path exists."""
     owner = env
     for part in path.split("."):
         if not hasattr(owner, part):
@@ -26,14 +29,14 @@ def missing_part(env: Any, path: str) -> tuple[Any, str] | None:
 
 
 def read(env: Any, path: str) -> Any:
-    """The value of a dotted attribute that exists."""
+    """Return the value of an existing dotted attribute."""
     for part in path.split("."):
         env = getattr(env, part)
     return env
 
 
 def write(env: Any, path: str, value: float) -> None:
-    """Set a dotted attribute that exists."""
+    """Set an existing dotted attribute."""
     owner, _, name = path.rpartition(".")
     setattr(read(env, owner), name, value)
 
@@ -41,7 +44,10 @@ def write(env: Any, path: str, value: float) -> None:
 def read_parameters(
     declared: Mapping[str, UserParameter], source: Source, env: Any
 ) -> dict[str, Parameter]:
-    """The parameters with their nominal values; `env` has been reset. Raises UserError."""
+    """Return the parameters with their nominal values, read from an `env` that has been reset.
+
+    Raises UserError: a target does not exist, or a nominal value is missing or out of range.
+    """
     return {name: _parameter(name, p, source, env) for name, p in declared.items()}
 
 
@@ -50,17 +56,21 @@ def _parameter(name: str, declared: UserParameter, source: Source, env: Any) -> 
     default = _default(declared.target, source, env, key=f"{key}.target")
     nominal = default if declared.nominal is None else declared.nominal
     if isinstance(nominal, bool) or not isinstance(nominal, (int, float, np.number)):
-        raise UserError(f"{key}.nominal: give a number; {declared.target!r} holds {nominal!r}")
+        raise UserError(
+            f"{key}.nominal: must be a number; got {nominal!r} from {declared.target!r}"
+        )
     low = -math.inf if declared.low is None else declared.low
     high = math.inf if declared.high is None else declared.high
     if not low <= nominal <= high:
-        raise UserError(f"{key}.nominal must stay within [{low:g}, {high:g}], got {nominal:g}")
+        raise UserError(f"{key}.nominal: must stay within [{low:g}, {high:g}]; got {nominal:g}")
     return Parameter(float(nominal), declared.unit, low, high, declared.meaning)
 
 
 def _default(target: str, source: Source, env: Any, *, key: str) -> Any:
-    """What the target holds: the attribute, or the argument by configuration or signature; None
-    for an argument without default."""
+    """Return the target's value: the attribute, the configured argument, or its default.
+
+    Returns None for an argument that is not configured and has no default.
+    """
     if is_attribute(target):
         _require_path(env, target, key)
         return read(env, target)

@@ -1,9 +1,9 @@
-"""N environments of a user as one stack, resumed by their own state or by replay."""
+"""A vector environment over N environments of a user, resumed by their state or by replay."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,11 +14,25 @@ from ..sync import SyncVectorEnv
 from .adapter import UserEnv
 
 Resume = Literal["state", "replay"]
-"""By `get_state` and `set_state`, or by repeating the actions since the last seeded reset."""
+"""Way to resume: `get_state` and `set_state`, or the actions since the last seeded reset."""
+
+
+@runtime_checkable
+class SavesState(Protocol):
+    """A user's environment that can save and restore its own state."""
+
+    def get_state(self) -> Any:
+        """Return a dict of arrays or numbers; the trial checks that it is one."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore the result of `get_state`."""
 
 
 class UserVectorEnv(SyncVectorEnv):
-    """Rows are `UserEnv`s. `on_mismatch` is called where a replay met another observation."""
+    """A vector environment whose rows are `UserEnv`s.
+
+    on_mismatch: called if a replay leads to another observation than the saved one.
+    """
 
     def __init__(
         self,
@@ -30,23 +44,25 @@ class UserVectorEnv(SyncVectorEnv):
         resume: Resume,
         on_mismatch: Callable[[], None],
     ) -> None:
-        self._resume, self._on_mismatch = resume, on_mismatch
+        self._users, self._resume, self._on_mismatch = list(envs), resume, on_mismatch
         super().__init__(spec, envs, seeds, retire=retire)
 
     def physics_state(self, row: int) -> AgentState:
-        """What the environment's `get_state` gives, or the actions since the last reset."""
+        """Return the result of the user's `get_state`, or the actions since the last reset."""
         if self._resume == "state":
-            state = own_state(self._envs[row])
-            assert state is not None, "the family asked before"
+            state = own_state(self._users[row])
+            assert state is not None, "the trial accepted get_state"
             return state
-        actions = self._envs[row].actions
+        actions = self._users[row].actions
         return {"actions": np.array(actions) if actions else np.empty((0, *self._action_shape))}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
-        """By the environment's `set_state`, or by a reset and the same actions again."""
+        """Call the user's `set_state`, or reset the environment and repeat the actions."""
         if self._resume == "state":
-            # 0-d arrays go back as scalars of the same type
-            self._envs[row].env.unwrapped.set_state({k: np.array(v)[()] for k, v in state.items()})
+            env = self._users[row].env.unwrapped
+            assert isinstance(env, SavesState), "the trial accepted set_state"
+            # the user's set_state expects scalars where get_state returned scalars
+            env.set_state({k: np.array(v)[()] for k, v in state.items()})
         else:
             self._replay(row, state["actions"])
 
@@ -55,7 +71,7 @@ class UserVectorEnv(SyncVectorEnv):
         return (len(self.spec.action_low),) if self.spec.kind == "continuous" else ()
 
     def _replay(self, row: int, actions: Array) -> None:
-        env = self._envs[row]
+        env = self._users[row]
         obs, _ = env.reset(seed=self.seeds.seed(row, int(self._episode[row])))
         for action in actions:
             obs = env.step(action)[0]
@@ -64,9 +80,15 @@ class UserVectorEnv(SyncVectorEnv):
 
 
 def own_state(env: UserEnv) -> AgentState | None:
-    """What the environment's own `get_state` gives; None where that is no dict of arrays or
-    numbers by name, which is all that a checkpoint holds."""
-    state: Any = env.env.unwrapped.get_state()
+    """Return the result of the environment's own `get_state` as arrays.
+
+    Returns None if there is no `get_state` and `set_state`, or if the result is not a dict from
+    names to arrays or numbers, which are the content of a checkpoint.
+    """
+    saving = env.env.unwrapped
+    if not isinstance(saving, SavesState):
+        return None
+    state = saving.get_state()
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         return None
     if not all(isinstance(v, (np.ndarray, np.generic, int, float)) for v in state.values()):

@@ -1,0 +1,1 @@
+"""One client sampler per file."""

@@ -1,0 +1,221 @@
+"""The exchange of one round without any learning, over three transports.
+
+The driver sends parameters to every worker. Each worker copies them, as a learner does, and replies
+with two float64 arrays per parameter, the size of a partial sum. The driver adds up the replies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import ray
+from ray.dag import InputNode, MultiOutputNode
+from ray.exceptions import RayError
+
+from algorithms.types import Params
+from fedrl_ray.agents.local_agents import LocalAgents
+from fedrl_ray.agents.messages import WorkerFailure
+from fedrl_ray.backends.backend import place_here
+from fedrl_ray.backends.ray_backend import RayBackend
+from fedrl_ray.backends.requests import Request
+from fedrl_ray.config.loading import from_dict
+
+ARRAYS = 6
+"""Arrays that the parameters consist of: weights and biases of three layers."""
+EXPERIMENT = {"learner": {"name": "fedrdqn"}, "environment": {"name": "cartpole"}}
+
+
+def parameters(size: int) -> Params:
+    """Return `size` float32 parameters in all."""
+    return {f"q/{i}": np.ones(size // ARRAYS, dtype=np.float32) for i in range(ARRAYS)}
+
+
+@dataclass(frozen=True)
+class Message:
+    """Parameters for every worker. `delays`: seconds that some workers wait before they reply."""
+
+    shared: Params
+    delays: Mapping[int, float] = field(default_factory=dict)
+
+
+class Replier:
+    """What a worker does with a message, whatever carries it."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker, self._reply = worker, Params()
+
+    def reply(self, message: Message) -> Params:
+        """Return ones, two float64 arrays per array of parameters."""
+        time.sleep(message.delays.get(self._worker, 0.0))
+        own = {name: x.copy() for name, x in message.shared.items()}
+        if len(self._reply) != 2 * len(own):
+            self._reply = {f"{part}/{name}": np.ones(x.shape)
+                           for part in ("high", "low") for name, x in own.items()}  # fmt: skip
+        return self._reply
+
+
+class ExchangeAgents(LocalAgents):
+    """Local agents that learn nothing."""
+
+    def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
+        self.agent_ids = tuple(agent_ids)
+        self.replier = Replier(self.agent_ids[0])
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Exchange(Request[Params]):
+    """Request for one exchange."""
+
+    message: Message
+
+    def apply(self, agents: LocalAgents) -> Params:
+        """Reply to the message."""
+        assert isinstance(agents, ExchangeAgents)
+        return agents.replier.reply(self.message)
+
+
+class Transport(Protocol):
+    """K workers and a way to reach them."""
+
+    def replies(self, message: Message, workers: Sequence[int]) -> Iterable[Any]:
+        """Exchange with these workers; yield a reply, or a failure, from each."""
+
+    def kill(self, worker: int) -> None:
+        """Kill a worker's process."""
+
+    def repair(self, worker: int) -> None:
+        """Replace a worker that has died."""
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class BackendTransport:
+    """The project's own backend, by its direct channel or by Ray's messages."""
+
+    def __init__(self, workers: int, channel: Literal["auto", "ray"]) -> None:
+        self._backend = RayBackend(
+            from_dict(EXPERIMENT).to_dict(),
+            [(worker,) for worker in range(workers)],
+            requests=[{"CPU": 0.01}] * workers,
+            timeout=60.0,
+            channel=channel,
+            build=ExchangeAgents,
+        )
+        self._backend.places(wait=True)
+
+    def replies(self, message: Message, workers: Sequence[int]) -> Iterator[Params | WorkerFailure]:
+        """Send the request; yield the replies in the order of the workers."""
+        return self._backend._exchange(workers, Exchange(message))
+
+    def kill(self, worker: int) -> None:
+        """Kill a worker's process."""
+        place = self._backend.places()[worker]
+        assert place is not None
+        os.kill(place.pid, signal.SIGKILL)
+
+    def repair(self, worker: int) -> None:
+        """Rebuild the worker."""
+        self._backend.rebuild([worker])
+
+    def close(self) -> None:
+        """End the workers."""
+        self._backend.close()
+
+
+class GraphWorker:
+    """An actor of a compiled graph; it imports what a worker of the project imports."""
+
+    def __init__(self, worker: int) -> None:
+        self._replier = Replier(worker)
+        place_here(None, EXPERIMENT)
+
+    def exchange(self, message: Message) -> Params:
+        """Reply to the message."""
+        return self._replier.reply(message)
+
+    def process_id(self) -> int:
+        """Return the id of the actor's process."""
+        return os.getpid()
+
+
+class GraphTransport:
+    """A compiled graph of Ray: one input that all actors read, and one output from each.
+
+    buffer: bytes that each of the graph's channels holds at first.
+    """
+
+    def __init__(self, workers: int, buffer: int) -> None:
+        self._buffer = buffer
+        self._actors = [self._actor(worker) for worker in range(workers)]
+        self._processes = ray.get([actor.process_id.remote() for actor in self._actors])
+        self._everybody = range(workers)
+        self._graph = self._compiled(self._everybody)
+
+    def _actor(self, worker: int) -> Any:
+        return ray.remote(GraphWorker).options(num_cpus=0).remote(worker)
+
+    def _compiled(self, workers: Sequence[int]) -> Any:
+        with InputNode() as message:
+            replies = [self._actors[worker].exchange.bind(message) for worker in workers]
+        return MultiOutputNode(replies).experimental_compile(_buffer_size_bytes=self._buffer)
+
+    def replies(self, message: Message, workers: Sequence[int]) -> Iterator[Params | RayError]:
+        """Execute the graph of all workers, or compile one for some of them and execute that."""
+        everybody = list(workers) == list(self._everybody)
+        graph = self._graph if everybody else self._compiled(workers)
+        return map(self._reply, graph.execute(message))
+
+    def _reply(self, reference: Any) -> Params | RayError:
+        try:
+            reply: Params = ray.get(reference)
+        except RayError as error:
+            return error
+        return reply
+
+    def kill(self, worker: int) -> None:
+        """Kill an actor's process."""
+        os.kill(self._processes[worker], signal.SIGKILL)
+
+    def repair(self, worker: int) -> None:
+        """Replace an actor and compile the graph again."""
+        self._graph.teardown()
+        self._actors[worker] = self._actor(worker)
+        self._graph = self._compiled(self._everybody)
+
+    def close(self) -> None:
+        """Tear down the graph and end the actors."""
+        self._graph.teardown()
+        for actor in self._actors:
+            ray.kill(actor)
+
+
+def started(name: str, workers: int, size: int) -> Transport:
+    """Start a transport by its name in the table."""
+    if name == "compiled graph":
+        return GraphTransport(workers, buffer=2**20 + 20 * size)
+    return BackendTransport(workers, channel="auto" if name == "channel" else "ray")
+
+
+def exchange(transport: Transport, message: Message, workers: int) -> float:
+    """Exchange with all workers and add up their replies, as a round does; return the seconds."""
+    began = time.perf_counter()
+    total: Params = {}
+    for reply in transport.replies(message, range(workers)):
+        if isinstance(reply, WorkerFailure | RayError):
+            raise RuntimeError(str(reply))
+        for name, x in reply.items():
+            total[name] = x.copy() if name not in total else np.add(total[name], x, total[name])
+        del reply, x  # a compiled graph writes its next reply into the same memory
+    seconds = time.perf_counter() - began
+    assert all(x[0] == workers for x in total.values())
+    return seconds

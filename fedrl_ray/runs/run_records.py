@@ -1,0 +1,68 @@
+"""Everything that a run writes besides checkpoints: logs, events, TensorBoard and Prometheus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..agents.messages import RoundReport
+from . import run_directory
+from .events import RunLog
+from .prometheus import PrometheusMetrics
+from .run_directory import EVALUATIONS, METRICS, RoundLog
+from .tensorboard import TensorBoardWriter
+
+
+class RunRecords:
+    """The records of one run in its directory on this machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._metrics = RoundLog(directory / METRICS)
+        self._evaluations = RoundLog(directory / EVALUATIONS)
+        self._log = RunLog(directory)
+        self._prometheus = PrometheusMetrics(directory.name)
+        self._tensorboard: TensorBoardWriter | None = None
+
+    def start_tensorboard(self, *, after: int) -> None:
+        """Open TensorBoard's events; those of steps after `after` are hidden."""
+        self._tensorboard = TensorBoardWriter(self._directory, after=after)
+
+    def round(self, report: RoundReport) -> None:
+        """Append a round to metrics.jsonl."""
+        self._metrics.append(report.to_dict())
+
+    def publish(self, report: RoundReport) -> None:
+        """Pass a round, with its evaluation if any, on to TensorBoard and Prometheus."""
+        if self._tensorboard is not None:
+            self._tensorboard.write(report)
+        self._prometheus.round(report)
+
+    def evaluation(self, row: dict[str, Any]) -> None:
+        """Append an evaluation to evaluations.jsonl."""
+        self._evaluations.append(row)
+
+    def last_evaluation(self) -> dict[str, Any] | None:
+        """Return the last row of evaluations.jsonl."""
+        rows = run_directory.read_rows(self._directory / EVALUATIONS)
+        return rows[-1] if rows else None
+
+    def event(self, event: str, *, round_number: int, fields: dict[str, Any]) -> None:
+        """Append an event to log.jsonl and count it for Prometheus."""
+        self._log.note(event, round=round_number, **fields)
+        self._prometheus.event(event, fields)
+
+    def phases(self, seconds: dict[str, float]) -> None:
+        """Count seconds per phase that no round reports."""
+        self._prometheus.phases(seconds)
+
+    def cut(self, last_round: int) -> None:
+        """Drop what is logged of rounds that a rewind or a resume has undone."""
+        self._metrics.cut(last_round)
+        self._evaluations.cut(last_round)
+
+    def close(self) -> None:
+        """Flush, and stop keeping gauges up."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+        self._prometheus.close()
