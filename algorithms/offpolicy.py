@@ -77,7 +77,7 @@ class OffPolicyLearner(Learner):
     def act(self, obs: Array) -> Array:
         """Greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
 
-    def episodes_ended(self, finished_N: Array) -> None:  # noqa: B027 - an optional hook
+    def episodes_ended(self, finished_N: Array) -> None:
         """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
 
     def build_group(
@@ -103,7 +103,11 @@ class OffPolicyLearner(Learner):
 
     @inference_mode
     def step(self, env: VectorEnv) -> None:
-        """t -> t + 1 of the paper's algorithm, for all N agents."""
+        """Take one local step with all N agents: act, store, sample, update."""
+        self.local_step(env)
+
+    def local_step(self, env: VectorEnv) -> None:
+        """Take one local step in whichever gradient mode of torch is on."""
         action = self.explore(self.home.asarray(env.obs))
         self.replay.add(env.step(action))
         self.episodes_ended(env.finished)
@@ -136,18 +140,22 @@ class OffPolicyLearner(Learner):
             )
         return self._replay
 
-    def apply_gradients(self, group: str, *grads_NBO: Numbers) -> None:
-        """Backward through the networks of a stack, clip per agent and network, one step of Adam.
+    def apply_gradients(self, group: str, *gradients_NBO: Numbers) -> None:
+        """Step a group: backward, clipping per agent and network, one step of Adam.
 
-        grads_NBO: the derivative of each agent's own loss by the outputs of its networks.
+        gradients_NBO: derivatives of each agent's own loss by the outputs of its networks.
         """
-        names = self._trained[group]
         self.optimisers[group].apply_gradients(
-            *grads_NBO,
+            *gradients_NBO,
             max_norm=self.config.max_grad_norm,
-            learning_rates=[value_at(self.learning_rate_of(name), self.clock) for name in names],
+            learning_rates=self.learning_rates(group),
             steps_done=self._steps_done,
         )
+
+    def learning_rates(self, group: str) -> list[float]:
+        """Return the present learning rate of each network of a group."""
+        names = self._trained[group]
+        return [value_at(self.learning_rate_of(name), self.clock) for name in names]
 
     def learning_rate_of(self, network: str) -> float | Schedule:
         """Return the learning rate of one network; subclasses give some networks their own."""

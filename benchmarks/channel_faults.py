@@ -1,4 +1,4 @@
-"""What a slow worker, an exchange with some workers, and a killed worker do to a transport."""
+"""Faults of a transport: a slow worker, an exchange with some workers only, a killed worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = Message(MESSAGE.shared, {WORKERS - 1: DELAY})
 
 
 def slow(name: str) -> dict[str, Any]:
-    """Seconds until the first and the last reply while the last worker is slow."""
+    """Return the seconds until the first and the last reply while the last worker is slow."""
     transport = warm(name)
     began = time.perf_counter()
     arrived = [time.perf_counter() - began for _ in transport.replies(SLOW, range(WORKERS))]
@@ -26,7 +26,7 @@ def slow(name: str) -> dict[str, Any]:
 
 
 def some(name: str) -> dict[str, Any]:
-    """Count the replies of an exchange with all workers but the last, and its seconds."""
+    """Return the replies, errors and seconds of an exchange with all workers but the last."""
     transport = warm(name)
     began = time.perf_counter()
     replies, errors = outcome(transport.replies(MESSAGE, range(WORKERS - 1)))
@@ -34,10 +34,10 @@ def some(name: str) -> dict[str, Any]:
 
 
 def killed(name: str) -> dict[str, Any]:
-    """Kill the last worker during an exchange.
+    """Kill the last worker during an exchange; return what followed.
 
-    Count the replies, the seconds until all replies and errors are in, and the seconds from then
-    until the worker is replaced and the next exchange is done.
+    The result counts the replies and gives two times: the seconds until all replies and errors are
+    in, and the seconds from then until the worker is replaced and the next exchange is done.
     """
     transport = warm(name)
     arriving = transport.replies(SLOW, range(WORKERS))
@@ -64,7 +64,7 @@ def warm(name: str) -> Transport:
 
 
 def outcome(results: Iterable[Any]) -> tuple[int, list[str]]:
-    """Count the replies among the results; return the class or kind of each error."""
+    """Return the number of replies among the results, and the class or kind of each error."""
     replies, errors = 0, []
     for result in results:
         if isinstance(result, WorkerFailure):

@@ -23,17 +23,18 @@ from typing import Any
 
 from channels_table import FAULTS, TRANSPORTS, WARM_UP, Row, tables
 
-os.environ.setdefault("RAY_CGRAPH_get_timeout", "60")  # seconds; the default of 10 is too few
-os.environ.setdefault("RAY_CGRAPH_submit_timeout", "60")
+os.environ.setdefault("RAY_CGRAPH_get_timeout", "30")  # seconds; the default is 10
+os.environ.setdefault("RAY_CGRAPH_submit_timeout", "30")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 WORKERS, SIZES = (2, 4), (20_000, 1_000_000)
 SILENCE_SECONDS = 150.0
-"""Longest time without a figure before a case is ended as hung."""
+"""Longest time without a measurement, after which a case is ended as hung."""
 Tell = Callable[[Row], None]
 
 
 def main() -> None:
+    """Measure all cases and faults, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=30, help="exchanges per transport and repeat")
@@ -66,7 +67,7 @@ def guarded(work: Callable[..., None], *args: Any) -> list[Row]:
     try:
         while ours.poll(SILENCE_SECONDS):
             rows.append(ours.recv())
-        rows.append({"error": f"hung: no figure for {SILENCE_SECONDS:g} s"})
+        rows.append({"error": f"hung: no measurement for {SILENCE_SECONDS:g} s"})
     except EOFError:
         child.join(30)
         rows += [{"error": f"crashed: exit code {child.exitcode}"}] if child.exitcode else []
@@ -110,7 +111,7 @@ def measure(tell: Tell, workers: int, size: int, rounds: int) -> None:
 
 
 def inject(tell: Tell, name: str, fault: str) -> None:
-    """Observe one fault of one transport."""
+    """Inject one fault into one transport, and tell what was observed."""
     from channel_faults import FAULTS
 
     tell(FAULTS[fault](name))

@@ -15,12 +15,12 @@ FAULTS = {"slow": "last of 3 workers 2 s slow", "some": "2 of 3 workers", "kille
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """Both tables and their captions, in Markdown."""
+    """Return both tables and their captions, in Markdown."""
     return f"{speed_table(rows)}\n{fault_table(rows)}"
 
 
 def speed_table(rows: Sequence[Row]) -> str:
-    """Median milliseconds per exchange, with the lowest and highest median of a repeat."""
+    """Return a table of median milliseconds per exchange, with the range of the repeats."""
     timed = [row for row in rows if "workers" in row]
     cases = sorted({(row["workers"], row["size"]) for row in timed})
     repeats = 1 + max(row["repeat"] for row in timed)
@@ -30,20 +30,21 @@ def speed_table(rows: Sequence[Row]) -> str:
         cells = (speed([r for r in own if r.get("transport") == name]) for name in TRANSPORTS)
         lines.append(line(case[0], f"{case[1]:,}", *cells))
     return "".join(lines) + (
-        f"\nMedian of {repeats} repeats together [lowest and highest median of a repeat]. Down: "
-        "float32 parameters to each worker. Up: two float64 arrays of that many from each.\n"
+        f"\nMedian of {repeats} repeats together [lowest and highest median of a repeat]. The driver "
+        "sends the float32 parameters to each worker. Each worker returns two float64 arrays of "
+        "the same shape.\n"
     )
 
 
 def speed(rows: Sequence[Row]) -> str:
-    """One transport in one case, or its first error."""
+    """Return the cell of one transport in one case: its median and range, or its first error."""
     errors = [row["error"].splitlines()[0][:80] for row in rows if "error" in row]
     seconds: dict[int, list[float]] = {}
     for row in rows:
         if "seconds" in row and row["turn"] >= WARM_UP:
             seconds.setdefault(row["repeat"], []).append(1000 * row["seconds"])
     if not seconds:
-        return errors[0] if errors else "no figure"
+        return errors[0] if errors else "not measured"
     medians = [float(np.median(values)) for values in seconds.values()]
     median = float(np.median(np.concatenate(list(seconds.values()))))
     note = f"; in {len(errors)} repeats {errors[0]}" if errors else ""
@@ -51,7 +52,7 @@ def speed(rows: Sequence[Row]) -> str:
 
 
 def fault_table(rows: Sequence[Row]) -> str:
-    """What each transport does with each fault."""
+    """Return a table of each transport's reaction to each fault."""
     lines = [header("", *TRANSPORTS)]
     for fault, title in FAULTS.items():
         cells = []
@@ -63,7 +64,7 @@ def fault_table(rows: Sequence[Row]) -> str:
 
 
 def described(row: Row) -> str:
-    """One observation in words."""
+    """Return one observation in words."""
     if "error" in row:
         return str(row["error"])
     if "first_reply_s" in row:
@@ -74,10 +75,10 @@ def described(row: Row) -> str:
 
 
 def header(*names: str) -> str:
-    """First two lines of a table."""
+    """Return the first two lines of a table."""
     return line(*names) + "|" + "---|" * len(names) + "\n"
 
 
 def line(*cells: object) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     return f"| {' | '.join(map(str, cells))} |\n"

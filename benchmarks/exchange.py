@@ -38,14 +38,17 @@ def parameters(size: int) -> Params:
 
 @dataclass(frozen=True)
 class Message:
-    """Parameters for every worker. `delays`: seconds that some workers wait before they reply."""
+    """Parameters for every worker.
+
+    delays: seconds that some workers wait before they reply.
+    """
 
     shared: Params
     delays: Mapping[int, float] = field(default_factory=dict)
 
 
 class Replier:
-    """What a worker does with a message, whatever carries it."""
+    """The worker's part of an exchange, the same for every transport."""
 
     def __init__(self, worker: int) -> None:
         self._worker, self._reply = worker, Params()
@@ -87,7 +90,7 @@ class Transport(Protocol):
     """K workers and a way to reach them."""
 
     def replies(self, message: Message, workers: Sequence[int]) -> Iterable[Any]:
-        """Exchange with these workers; yield a reply, or a failure, from each."""
+        """Exchange with these workers; yield a reply or a failure from each."""
 
     def kill(self, worker: int) -> None:
         """Kill a worker's process."""
@@ -100,7 +103,7 @@ class Transport(Protocol):
 
 
 class BackendTransport:
-    """The project's own backend, by its direct channel or by Ray's messages."""
+    """The project's own backend, with its direct channel or with Ray's messages."""
 
     def __init__(self, workers: int, channel: Literal["auto", "ray"]) -> None:
         self._backend = RayBackend(
@@ -133,7 +136,7 @@ class BackendTransport:
 
 
 class GraphWorker:
-    """An actor of a compiled graph; it imports what a worker of the project imports."""
+    """An actor of a compiled graph, with the imports of a worker of the project."""
 
     def __init__(self, worker: int) -> None:
         self._replier = Replier(worker)

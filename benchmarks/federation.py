@@ -1,10 +1,10 @@
-"""What a federation costs on this machine: K = 1 to 1,000 agents, E = 10 to 1,000 local steps.
+"""Cost of a federation on this machine: K = 1 to 1,000 agents, E = 10 to 1,000 local steps.
 
     python benchmarks/federation.py --output docs/results
 
-FedRDQN on cartpole, batch 16, hidden 128-128, one update per step, on real Ray actors: speed,
-where a round's time goes, what it costs beyond learning, memory, start-up, and the floor of
-`floor.py` beside it. Writes federation.json and federation.md.
+FedRDQN on cartpole with batch 16, hidden layers 128-128 and one update per step, on Ray workers.
+It measures speed, the phases of a round, the time beyond learning, memory and start-up, and the
+floor of `floor.py`. Writes federation.json and federation.md.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HIDDEN, BATCH, REPLAY = [128, 128], 16, 1000
 
 @dataclass(frozen=True)
 class Case:
-    """K agents, E local steps a round, so many timed rounds."""
+    """A federation of K agents with E local steps per round, and its number of timed rounds."""
 
     num_agents: int
     rounds: int
@@ -68,9 +68,10 @@ SMOKE = (Case(10, 2), Case(20, 1))
 
 
 def main() -> None:
+    """Measure every case, repeat by repeat, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a smoke: does it run here?")
+    parser.add_argument("--quick", action="store_true", help="two small cases, to see that it runs")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
     result: dict[str, Any] = {
@@ -90,6 +91,7 @@ def main() -> None:
 
 
 def experiment(case: Case) -> Experiment:
+    """Return the experiment of a case."""
     return from_dict(
         {
             "federation": {
@@ -115,6 +117,7 @@ def experiment(case: Case) -> Experiment:
 
 @contextmanager
 def started(e: Experiment) -> Iterator[tuple[Driver, RayBackend]]:
+    """Start the workers and the driver; end them afterwards."""
     groups, requests = pack(e, cluster.capacity())
     require_memory(e, len(groups), cluster.memory())
     backend = RayBackend(
@@ -129,7 +132,7 @@ def started(e: Experiment) -> Iterator[tuple[Driver, RayBackend]]:
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """One federation, on a Ray of its own."""
+    """Measure one federation on a Ray of its own."""
     e = experiment(case)
     beginning = time.perf_counter()
     cluster.connect()
@@ -141,22 +144,26 @@ def measure(case: Case) -> dict[str, Any]:
                 driver.step()
             from_all(backend, TakeRounds())
             reports = [driver.step() for _ in range(case.rounds)]
-            figures = speed(case, backend, reports) | memory(case, backend)
-            figures["phases"] = phases(driver, backend, max(1, case.rounds // 4))
-        figures |= ray_alone(figures, reports[0].bytes)
+            found = speed(case, backend, reports) | memory(case, backend)
+            found["phases"] = phases(driver, backend, max(1, case.rounds // 4))
+        found |= ray_alone(found, reports[0].bytes)
     finally:
         ray.shutdown()
-    return figures | {"start_up_s": round(start_up, 2)} | efficiency(case, figures)
+    return found | {"start_up_s": round(start_up, 2)} | efficiency(case, found)
 
 
 def from_all(backend: RayBackend, request: Request[Any]) -> list[Any]:
+    """Return the replies of all workers to a request."""
     return backend.call(range(len(backend.groups)), request)
 
 
 def speed(case: Case, backend: RayBackend, reports: list[RoundReport]) -> dict[str, Any]:
-    """Of the timed rounds. communicating: beyond the slowest actor's learning. waiting: of the
-    other actors for the slowest."""
-    rounds = np.array(from_all(backend, TakeRounds()))  # [actors, rounds]
+    """Return the speed of the timed rounds, and the shares of a round that are not learning.
+
+    communicating: time beyond the learning of the slowest worker. waiting: mean time that a worker
+    waits for the slowest one.
+    """
+    rounds = np.array(from_all(backend, TakeRounds()))  # [workers, rounds]
     seconds = np.array([r.seconds for r in reports])
     slowest = rounds.max(0)
     return {
@@ -172,19 +179,23 @@ def speed(case: Case, backend: RayBackend, reports: list[RoundReport]) -> dict[s
     }
 
 
-def ray_alone(figures: dict[str, Any], exchanged: int) -> dict[str, float]:
-    """The same exchange without us, and one of empty messages. An actor answers with four bytes for
-    each one it is sent: a pair of float64 sums for a float32 parameter."""
-    sent = exchanged // figures["actors"] // 5
-    busy = min(0.5, figures["round_s"] * (1 - figures["communicating"]))
+def ray_alone(found: dict[str, Any], exchanged: int) -> dict[str, float]:
+    """Return the milliseconds of the same exchange on Ray alone, and of one without bytes.
+
+    An actor replies with four bytes per byte that it receives: two float64 sums for each float32
+    parameter.
+    """
+    sent = exchanged // found["actors"] // 5
+    busy = min(0.5, found["round_s"] * (1 - found["communicating"]))
     sizes = {"ray_alone_ms": sent, "ray_empty_ms": 0}
     return {
-        name: 1000 * exchange_seconds(figures["actors"], sent=size, answered=4 * size, busy=busy)
+        name: 1000 * exchange_seconds(found["actors"], sent=size, answered=4 * size, busy=busy)
         for name, size in sizes.items()
     }
 
 
 def memory(case: Case, backend: RayBackend) -> dict[str, Any]:
+    """Return the resident memory of the workers and of the driver, and the replay in them."""
     replay = Replay.bytes_per_agent(REPLAY, obs_size=4, action_size=1)
     actors = sum(from_all(backend, ResidentBytes()))
     return {
@@ -195,7 +206,7 @@ def memory(case: Case, backend: RayBackend) -> dict[str, Any]:
 
 
 def phases(driver: Driver, backend: RayBackend, rounds: int) -> dict[str, float]:
-    """Share of the actors' learning, in further rounds with clocks inside."""
+    """Return each phase's share of the workers' learning time, from further rounds with clocks."""
     from_all(backend, Watch())
     from_all(backend, TakeRounds())
     for _ in range(rounds):
@@ -206,11 +217,11 @@ def phases(driver: Driver, backend: RayBackend, rounds: int) -> dict[str, float]
     return shares | {"other": 1 - sum(shares.values())}
 
 
-def efficiency(case: Case, figures: dict[str, Any]) -> dict[str, Any]:
-    """Time of an agent's local step in its process, and the floor at the same packing."""
-    hosted = -(-case.num_agents // figures["actors"])
-    least = floor(hosted, figures["actors"], q_sizes=[4, *HIDDEN, 2], batch=BATCH)
-    spent = 1e6 * figures["round_s"] / (case.sync_interval * hosted)
+def efficiency(case: Case, found: dict[str, Any]) -> dict[str, Any]:
+    """Return the time of an agent-step in its process, and the floor at the same packing."""
+    most = -(-case.num_agents // found["actors"])
+    least = floor(most, found["actors"], q_sizes=[4, *HIDDEN, 2], batch=BATCH)
+    spent = 1e6 * found["round_s"] / (case.sync_interval * most)
     return {
         "agent_step_us": spent,
         "efficiency": least["floor_us"] / spent,

@@ -1,11 +1,12 @@
-"""The least time that one local step of FedRDQN can take on this machine.
+"""Lower bound ("floor") of the time of one local step of FedRDQN on this machine.
 
-Products: every matrix product of one local step of N stacked agents on its real operands, nothing
-else between them, by torch; or at the rate of our own kernel on operands in the cache, if that is
-less. Traffic: the bytes that Adam and the soft target update must read and write, over
-the bandwidth of one elementwise operation on buffers of the same size. Both are measured while as
-many processes do the same as there are actors. What is left out: biases, ReLU, losses, clipping,
-replay, environment, messages.
+The floor is the sum of two times, products and traffic. Products: torch computes every matrix
+product of one local step of N agents on its real operands, with nothing between them. If our own
+kernel, at its rate on operands in the cache, would take less time, that time counts instead.
+Traffic: the bytes that Adam and the soft update read and write, divided by the bandwidth of one
+elementwise operation on buffers of the same size. Both are measured while as many processes as
+there are workers do the same. The floor leaves out biases, ReLU, losses, clipping, replay,
+environment and messages.
 """
 
 from __future__ import annotations
@@ -27,20 +28,23 @@ from fedrl_ray.agents.execution_profile import single_thread
 
 SECONDS = 2.0
 CALLS = 100
-"""Products of one call: a single one takes little longer than the call."""
+"""Products per call, because a single product takes little longer than the call itself."""
 ADAM_WORDS, SOFT_UPDATE_WORDS = 7, 3
-"""Adam reads parameter, gradient and two moments and writes all but the gradient; a soft update
-reads two parameters and writes one."""
+"""Numbers that are read and written per parameter.
+
+Adam reads the parameter, its gradient and two moments, and writes all but the gradient. A soft
+update reads two parameters and writes one.
+"""
 Product = tuple[Tensor, Tensor, Tensor]
 
 
 def floor(
     num_agents: int, processes: int, *, q_sizes: Sequence[int], batch: int
 ) -> dict[str, float]:
-    """Of one agent's local step, with `num_agents` in lock-step in each of so many processes:
-    microseconds of products and of traffic, their sum, both rates of products in GFLOP/s, and GB/s,
-    each of one process.
+    """Return the floor of one agent's local step, with `num_agents` in each of the processes.
 
+    The result holds the microseconds of products, of traffic and of both, the rates of products by
+    torch and by our kernel in GFLOP/s, and the bandwidth in GB/s; all are means per process.
     q_sizes: observations, hidden layers, actions; the degree network has the same hidden layers.
     """
     context = multiprocessing.get_context("spawn")
@@ -85,7 +89,7 @@ def _measure(num_agents: int, q_sizes: Sequence[int], batch: int) -> dict[str, f
 
 
 def products_of_a_step(critics: EagerGroup, target: EagerGroup, batch: int) -> list[Product]:
-    """Act with Q; the target's Q of s'; Q and D of s, forward and backward."""
+    """Return the products of a step: Q acts, the target values s', Q and D learn from s."""
     weights = [layer.weight for layer in critics.layers]
     acting = [weight[: critics.num_agents] for weight in weights]
     into = [weight for weight, _ in critics.gradients]
@@ -98,7 +102,7 @@ def products_of_a_step(critics: EagerGroup, target: EagerGroup, batch: int) -> l
 
 
 def forward(weights: Sequence[Tensor], batch: int) -> list[Product]:
-    """A product per layer: x W."""
+    """Return a product per layer: x W."""
     return [
         (torch.rand(len(w), batch, w.shape[1]), w, torch.rand(len(w), batch, w.shape[2]))
         for w in weights
@@ -106,16 +110,19 @@ def forward(weights: Sequence[Tensor], batch: int) -> list[Product]:
 
 
 def backward(weights: Sequence[Tensor], into: Sequence[Tensor], batch: int) -> list[Product]:
-    """Per layer the weight's gradient, x' g; but for the first the input's, g W'."""
+    """Return two products per layer: the weight's gradient x' g and the input's gradient g W'.
+
+    The first layer needs no gradient of its input.
+    """
     xs = [torch.rand(len(w), batch, w.shape[1]) for w in weights]
-    slopes = [torch.rand(len(w), batch, w.shape[2]) for w in weights]
-    own = [(x.mT, slope, out) for x, slope, out in zip(xs, slopes, into, strict=True)]
-    through = zip(slopes, weights, xs, strict=True)
-    return own + [(slope, w.mT, x) for slope, w, x in list(through)[1:]]
+    gradients = [torch.rand(len(w), batch, w.shape[2]) for w in weights]
+    own = [(x.mT, g, out) for x, g, out in zip(xs, gradients, into, strict=True)]
+    through = zip(gradients, weights, xs, strict=True)
+    return own + [(g, w.mT, x) for g, w, x in list(through)[1:]]
 
 
 def flops_per_second_of_our_kernel(width: int, batch: int) -> float:
-    """Of products [B, width] by [width, width], which stay in the cache."""
+    """Return the rate of our kernel for products [B, width] by [width, width], in the cache."""
     x, y = np.zeros((2, batch, width), np.float32)
     w = np.zeros((width, width), np.float32)
     return 2 * batch * width**2 * CALLS / seconds_of(lambda: _products(CALLS, x, w, y))
@@ -128,12 +135,12 @@ def _products(count: int, x: Any, w: Any, y: Any) -> None:
 
 
 def traffic_bytes(critics: EagerGroup, target: EagerGroup) -> int:
-    """What Adam (Q and D) and the soft update (Q) move in one local step."""
+    """Return the bytes that Adam (Q and D) and the soft update (Q) move in one local step."""
     return ADAM_WORDS * critics.flat.nbytes + SOFT_UPDATE_WORDS * target.flat.nbytes
 
 
 def seconds_of(call: Callable[[], Any]) -> float:
-    """Median over calls, for a while."""
+    """Return the median time of a call over `SECONDS` seconds of calls."""
     call()
     found, end = [], time.perf_counter() + SECONDS
     while time.perf_counter() < end:

@@ -1,4 +1,4 @@
-"""The virtual environment that Flower's simulation needs: it pins a Ray of its own."""
+"""A virtual environment for Flower's simulation, because Flower pins another Ray."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ SHARED = ("torch", "numpy", "gymnasium")
 
 
 def flower_python(folder: Path = ROOT / "build" / "flower") -> Path:
-    """The interpreter of the environment, made if it is not there yet or requirements changed.
-    Raises RuntimeError with pip's last line where it cannot be made."""
+    """Return the interpreter of the environment.
+
+    Make the environment if it does not exist or its requirements have changed. Raise RuntimeError
+    with pip's last line if that fails.
+    """
     python, mark = folder / "bin" / "python", folder / "installed.txt"
     wanted = REQUIREMENTS.read_text() + shared_pins()
     if mark.exists() and mark.read_text() == wanted:
@@ -29,13 +32,13 @@ def flower_python(folder: Path = ROOT / "build" / "flower") -> Path:
 
 
 def shared_pins() -> str:
-    """The lines of constraints.txt that both environments share."""
+    """Return the lines of constraints.txt that both environments share."""
     lines = (ROOT / "constraints.txt").read_text().splitlines(keepends=True)
     return "".join(line for line in lines if line.partition("==")[0] in SHARED)
 
 
 def versions(python: Path, packages: tuple[str, ...]) -> dict[str, str]:
-    """Versions of packages in an environment."""
+    """Return the versions of packages in an environment."""
     code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
     command = [str(python), "-c", code, *packages]
     words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -43,6 +46,7 @@ def versions(python: Path, packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def run(command: list[str]) -> None:
+    """Run a command. Raise RuntimeError with its last line if it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]

@@ -1,10 +1,11 @@
-"""How often 95% intervals hold the true figure, ours beside the usual bootstraps.
+"""Coverage of 95% intervals, ours beside the usual bootstraps, on simulated returns.
 
     python benchmarks/interval_coverage.py --replications 1000
 
-prints the tables of docs/statistics.md: coverage in percent and, in brackets, the mean width.
-Returns are normal: noise of deviation 1 in an episode, 0.3 between seeds; 11 test environments,
-10 episodes. Letters as in fedrl_ray/analysis/statistics.py; B bootstrap resamples.
+prints the tables of docs/statistics.md: the percentage of intervals that contain the true
+statistic and, in brackets, their mean width. Returns are normal with standard deviation 1 in an
+episode and 0.3 between seeds; there are 11 test environments with 10 episodes each. Shape letters
+as in fedrl_ray/analysis/statistics.py, and B bootstrap resamples.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ Method = Callable[[Array, ReturnStatistic], dict[str, Ends]]
 
 @dataclass(frozen=True)
 class World:
-    """Where returns come from.
+    """A distribution of returns.
 
-    means: of the environments, [M]. own: deviation of a seed's own environment means. common: share
-    of the episodes' variance that all seeds meet alike (the same start states). failing: share of
-    seeds that end 3 lower.
+    means: mean return of each environment, [M]. own: deviation of a seed's environment means from
+    `means`. common: share of the variance of an episode that all seeds share (the same start
+    states). between: deviation between seeds. failing: share of seeds whose returns are 3 lower.
     """
 
     text: str
@@ -51,16 +52,16 @@ class World:
     failing: float = 0.0
 
     def draw(self, rng: np.random.Generator, seeds: int, episodes_MR: Array | None = None) -> Array:
-        """Returns [S, M, R], given what episodes have in common."""
+        """Draw returns [S, M, R]; `episodes_MR` is the noise of an episode that all seeds share."""
         shape = (seeds, ENVIRONMENTS, EPISODES)
         common_MR = rng.normal(size=shape[1:]) if episodes_MR is None else episodes_MR
         noise = np.sqrt(self.common) * common_MR
         noise = noise + np.sqrt(1 - self.common) * rng.normal(size=shape)
         return np.asarray(self._policies(rng, seeds)[:, :, None] + noise)
 
-    def truth(self, figure: ReturnStatistic) -> float:
-        """The figure of noiseless returns of a great many seeds."""
-        return estimate(self._policies(np.random.default_rng(0), 200_000)[:, :, None], figure)
+    def truth(self, statistic: ReturnStatistic) -> float:
+        """Return the statistic of noiseless returns of 200,000 seeds."""
+        return estimate(self._policies(np.random.default_rng(0), 200_000)[:, :, None], statistic)
 
     def _policies(self, rng: np.random.Generator, seeds: int) -> Array:
         shift = self.between * rng.normal(size=(seeds, 1))
@@ -83,19 +84,19 @@ FURTHER = (
 )
 
 
-def ours(x_SMR: Array, figure: ReturnStatistic) -> dict[str, Ends]:
-    """The product's interval."""
-    return {"ours": interval(x_SMR, figure)[1:]}
+def ours(x_SMR: Array, statistic: ReturnStatistic) -> dict[str, Ends]:
+    """Return the product's interval."""
+    return {"ours": interval(x_SMR, statistic)[1:]}
 
 
-def candidates(x_SMR: Array, figure: ReturnStatistic) -> dict[str, Ends]:
-    """Two-level bootstraps by name, and ours.
+def candidates(x_SMR: Array, statistic: ReturnStatistic) -> dict[str, Ends]:
+    """Return the intervals of two-level bootstraps, by name, and ours.
 
-    Seeds are resampled, and episodes, the same ones for all seeds. From `expanded` on, all are
-    widened for few seeds: percentiles as in Hesterberg (2015), `t` by Student's quantile.
+    A bootstrap resamples seeds and episodes; all seeds get the same episodes. All but `percentile`
+    are widened for few seeds: percentiles as in Hesterberg (2015), `t` by Student's quantile.
     """
     factor = np.sqrt(len(x_SMR) / (len(x_SMR) - 1))
-    plain, draws_B = estimate(x_SMR, figure), resampled(x_SMR, figure)
+    plain, draws_B = estimate(x_SMR, statistic), resampled(x_SMR, statistic)
     student = float(stats.t.ppf(0.975, len(x_SMR) - 1)) * factor
     wide = stats.norm.cdf(student * np.array([-1, 1]))
     low, high = np.quantile(draws_B, wide)
@@ -107,11 +108,11 @@ def candidates(x_SMR: Array, figure: ReturnStatistic) -> dict[str, Ends]:
         "bias-corrected": tuple(np.quantile(draws_B, corrected)),
         "basic": (2 * plain - high, 2 * plain - low),
         "t": (plain - student * draws_B.std(), plain + student * draws_B.std()),
-    } | ours(x_SMR, figure)
+    } | ours(x_SMR, statistic)
 
 
-def resampled(x_SMR: Array, figure: ReturnStatistic) -> Array:
-    """The figure of every resample, [B]."""
+def resampled(x_SMR: Array, statistic: ReturnStatistic) -> Array:
+    """Return the statistic of every resample, [B]."""
     seeds, environments, episodes = x_SMR.shape
     rng = np.random.default_rng(0)
     even_R = np.full(episodes, 1 / episodes)
@@ -119,53 +120,53 @@ def resampled(x_SMR: Array, figure: ReturnStatistic) -> Array:
     means_BSM = np.einsum("smr,bmr->bsm", x_SMR, weights_BMR, optimize=True)
     rows_BS = rng.integers(seeds, size=(RESAMPLES, seeds))
     drawn_BSM = np.take_along_axis(means_BSM, rows_BS[:, :, None], 1)
-    if figure.pooled:
-        return figure(drawn_BSM.reshape(RESAMPLES, -1))
-    return np.asarray(figure(drawn_BSM).mean(1))
+    if statistic.pooled:
+        return statistic(drawn_BSM.reshape(RESAMPLES, -1))
+    return np.asarray(statistic(drawn_BSM).mean(1))
 
 
 def coverage(method: Method, world: World, seeds: int, name: str, count: int) -> dict[str, str]:
-    """Percent of intervals that hold the truth, and their mean width."""
-    figure, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
-    truth = world.truth(figure)
-    found = [method(world.draw(rng, seeds), figure) for _ in range(count)]
+    """Return the percentage of intervals that contain the truth, and their mean width."""
+    statistic, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
+    truth = world.truth(statistic)
+    found = [method(world.draw(rng, seeds), statistic) for _ in range(count)]
     return {key: cell([x[key] for x in found], truth) for key in found[0]}
 
 
 def coverage_of_differences(a: World, b: World, seeds: int, name: str, count: int) -> str:
-    """As `coverage`, of ours, for a minus b, which meet the same episodes."""
-    figure, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
-    truth, found = a.truth(figure) - b.truth(figure), []
+    """Return the coverage of our interval for a minus b, which meet the same episodes."""
+    statistic, rng = RETURN_STATISTICS[name], np.random.default_rng(0)
+    truth, found = a.truth(statistic) - b.truth(statistic), []
     for _ in range(count):
         common_MR = rng.normal(size=(ENVIRONMENTS, EPISODES))
         a_SMR, b_SMR = (x.draw(rng, seeds, common_MR) for x in (a, b))
-        found.append(difference(a_SMR, b_SMR, figure)[1:])
+        found.append(difference(a_SMR, b_SMR, statistic)[1:])
     return cell(found, truth)
 
 
 def coverage_of_improvement(gap: float, seeds: int, count: int) -> str:
-    """As `coverage`, for the probability of improvement of normal means that differ by `gap`."""
+    """Return the coverage for the probability of improvement, with normal means `gap` apart."""
     samples = np.random.default_rng(0).normal(size=(count, 2, seeds, 1))
     found = [probability_of_improvement(a_SM + gap, b_SM)[1:] for a_SM, b_SM in samples]
     return cell(found, float(stats.norm.cdf(gap / np.sqrt(2))))
 
 
 def cell(found: Sequence[Ends], truth: float) -> str:
-    """Coverage in percent and mean width."""
+    """Return the coverage in percent and, in brackets, the mean width."""
     low, high = np.array(found).T
     return f"{100 * ((low <= truth) & (truth <= high)).mean():.1f} ({(high - low).mean():.2f})"
 
 
 def candidate_rows(names: list[str], count: int) -> Iterator[list[str]]:
-    """Ours beside the bootstraps."""
-    yield ["environments", "S", "figure", *METHODS]
+    """Yield the rows of a table that compares ours with the bootstraps."""
+    yield ["environments", "S", "statistic", *METHODS]
     for world, seeds, name in product(COMPARED, SEED_COUNTS, names):
         got = coverage(candidates, world, seeds, name, count)
         yield [world.text, str(seeds), name, *(got[m] for m in METHODS)]
 
 
 def further_rows(names: list[str], count: int) -> Iterator[list[str]]:
-    """Ours in more worlds; one seed where seeds are all alike."""
+    """Yield the rows of ours in more worlds; with one seed too where all seeds are equal."""
     yield ["environments", "S", *names]
     for world, seeds in [(FURTHER[0], 1), *product(FURTHER, SEED_COUNTS)]:
         got = [coverage(ours, world, seeds, name, count)["ours"] for name in names]
@@ -173,7 +174,7 @@ def further_rows(names: list[str], count: int) -> Iterator[list[str]]:
 
 
 def difference_rows(names: list[str], count: int) -> Iterator[list[str]]:
-    """Differences: episode noise in common, or not."""
+    """Yield the rows of differences, with and without episode noise that all seeds share."""
     yield ["difference to equal environments of", "S", *names]
     worlds = [*COMPARED, SLOPE]
     for common, other, seeds in product((0.0, 1.0), worlds, SEED_COUNTS):
@@ -183,7 +184,7 @@ def difference_rows(names: list[str], count: int) -> Iterator[list[str]]:
 
 
 def improvement_rows(count: int) -> Iterator[list[str]]:
-    """Probability of improvement."""
+    """Yield the rows of the probability of improvement."""
     yield ["true probability", *(f"S = {seeds}" for seeds in SEED_COUNTS)]
     for gap in (0.0, 1.0, 2.0, 5.0):
         row = [coverage_of_improvement(gap, seeds, count) for seeds in SEED_COUNTS]
@@ -191,12 +192,12 @@ def improvement_rows(count: int) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Prints the tables as they are made."""
+    """Print each table as soon as it is made."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replications", type=int, default=1000)
-    parser.add_argument("--figures", nargs="+", default=["average", "worst", "cvar25"])
+    parser.add_argument("--statistics", nargs="+", default=["average", "worst", "cvar25"])
     given = parser.parse_args()
-    names, count = given.figures, given.replications
+    names, count = given.statistics, given.replications
     tables = (candidate_rows, further_rows, difference_rows)
     for rows in [*(table(names, count) for table in tables), improvement_rows(count)]:
         for number, row in enumerate(rows):

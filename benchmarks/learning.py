@@ -1,10 +1,10 @@
-"""Learning figures of docs/results.md: our presets over several seeds, beside Stable-Baselines3.
+"""Learning results of docs/results.md: presets over several seeds, beside Stable-Baselines3.
 
     python benchmarks/learning.py cartpole acrobot pendulum --seeds 5 --jobs 2
 
-Every (method, seed) is one process with one thread. Finished ones are kept in --work, so that an
-interrupted benchmark goes on where it was. Writes learning.json, learning.md and a curve per task
-to --output.
+Every pair of a method and a seed is trained in a process of its own, with one thread. Finished
+runs are kept in --work, so that an interrupted benchmark can go on. Writes learning.json,
+learning.md and a picture per task to --output.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ CONFIGS = HERE.parent / "tune_configs"
 
 @dataclass(frozen=True)
 class Task:
-    """Presets compared on one environment; `sb3` names the Stable-Baselines3 algorithm beside
-    them, if any, whose figure is the nominal environment's."""
+    """Presets that are compared on one environment."""
 
     presets: tuple[str, ...]
     sb3: str = ""
-    figures: tuple[str, ...] = ("average", "worst", "nominal")
+    """Algorithm of Stable-Baselines3 beside them, on the nominal environment; empty for none."""
+    statistics: tuple[str, ...] = ("average", "worst", "nominal")
 
 
 TASKS = {
@@ -45,6 +45,7 @@ TASKS = {
 
 
 def main() -> None:
+    """Train what is missing, then write the results, the tables and the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="+", choices=sorted(TASKS))
     parser.add_argument("--seeds", type=int, default=5)
@@ -65,11 +66,12 @@ def main() -> None:
 
 
 def methods(task: Task) -> list[str]:
+    """Return the names of all methods of a task."""
     return [*task.presets, *([f"sb3-{task.sb3}"] if task.sb3 else [])]
 
 
 def train_all(tasks: list[str], seeds: int, jobs: int, work: Path) -> None:
-    """Seed by seed, so that an early look shows every method."""
+    """Train all methods with one seed before the next, so that an early look shows each."""
     todo = [
         (name, method, seed)
         for seed in range(seeds)
@@ -83,11 +85,12 @@ def train_all(tasks: list[str], seeds: int, jobs: int, work: Path) -> None:
 
 
 def folder(work: Path, name: str, method: str, seed: int) -> Path:
+    """Return the run directory of a method and a seed."""
     return work / name / f"{method}-seed{seed}"
 
 
 def train_one(work: Path, name: str, method: str, seed: int) -> str:
-    """One run in a process of its own; what was run, in words. Raises if it fails."""
+    """Train one run in a process of its own and return its name. Raise if it fails."""
     out = folder(work, name, method, seed)
     if method.startswith("sb3-"):
         preset = CONFIGS / f"{TASKS[name].presets[0]}.yaml"
@@ -102,20 +105,20 @@ def train_one(work: Path, name: str, method: str, seed: int) -> str:
     return f"{name} {method} seed {seed}"
 
 
-def curves(path: Path, figure: str) -> tuple[list[int], list[float]]:
-    """Steps and one figure of every evaluation of a run."""
+def curves(path: Path, statistic: str) -> tuple[list[int], list[float]]:
+    """Return the steps and one statistic of every evaluation of a run."""
     rows = [json.loads(line) for line in (path / "evaluations.jsonl").read_text().splitlines()]
-    return [row["steps"] for row in rows], [row[figure] for row in rows]
+    return [row["steps"] for row in rows], [row[statistic] for row in rows]
 
 
 def summarise(name: str, seeds: int, work: Path) -> dict[str, Any]:
-    """Per method and figure: curves, the mean over the last tenth of the evaluations, the last."""
+    """Return the curves, means over the last tenth and last values, by method and statistic."""
     task = TASKS[name]
     result: dict[str, Any] = {"seeds": seeds, "methods": {}}
     for method in methods(task):
-        figures = ("nominal",) if method.startswith("sb3-") else task.figures
+        names = ("nominal",) if method.startswith("sb3-") else task.statistics
         paths = [folder(work, name, method, seed) for seed in range(seeds)]
-        result["methods"][method] = {f: figure_over_seeds(paths, f) for f in figures}
+        result["methods"][method] = {s: over_seeds(paths, s) for s in names}
     if task.sb3:
         result["against_sb3"] = {
             preset: difference(result["methods"], preset, f"sb3-{task.sb3}")
@@ -124,8 +127,9 @@ def summarise(name: str, seeds: int, work: Path) -> dict[str, Any]:
     return result
 
 
-def figure_over_seeds(paths: list[Path], figure: str) -> dict[str, Any]:
-    series = [curves(path, figure) for path in paths]
+def over_seeds(paths: list[Path], statistic: str) -> dict[str, Any]:
+    """Return one statistic of one method over its seeds."""
+    series = [curves(path, statistic) for path in paths]
     values = np.array([y for _, y in series])
     tail = max(1, values.shape[1] // 10)
     return {
@@ -137,15 +141,18 @@ def figure_over_seeds(paths: list[Path], figure: str) -> dict[str, Any]:
 
 
 def interval(per_seed: np.ndarray) -> dict[str, Any]:
-    """Mean over seeds with a 95% Student interval."""
+    """Return the mean over seeds with Student's 95% interval."""
     mean, n = float(per_seed.mean()), len(per_seed)
     half = float(stats.t.ppf(0.975, n - 1) * per_seed.std(ddof=1) / np.sqrt(n))
     return {"mean": mean, "low": mean - half, "high": mean + half, "seeds": per_seed.tolist()}
 
 
 def difference(by_method: dict[str, Any], ours: str, theirs: str) -> dict[str, Any]:
-    """Ours minus theirs on the nominal environment, last tenth, 95% Welch interval, and whether
-    its lower end is above -5% of the absolute value of their mean."""
+    """Return ours minus theirs on the nominal environment over the last tenth, with a verdict.
+
+    The interval is Welch's 95% interval. Ours is no worse if its lower end lies above -5% of the
+    magnitude of their mean.
+    """
     a, b = (np.array(by_method[m]["nominal"]["last_tenth"]["seeds"]) for m in (ours, theirs))
     ci = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     bound = -0.05 * abs(float(b.mean()))
@@ -159,18 +166,18 @@ def difference(by_method: dict[str, Any], ours: str, theirs: str) -> dict[str, A
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Tables: mean [95% interval] over seeds."""
+    """Return a table per task: mean [95% interval] over seeds."""
     lines: list[str] = []
     for name, result in results.items():
         lines += [f"### {name}, {result['seeds']} seeds", ""]
         lines += [
-            "| method | figure | mean over last tenth | last evaluation |",
+            "| method | statistic | mean over last tenth | last evaluation |",
             "|---|---|---|---|",
         ]
-        for method, figures in result["methods"].items():
-            for figure, data in figures.items():
+        for method, statistics in result["methods"].items():
+            for statistic, data in statistics.items():
                 cells = [cell(data[key]) for key in ("last_tenth", "last")]
-                lines.append(f"| {method} | {figure} | {cells[0]} | {cells[1]} |")
+                lines.append(f"| {method} | {statistic} | {cells[0]} | {cells[1]} |")
         for preset, d in result.get("against_sb3", {}).items():
             lines += ["", sentence(preset, d)]
         lines.append("")
@@ -178,6 +185,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def sentence(preset: str, d: dict[str, Any]) -> str:
+    """Return the comparison of a preset with Stable-Baselines3 in words."""
     verdict = "no worse" if d["no_worse"] else "not shown to be no worse"
     return (
         f"{preset} minus Stable-Baselines3, nominal: {d['difference']:.1f} "
@@ -186,6 +194,7 @@ def sentence(preset: str, d: dict[str, Any]) -> str:
 
 
 def cell(data: dict[str, Any]) -> str:
+    """Return a mean with its interval."""
     return f"{data['mean']:.1f} [{data['low']:.1f}, {data['high']:.1f}]"
 
 

@@ -1,4 +1,4 @@
-"""Curves of a learning benchmark: mean over seeds, band from the worst to the best seed."""
+"""Learning curves of `learning.py`: means over seeds, bands from the worst to the best seed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STYLES = ("-", "--", ":")
 
 
 def draw(name: str, result: dict[str, Any], path: Path) -> None:
-    """One panel per figure of the task."""
-    figures = list(dict.fromkeys(f for m in result["methods"].values() for f in m))
-    fig, axes = plt.subplots(1, len(figures), figsize=(4.6 * len(figures), 3.6), sharey=True)
-    for axis, figure in zip(np.atleast_1d(axes), figures, strict=True):
+    """Draw one panel per statistic of a task, and write the picture."""
+    names = list(dict.fromkeys(s for m in result["methods"].values() for s in m))
+    fig, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 3.6), sharey=True)
+    for axis, statistic in zip(np.atleast_1d(axes), names, strict=True):
         for index, (method, data) in enumerate(result["methods"].items()):
-            if figure in data:
-                _curve(axis, data[figure], method, index)
-        axis.set_title(f"{name}: {figure}")
+            if statistic in data:
+                _curve(axis, data[statistic], method, index)
+        axis.set_title(f"{name}: {statistic}")
         axis.set_xlabel("local steps per agent")
         axis.grid(alpha=0.3)
     np.atleast_1d(axes)[0].set_ylabel("return")

@@ -1,4 +1,4 @@
-"""Local agents that measure their rounds, and the requests that fetch the figures."""
+"""Local agents that measure their rounds, and the requests for what they measured."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ PHASES = ("acting", "environment", "replay", "update")
 
 
 class MeasuredAgents(LocalAgents):
-    """Local agents that time their rounds; clocks inside a round run only after `watch`, because
-    they cost time too."""
+    """Local agents that time their rounds.
+
+    Clocks inside a round run only after `watch`, because they cost time too.
+    """
 
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
         super().__init__(experiment, agent_ids)
@@ -28,6 +30,7 @@ class MeasuredAgents(LocalAgents):
         self._spent: Counter[str] = Counter()
 
     def run_round(self, order: RoundOrder) -> RoundReply:
+        """Run a round and note its seconds."""
         reply = super().run_round(order)
         self._rounds.append(reply.seconds)
         return reply

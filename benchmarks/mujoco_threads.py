@@ -1,10 +1,10 @@
-"""MuJoCo environments stepped by several threads, side by side with one.
+"""Speed of MuJoCo environments with several threads, beside one thread.
 
     python benchmarks/mujoco_threads.py [--rows 16] [--threads 1 2] [--repeats 9]
 
-A line per family: microseconds per environment step with one thread, and the ratio for each other
-number of threads with its range over the repeats. Numbers of threads take turns, so that a machine
-that is busy is so for all of them. The bits are compared on the way.
+Prints a line per family: the microseconds per environment step with one thread, and the speed
+ratio for each other number of threads with its range over the repeats. The numbers of threads take
+turns, so that other load on the machine slows all of them. The bits must be equal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = 100
 
 
 def group(family: str, rows: int, threads: int) -> MujocoVectorEnv:
-    """`rows` robots, each with its own gravity."""
+    """Return a vector environment of `rows` robots, each with its own gravity."""
     cls = plugins.load("environments", family)
     found = cls(cls.Config(threads=threads, perturb=PERTURB))
     dynamics = found.draw(PERTURB, seed=0, agent_ids=range(rows))
@@ -38,7 +38,7 @@ def group(family: str, rows: int, threads: int) -> MujocoVectorEnv:
 
 
 def seconds(robots: MujocoVectorEnv, actions: Array) -> float:
-    """Of stepping through some actions, [T, N, A]."""
+    """Return the seconds that the robots take for some actions, [T, N, A]."""
     begun = time.perf_counter()
     for action in actions:
         robots.step(action)
@@ -46,7 +46,7 @@ def seconds(robots: MujocoVectorEnv, actions: Array) -> float:
 
 
 def measure(family: str, rows: int, threads: Sequence[int], repeats: int) -> Array:
-    """Microseconds per environment step: [repeats, len(threads)]."""
+    """Return the microseconds per environment step, [repeats, len(threads)]."""
     groups = [group(family, rows, n) for n in threads]
     size = len(groups[0].spec.action_low)
     rng, spent = np.random.default_rng(0), []

@@ -28,7 +28,9 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(
-            experiment, directory=Path(folder), backend=build_backend(experiment, make_plan(experiment))
+            experiment,
+            directory=Path(folder),
+            backend=build_backend(experiment, make_plan(experiment)),
         )
         for _ in range(case["warm_up"] + case["rounds"]):
             started = time.perf_counter()

@@ -60,6 +60,15 @@ class EagerGroup(NetworkGroup):
     def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
         torch._foreach_lerp_(network.own, source.own, rate)
 
+    def evaluate_with(self, flat: Tensor, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+        """Return one network's outputs with the parameters in `flat`: [N, B, in] -> [N, B, out].
+
+        Autograd can differentiate it by `flat` and by x.
+        """
+        rows = network.rows
+        layers = [_Layer(w[rows], b[rows], w[rows].mT) for w, b in self._pairs(flat)]
+        return _run(layers, self._pad_input(network, x_NBI))[-1][..., : network.widths[-1]]
+
     def backward(self, *grads_NBO: Tensor) -> None:
         """Derivatives by all parameters, over those of the pass before, from the derivatives by
         what `forward` gave last: [N, B, out] each."""
@@ -79,9 +88,11 @@ class EagerGroup(NetworkGroup):
                 gradient.mul_(scale)
 
     def _run_one(self, network: StackedMLP, x_NBI: Tensor) -> list[Tensor]:
+        return _run(self._layers_of(network), self._pad_input(network, x_NBI))
+
+    def _pad_input(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
         missing = self.widths[0] - network.widths[0]
-        padded = torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
-        return _run(self._layers_of(network), padded)
+        return torch.nn.functional.pad(x_NBI, (0, missing)) if missing else x_NBI
 
     def _layers_of(self, network: StackedMLP) -> list[_Layer]:
         return self._own_layers[self.networks.index(network)]
@@ -128,6 +139,12 @@ class EagerAdam(StackedAdam):
         steps_done: int,
     ) -> None:
         self._eager.backward(*grads_NBO)
+        self.step(max_norm=max_norm, learning_rates=learning_rates, steps_done=steps_done)
+
+    def step(
+        self, *, max_norm: float | None, learning_rates: Sequence[float], steps_done: int
+    ) -> None:
+        """Take one step from the group's `flat_gradient`, clipped per agent and network."""
         self._eager.clip_gradients(max_norm)
         with denormals_as_zero():
             if len(set(learning_rates)) == 1:

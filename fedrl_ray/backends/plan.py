@@ -66,18 +66,18 @@ def make_plan(experiment: Experiment, nodes: Sequence[Bundle] | None = None) -> 
     is not enough memory.
     """
     if backend_of(experiment) == "in_process":
-        f = experiment.federation
+        f, needed = experiment.federation, require_memory(experiment, actors=0)
         in_process = groups(f.num_agents, f.agents_per_actor, cpus=1)
-        needed = require_memory(experiment, actors=0)
         return Plan(backend="in_process", groups=tuple(in_process), bundles=(), memory=needed)
     from ..ray_cluster import cluster
 
     cluster.connect()
-    offered = cluster.capacity() if nodes is None else nodes
+    offered, free = cluster.capacity() if nodes is None else nodes, cluster.memory()
+    require_memory(experiment, 1, free)  # before any list of all agents is made
     packed, bundles = pack(experiment, offered)
     if nodes is None:
         require_capacity(packed, bundles, offered)
-    needed = require_memory(experiment, len(packed), cluster.memory())
+    needed = require_memory(experiment, len(packed), free)
     return Plan(backend="ray", groups=tuple(packed), bundles=tuple(bundles), memory=needed)
 
 
@@ -126,4 +126,5 @@ def build_backend(experiment: Experiment, plan: Plan) -> Backend:
         keep_cpu=experiment.resources.cpu is not None,
         timeout=f.round_timeout,
         start_timeout=f.start_timeout,
+        channel=f.channel,
     )

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
-from typing import Any
 
 from algorithms.types import Dynamics, Spec
 
@@ -37,8 +36,9 @@ class Gymnasium(EnvFamily):
     """
 
     Config = GymnasiumConfig
+    config: GymnasiumConfig
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: GymnasiumConfig) -> None:
         super().__init__(config)
         self._source = find_source(config)
         log_warnings()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,7 +17,13 @@ from pydantic import Field, model_validator
 from algorithms.types import Array, Dynamics, Spec
 
 from ..common.errors import UserError
-from ..vector_envs.parameters import TRAINING, EnvironmentConfig, EpisodeSteps, Parameter
+from ..vector_envs.parameters import (
+    TRAINING,
+    EnvironmentConfig,
+    EpisodeSteps,
+    Parameter,
+    Perturbation,
+)
 from ..vector_envs.tabular import Tables, TabularFamily
 
 _CENTRE = -1
@@ -105,7 +111,7 @@ class RandomMDP(TabularFamily):
 
     def draw(
         self,
-        perturb: Mapping[str, Any],
+        perturb: Mapping[str, Perturbation],
         *,
         seed: int,
         agent_ids: Sequence[int],
@@ -117,12 +123,12 @@ class RandomMDP(TabularFamily):
         """
         others = {name: perturb[name] for name in self.ranges(perturb, key=key)}
         dynamics = super().draw(others, seed=seed, agent_ids=agent_ids, key=key)
-        listed = perturb.get("kernel")
-        numbers = agent_ids if listed is None else [listed[agent] for agent in agent_ids]
+        listed = _listed(perturb)
+        numbers = [listed[agent] for agent in agent_ids] if listed else agent_ids
         return dynamics | {"kernel": np.array(numbers, dtype=np.float64)}
 
     def grid(
-        self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
+        self, perturb: Mapping[str, Perturbation], *, size: int, seed: int, key: str = TRAINING
     ) -> Dynamics:
         """Return the test grid: each [M], with heterogeneity spread evenly over its range.
 
@@ -131,16 +137,18 @@ class RandomMDP(TabularFamily):
         ranges = self.ranges(perturb, key=key)
         low, high = ranges.get("heterogeneity", (self.config.heterogeneity,) * 2)
         unseen = _FIRST_UNSEEN + np.arange(size, dtype=np.float64)
-        listed = dict.fromkeys(perturb.get("kernel", ()))
+        listed = dict.fromkeys(_listed(perturb))
         kernel = np.array(list(listed), dtype=np.float64) if listed else unseen
         return {"kernel": kernel, "heterogeneity": np.linspace(low, high, len(kernel))}
 
-    def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
+    def check_grid(
+        self, perturb: Mapping[str, Perturbation], *, size: int, key: str = TRAINING
+    ) -> None:
         """Raise UserError if the perturbation is wrong; every size is possible."""
         self.ranges(perturb, key=key)
 
     def ranges(
-        self, perturb: Mapping[str, Any], *, key: str = TRAINING
+        self, perturb: Mapping[str, Perturbation], *, key: str = TRAINING
     ) -> dict[str, tuple[float, float]]:
         """Return low and high of each perturbed parameter except `kernel`, a number without range.
 
@@ -167,6 +175,11 @@ class RandomMDP(TabularFamily):
         forced_SA1 = generator.integers(s, size=(s, a, 1))
         np.put_along_axis(keep_SAX, forced_SA1, True, axis=-1)
         return keep_SAX
+
+
+def _listed(perturb: Mapping[str, Perturbation]) -> tuple[float, ...]:
+    listed = perturb.get("kernel")
+    return listed if isinstance(listed, tuple) else ()
 
 
 def _normalised(rows: Array) -> Array:

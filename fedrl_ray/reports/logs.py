@@ -73,6 +73,8 @@ class TrainingLog:
     """Failures in words, such as lost workers."""
     absent: tuple[tuple[int, tuple[int, ...]], ...] = ()
     """Rounds that were averaged without some agents, each with these agents."""
+    rounds_of: tuple[int, ...] = ()
+    """Rounds that each agent took part in, [K]."""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds of all rounds per phase; empty for runs that did not log them."""
 
@@ -94,6 +96,7 @@ class _Round(TypedDict):
     learning: float
     bytes: float
     failures: list[str]
+    sampled: NotRequired[list[int] | None]
     absent: NotRequired[list[int] | None]
     phases: NotRequired[dict[str, float] | None]
 
@@ -140,6 +143,7 @@ def training_log(path: Path, flat: Mapping[str, Any]) -> TrainingLog:
         bytes=int(_column(path, rows, "bytes").sum()),
         failures=tuple(str(text) for row in rows for text in row["failures"]),
         absent=_absent(path, rows),
+        rounds_of=_rounds_of(path, rows, flat["federation.num_agents"]),
         phases=_phases(path, rows),
     )
 
@@ -151,6 +155,19 @@ def _absent(path: Path, rows: Sequence[Row]) -> tuple[tuple[int, tuple[int, ...]
         return tuple((number, tuple(int(a) for a in agents)) for number, agents in found if agents)
     except (ValueError, TypeError):
         raise UserError(f"{path}: absent: must be a list of agents in every row") from None
+
+
+def _rounds_of(path: Path, rows: Sequence[Row], num_agents: int) -> tuple[int, ...]:
+    """Return the number of rounds that each agent took part in. Raises UserError."""
+    everybody = range(num_agents)
+    counts = np.zeros(num_agents, dtype=np.int64)
+    for row in rows:
+        sampled = everybody if row.get("sampled") is None else row["sampled"]
+        took_part = sorted(set(sampled) - set(row.get("absent") or ()))
+        if not set(took_part) <= set(everybody):
+            raise UserError(f"{path}: sampled: must be ids of the {num_agents} agents")
+        counts[took_part] += 1
+    return tuple(int(count) for count in counts)
 
 
 def _phases(path: Path, rows: Sequence[Row]) -> dict[str, float]:

@@ -39,6 +39,13 @@ _REQUIRED: dict[str, type] = {
 """Keys that a report needs, and their types."""
 
 
+_SINCE_0_2 = (
+    ("client_sampler", {"name": "all"}),
+    ("server_optimizer", {"name": "sgd", "learning_rate": 1.0, "momentum": 0.0}),
+)
+"""Default sections that configurations of version 0.1 do not have: no difference to them."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunData:
     """One run: its experiment, its logs in brief, and its summary if it has ended."""
@@ -128,6 +135,7 @@ def _read(path: Path) -> RunData:
 
 def _config(path: Path) -> dict[str, Any]:
     config = under_new_names(read_yaml(path), source=str(path), hint=False)
+    config = {key: value for key, value in config.items() if (key, value) not in _SINCE_0_2}
     flat = flatten(config)
     for key, kind in _REQUIRED.items():
         value: Any = flat.get(key)

@@ -18,6 +18,7 @@ from .figures.learning import learning_curves
 from .figures.lineage import lineages
 from .figures.training import drift, losses
 from .lost import lost
+from .participation import participation
 from .section import Section
 from .studies import Study
 
@@ -29,8 +30,8 @@ def sections(data: ReportData) -> list[Section]:
     for index, study in enumerate(data.studies, start=1):
         for one in of_study(study):
             found.append(_of_many(one, study, index) if many else one)
-    gone = lost(data)
-    missing = [overview.missing(data), *([gone] if gone is not None else [])]
+    gone = [one for one in (participation(data), lost(data)) if one is not None]
+    missing = [overview.missing(data), *gone]
     whole = [overview.all_runs(data), overview.configurations(data), overview.made_with(data)]
     return [*missing, *found, *whole] if data.problems else [*found, *missing, *whole]
 

@@ -29,7 +29,7 @@ class Agent:
 
     def __init__(self, experiment: Experiment, agent: int) -> None:
         self._experiment, self._id = experiment, agent
-        self._algorithm: Any = self._build()
+        self._algorithm: Any = self._build()  # RLlib's annotations are too wide to call it
         self._is_fresh = True
 
     @property

@@ -38,9 +38,9 @@ def robust(config: AlgorithmConfig, *, omega: float, expectile: float) -> Algori
     The target is y = r + gamma [(1 - omega) v(s') + omega D(s; psi)], with D the expectile of v(s')
     at level `expectile`. At omega 0 the copy is RLlib's own algorithm, without a degree network.
 
-    Raises UserError: the algorithm is another one, or a level is out of range. With omega above 0,
-    n-step returns, distributions over returns, recurrent networks and custom learners or modules
-    are refused too, because the target is not defined for them.
+    Raises UserError: the algorithm is another one, or a level is out of range. It is also raised
+    with omega above 0 if the target is not defined: for n-step returns, distributions over returns,
+    recurrent networks, and custom learners or modules.
     """
     parts = _PARTS.get(config.algo_class)
     if parts is None:

@@ -11,11 +11,14 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ..common.errors import RunError, UserError, flattened
 from . import uris
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
 
 Location = Path | str
 """A Path for a folder that this machine has or mounts, a URI for anything else."""
@@ -51,7 +54,7 @@ def name_of(location: Location) -> str:
     return path.name
 
 
-def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
+def filesystem(uri: str, key: str = "storage") -> tuple[FileSystem, str]:
     """Return a pyarrow file system for a URI, and the path in it. Raises UserError: there is none.
 
     fsspec provides the file system if pyarrow has none of its own.
@@ -60,7 +63,7 @@ def filesystem(uri: str, key: str = "storage") -> tuple[Any, str]:
     import pyarrow.fs as pf
 
     try:
-        found: tuple[Any, str] = pf.FileSystem.from_uri(uri)
+        found: tuple[FileSystem, str] = pf.FileSystem.from_uri(uri)
         return found
     except (
         pa.ArrowInvalid,

@@ -107,7 +107,7 @@ class FederationTrial(tune.Trainable):
         self._let_go()
         try:
             state = Path(checkpoint) / STATE
-            pbt_exploit.follow(self._directory, self._experiment, self._point, state, reference)
+            pbt_exploit.exploit(self._directory, self._experiment, self._point, state, reference)
         except Exception as error:
             self._note_failure(error)
 

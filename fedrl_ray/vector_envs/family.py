@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from algorithms.types import Dynamics, Spec
 from ..common.errors import UserError
 from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .grids import grid_points, require_size
-from .parameters import TRAINING, EnvironmentConfig, Parameter, UniformRange
+from .parameters import TRAINING, EnvironmentConfig, Parameter, Perturbation, UniformRange
 
 
 class EnvFamily(ABC):
@@ -38,7 +38,7 @@ class EnvFamily(ABC):
     spec: Spec
     """Observations, actions and time limit of every environment of the family."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: EnvironmentConfig) -> None:
         self.config = config
 
     @abstractmethod
@@ -58,7 +58,7 @@ class EnvFamily(ABC):
 
     def draw(
         self,
-        perturb: Mapping[str, Any],
+        perturb: Mapping[str, Perturbation],
         *,
         seed: int,
         agent_ids: Sequence[int],
@@ -85,7 +85,7 @@ class EnvFamily(ABC):
         return dynamics
 
     def grid(
-        self, perturb: Mapping[str, Any], *, size: int, seed: int, key: str = TRAINING
+        self, perturb: Mapping[str, Perturbation], *, size: int, seed: int, key: str = TRAINING
     ) -> Dynamics:
         """Return the test grid over a perturbation: each parameter [M]. See `grids.grid_points`."""
         ranges = self.ranges(perturb, key=key)
@@ -93,12 +93,14 @@ class EnvFamily(ABC):
         m = len(next(iter(points.values()))) if points else 1
         return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
 
-    def check_grid(self, perturb: Mapping[str, Any], *, size: int, key: str = TRAINING) -> None:
+    def check_grid(
+        self, perturb: Mapping[str, Perturbation], *, size: int, key: str = TRAINING
+    ) -> None:
         """Raise UserError if `grid` cannot be laid out. The grid itself is not made."""
         require_size(self.ranges(perturb, key=key), size)
 
     def ranges(
-        self, perturb: Mapping[str, Any], *, key: str = TRAINING
+        self, perturb: Mapping[str, Perturbation], *, key: str = TRAINING
     ) -> dict[str, tuple[float, float]]:
         """Return the low and high end of each perturbed parameter, in the order of `parameters`.
 
@@ -112,7 +114,7 @@ class EnvFamily(ABC):
         present = [name for name in self.parameters if name in perturb]
         return {name: self._range(name, perturb[name], f"{key}.{name}") for name in present}
 
-    def _range(self, name: str, value: Any, key: str) -> tuple[float, float]:
+    def _range(self, name: str, value: Perturbation, key: str) -> tuple[float, float]:
         p = self.parameters[name]
         if isinstance(value, UniformRange):
             low, high = value.low, value.high

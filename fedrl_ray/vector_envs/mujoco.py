@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import gymnasium
 import numpy as np
@@ -84,10 +84,11 @@ class MujocoFamily(EnvFamily):
     """A family of one MuJoCo robot; a subclass sets `robot` and `spec`."""
 
     Config = MujocoConfig
+    config: MujocoConfig
     parameters = PARAMETERS
     robot: ClassVar[Robot]
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: MujocoConfig) -> None:
         super().__init__(config)
         require_mujoco(type(self).__module__.rpartition(".")[2])
 

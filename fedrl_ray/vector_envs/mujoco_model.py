@@ -10,7 +10,7 @@ import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .parameters import Parameter
 
 if TYPE_CHECKING:
     from gymnasium.envs.mujoco.mujoco_env import MujocoEnv
-    from mujoco import MjModel, MjSpec
+    from mujoco import MjModel, MjsBody, MjSpec
 
 _RATIO = "x nominal"
 
@@ -107,7 +107,7 @@ def _scale_limbs(spec: MjSpec, robot: Robot, factor: float) -> None:
             joint.ref += rise
 
 
-def _scale_body(body: Any, factor: float) -> None:
+def _scale_body(body: MjsBody, factor: float) -> None:
     """Stretch capsules and move the next joint; the radius and the body's own joint stay."""
     for geom in body.geoms:
         geom.pos, geom.fromto = geom.pos * factor, geom.fromto * factor

@@ -13,35 +13,15 @@ import numpy as np
 import pytest
 
 from fedrl_ray.agents.execution_profile import execution_profile
-from fedrl_ray.agents.messages import RoundReply, WorkerFailure
-from fedrl_ray.backends.in_process import InProcessBackend
-from fedrl_ray.backends.placement import groups
+from fedrl_ray.agents.messages import RoundReply
 from fedrl_ray.common.errors import RunError, UserError
 from fedrl_ray.federation.driver import Driver
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import METRICS, read_rows
 from fedrl_ray.storage import checkpoints
 from fedrl_ray.storage.manifests import read_manifest
+from tests.support.faulty_backend import FaultyBackend
 from tests.support.runs import digests, train
-
-
-class FaultyBackend(InProcessBackend):
-    """Loses hosts at given calls of `run_round` (counted from 0) and says so, as Ray would."""
-
-    def __init__(self, experiment: Any, lose: dict[int, list[int]], kind: str = "died") -> None:
-        e = experiment.federation
-        packed = groups(e.num_agents, e.agents_per_actor, cpus=1)
-        super().__init__(experiment.to_dict(), packed)
-        self._lose, self._kind, self._calls = lose, kind, -1
-
-    def run_round(self, order: Any, workers: Any) -> list[RoundReply | WorkerFailure]:
-        self._calls += 1
-        results = list(super().run_round(order, workers))
-        for worker in self._lose.get(self._calls, []):
-            results[list(workers).index(worker)] = WorkerFailure(
-                worker=worker, agent_ids=self.groups[worker], kind=self._kind, reason="for the test"
-            )
-        return results
 
 
 @pytest.mark.parametrize("agents_per_actor", [1, 2, 3])

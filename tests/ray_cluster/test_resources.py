@@ -161,13 +161,14 @@ def test_nodes_that_an_autoscaler_may_add(monkeypatch, tmp_path):
 
 @pytest.mark.ray
 def test_nodes_that_an_autoscaler_may_add_count(local_ray, small, monkeypatch):
-    needs = small(resources={"custom": {"robot": 1}}, federation={"num_agents": 3})
+    custom, on_ray = {"custom": {"robot": 1}}, {"backend": "ray"}
+    needs = small(resources=custom, federation=on_ray | {"num_agents": 3})
     with pytest.raises(UserError, match="which no node of the cluster has"):
         make_plan(needs)
     monkeypatch.setenv(autoscaler.NODES, '[{"count": 3, "CPU": 2, "robot": 1}]')
     assert make_plan(needs).bundles == ({"CPU": 1.0, "robot": 1.0},) * 3
     with pytest.raises(UserError, match=r"4 actors ask for robot 4 in all, .* has robot 3"):
-        make_plan(small(resources={"custom": {"robot": 1}}, federation={"num_agents": 4}))
+        make_plan(small(resources=custom, federation=on_ray | {"num_agents": 4}))
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
-"""Every name of RLlib that we rely on is there and is what we take it for.
+"""Every name of RLlib that we rely on exists and behaves as we expect.
 
-The names are read from our sources, so none can be forgotten: a new import needs a line in
-tests/support/rllib_uses.py, and a line that nobody needs any more is a failure too. A release of
-Ray that moves or renames one of them fails here, by name, before a run goes wrong.
+The test reads the names from our sources. A new import needs a line in tests/support/rllib_uses.py,
+and an unused line fails too. If a release of Ray moves or renames one of them, a test names it
+before a run fails.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WATCHED = ("ray.rllib", "ray.tune.registry")
 
 
 def imported(source: str) -> Iterator[str]:
-    """Full names that a source file takes from RLlib, wherever in the file."""
+    """Yield the full names that a source file imports from RLlib, at any depth."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -49,7 +49,7 @@ RELIED_ON = {name for path in SOURCES for name in imported(path.read_text(encodi
 
 
 def found(name: str) -> Any:
-    """The object of a full name."""
+    """Return the object of a full name."""
     module, _, attribute = name.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
@@ -65,12 +65,12 @@ def test_names_are_found_at_any_depth() -> None:
 
 
 def test_every_name_that_we_import_is_used_here() -> None:
-    assert sorted(RELIED_ON - USES.keys()) == [], "say in USES what we expect of these names"
+    assert sorted(RELIED_ON - USES.keys()) == [], "add to USES what we expect of these names"
     assert sorted(USES.keys() - RELIED_ON) == [], "nobody imports these names any more"
 
 
 def heirs() -> Iterator[type]:
-    """Our classes that extend one of RLlib's."""
+    """Yield our classes that extend a class of RLlib."""
     for path in SOURCES:
         if path.is_relative_to(ROOT / "fedrl_ray") and any(imported(path.read_text("utf-8"))):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -112,7 +112,7 @@ LEARNERS: dict[str, tuple[AlgorithmConfig, gym.Space[Any]]] = {
     "curr_kl_coeffs_per_module": (PPOConfig(), DISCRETE),
     "entropy_coeff_schedulers_per_module": (PPOConfig(), DISCRETE),
 }
-"""What we read or set in a learner and no signature tells of."""
+"""Attributes of a learner that we read or set, and that no signature shows."""
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -121,7 +121,7 @@ def test_a_learner_keeps_what_we_reach_for(name: str) -> None:
 
 
 def test_an_algorithm_keeps_what_we_set_from_outside(local_ray: None) -> None:
-    """To set what is not there would raise nothing, and change nothing."""
+    """Setting a missing attribute would raise nothing and change nothing."""
     config = DQNConfig().environment("CartPole-v1").env_runners(num_env_runners=0)
     algorithm: Any = config.build_algo()
     runner, buffer = algorithm.env_runner, algorithm.local_replay_buffer

@@ -1,4 +1,4 @@
-"""The robust target in RLlib's learners: FedRDQN's numbers, a plain SAC, and RLlib's own at 0."""
+"""The robust target in RLlib's learners equals FedRDQN, a plain SAC, and RLlib at omega 0."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PLACES = {
 
 
 def rllib_name(network: str, name: str) -> str:
-    """'degree/2.weight' of FedRDQN as RLlib's module has it."""
+    """Return the name in RLlib's module of a parameter of FedRDQN such as 'degree/2.weight'."""
     prefix, head = PLACES[network]
     layer, kind = name.split(".")
     place = LAYERS[int(layer)]
@@ -49,7 +49,7 @@ def rllib_name(network: str, name: str) -> str:
 
 
 def as_linear(value: Any) -> torch.Tensor:
-    """[1, in, out] or [1, 1, out] as torch.nn.Linear holds it."""
+    """Return [1, in, out] or [1, 1, out] in the shape of torch.nn.Linear."""
     matrix = torch.as_tensor(np.array(value))[0].T
     return matrix[:, 0] if matrix.shape[1] == 1 else matrix
 
@@ -74,7 +74,7 @@ def fedrdqn(omega: float, expectile: float) -> FedRDQN:
 
 
 def give(module: Any, ours: FedRDQN) -> None:
-    """FedRDQN's parameters to RLlib's module."""
+    """Copy FedRDQN's parameters to RLlib's module."""
     state = module.get_state()
     for path, value in ours.shared().items():
         network, name = path.split("/")
@@ -83,7 +83,7 @@ def give(module: Any, ours: FedRDQN) -> None:
 
 
 def transition(batch: dict[str, torch.Tensor]) -> Transition:
-    """The minibatch as FedRDQN has it: N = 1."""
+    """Return the minibatch in FedRDQN's shapes, with N = 1."""
     names = {"obs": "obs", "action": "actions", "reward": "rewards", "next_obs": "new_obs"}
     fields = {ours: batch[theirs][None].numpy() for ours, theirs in names.items()}
     fields["action"] = fields["action"][..., None]
@@ -91,7 +91,7 @@ def transition(batch: dict[str, torch.Tensor]) -> Transition:
 
 
 def gradient(ours: FedRDQN, number: int, name: str) -> torch.Tensor:
-    """Of a network's parameter in the first update: Adam's first moment is a tenth of it."""
+    """Return a parameter's gradient in the first update; Adam's first moment is a tenth of it."""
     return as_linear(ours.agent_state(0)[f"adam.critics/{number}.exp_avg.{name}"][None]) * 10
 
 
@@ -114,7 +114,7 @@ def test_dqn_has_the_losses_and_gradients_of_fedrdqn(omega: float, expectile: fl
 
 
 def test_double_dqn_is_the_plain_loop_over_its_transitions() -> None:
-    """RLlib's defaults: double Q, dueling, Huber, importance weights."""
+    """RLlib's defaults are double Q, dueling, the Huber loss and importance weights."""
     config = dqn(double_q=True, dueling=True, td_error_loss_fn="huber")
     learner, batch = build(robust(config, omega=0.4, expectile=0.1), DISCRETE), minibatch(DISCRETE)
     batch["weights"] = torch.rand(24, generator=torch.Generator().manual_seed(0))

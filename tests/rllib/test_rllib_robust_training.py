@@ -1,6 +1,4 @@
-"""The robust target in RLlib at work: an Algorithm of one's own, the documentation's example, a
-federation.
-"""
+"""The robust target in RLlib: in an Algorithm, in the documentation's example, in a federation."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ TRAINED = {
 
 
 def prepared(environment: str) -> Any:
-    """A config that learns after ten steps, in this process."""
+    """Return a config that learns after ten steps, in this process."""
     config = TRAINED[environment].copy()
     config.environment(environment).env_runners(num_env_runners=0).debugging(seed=1)
     config.training(num_steps_sampled_before_learning_starts=10)
@@ -61,13 +59,13 @@ def test_an_algorithm_trains_saves_and_goes_on(
 
 
 def weights_of(algorithm: Any) -> dict[str, Any]:
-    """Of the degree network, from the learner's module: what a federation would average."""
+    """Return the weights of the degree network, which a federation would average."""
     state = algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
     return {name: np.array(x) for name, x in state.items() if name.startswith("degree.")}
 
 
 def optimiser_names(algorithm: Any) -> set[str]:
-    """Those with moments in the learner's state."""
+    """Return the optimisers with moments in the learner's state."""
     state = algorithm.learner_group.get_state()["learner"]["optimizer"]
     return {name for name, one in state.items() if one["state"]["state"]}
 
@@ -88,7 +86,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 
 
 def federation(algorithm: str, **changes: Any) -> Experiment:
-    """Two agents, two rounds of 30 steps."""
+    """Return an experiment with two agents and two rounds of 30 steps."""
     replay = {"num_steps_sampled_before_learning_starts": 10, "train_batch_size_per_learner": 8}
     return from_dict(
         {
@@ -129,7 +127,7 @@ def test_a_federation_averages_the_degree_network(local_ray: None, tmp_path: Pat
 def test_robust_agents_are_packed_and_resumed_without_changing_a_bit(
     local_ray: None, algorithm: str, tmp_path: Path
 ) -> None:
-    """Agents together; one by one, stopped after the first round and resumed together."""
+    """Agents that run together equal agents that run apart, stop and resume together."""
     together = train(federation(algorithm), tmp_path / "together")
     stopped = Run(federation(algorithm, agents_per_actor=1), tmp_path / "stopped")
     stopped.advance()
@@ -141,7 +139,7 @@ def test_robust_agents_are_packed_and_resumed_without_changing_a_bit(
 
 
 def degree(run: Run) -> dict[str, Any]:
-    """The global degree network."""
+    """Return the parameters of the global degree network."""
     shared = run.driver.server.shared
     found = {name: np.array(x) for name, x in shared.items() if name.startswith("degree.")}
     return {name: x for name, x in found.items() if ".net." in name}

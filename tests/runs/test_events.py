@@ -20,7 +20,7 @@ from fedrl_ray.reports.sections import sections
 from fedrl_ray.runs.events import EVENTS, LOG, RunLog
 from fedrl_ray.runs.run import Run
 from fedrl_ray.runs.run_directory import METRICS, read_rows
-from tests.federation.test_driver import FaultyBackend
+from tests.support.faulty_backend import FaultyBackend
 from tests.support.runs import train
 
 COMMON = ["time", "level", "event", "run", "round", "agents"]

@@ -102,14 +102,18 @@ def test_without_ray_nothing_is_reported():
 
 
 def test_the_documented_metrics_are_those_there_are():
-    text = (ROOT / "docs" / "observability.md").read_text()
-    rows = re.findall(
-        r"^\| `ray_(\w+)` \| (\w+) \| (\S[^|]*) \| ([^|]*) \| (.*) \|$", text, re.MULTILINE
+    page = (ROOT / "docs" / "observability.md").read_text()
+    entries = re.findall(
+        r"^- `ray_(\w+)` \((\w+), ([^;]+); ([^)]*)\): (.*)$",
+        page.replace("\n  ", " "),
+        re.MULTILINE,
     )
-    documented = [(name.removesuffix("_total"), kind, unit, tuple(re.findall(r"`(\w+)`", tags)),
-                   meaning) for name, kind, unit, tags, meaning in rows]  # fmt: skip
+    documented = [
+        (name.removesuffix("_total"), kind, unit, tuple(re.findall(r"`(\w+)`", tags)), meaning)
+        for name, kind, unit, tags, meaning in entries
+    ]
     assert documented == [(m.name, m.kind, m.unit, ("run", *m.tags), m.meaning) for m in TABLE]
-    suffixes = {name.endswith("_total") == (kind == "counter") for name, kind, *_ in rows}
+    suffixes = {name.endswith("_total") == (kind == "counter") for name, kind, *_ in entries}
     assert suffixes == {True}
 
 

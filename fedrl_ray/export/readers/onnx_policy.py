@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from algorithms.types import Array, Spec
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
 from .actions import as_policy, require_size
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnxruntime import InferenceSession, NodeArg
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
 _FATAL = 4
@@ -33,7 +37,7 @@ def read(path: Path, spec: Spec) -> Act:
     return as_policy(path, raw_act, spec)
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path) -> InferenceSession:
     try:
         import onnx
         import onnxruntime
@@ -55,7 +59,7 @@ def _session(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as ONNX: {one_line(error)}") from None
 
 
-def _require_one_file(model: Any) -> None:
+def _require_one_file(model: ModelProto) -> None:
     """Raise UserError for weights in other files, because the model chooses their paths."""
     from onnx import TensorProto
 
@@ -73,7 +77,7 @@ def _parts(message: Any) -> Iterator[Any]:
                 yield from _parts(inner)
 
 
-def _input(path: Path, session: Any, spec: Spec) -> Any:
+def _input(path: Path, session: InferenceSession, spec: Spec) -> NodeArg:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         raise UserError(f"{path}: must have one input, the observation; got {_names(inputs)}")
@@ -89,7 +93,7 @@ def _input(path: Path, session: Any, spec: Spec) -> Any:
     return one
 
 
-def _output(path: Path, session: Any) -> str:
+def _output(path: Path, session: InferenceSession) -> str:
     """Return the name of the only output, or of the output called action(s)."""
     outputs = session.get_outputs()
     actions = [o for o in outputs if o.name in ("action", "actions")]
@@ -99,5 +103,5 @@ def _output(path: Path, session: Any) -> str:
     return str(chosen[0].name)
 
 
-def _names(ends: Any) -> str:
+def _names(ends: Iterable[NodeArg]) -> str:
     return ", ".join(end.name for end in ends) or "none"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
 from .actions import RawAct, as_policy, require_size
 from .quiet import quiet
+
+if TYPE_CHECKING:
+    from ray.rllib.core.rl_module import RLModule
 
 _IN_AN_ALGORITHM = Path("learner_group", "learner", "rl_module")
 """Folder of the modules inside the checkpoint of an RLlib algorithm."""
@@ -40,7 +44,7 @@ def read(path: Path, spec: Spec) -> Act:
     return as_policy(path, _raw_act(module, spec, shape), spec)
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> RLModule:
     from ray.rllib.core.rl_module import MultiRLModule, RLModule
 
     inside = path / _IN_AN_ALGORITHM
@@ -55,7 +59,7 @@ def _load(path: Path) -> Any:
     return module[names[0]]
 
 
-def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> RawAct:
+def _raw_act(module: RLModule, spec: Spec, shape: tuple[int, ...]) -> RawAct:
     from ray.rllib.core.columns import Columns
 
     def raw_act(obs: Array) -> Any:
@@ -67,7 +71,7 @@ def _raw_act(module: Any, spec: Spec, shape: tuple[int, ...]) -> RawAct:
     return raw_act
 
 
-def to_actions(module: Any, output: dict[str, Any], spec: Spec) -> Array:
+def to_actions(module: RLModule, output: Mapping[str, Any], spec: Spec) -> Array:
     """Return the greedy actions in an output of `forward_inference`, for the environment.
 
     Continuous actions are scaled from [-1, 1] to the bounds, as RLlib does by default

@@ -82,8 +82,8 @@ class UserVectorEnv(SyncVectorEnv):
 def own_state(env: UserEnv) -> AgentState | None:
     """Return the result of the environment's own `get_state` as arrays.
 
-    Returns None if there is no `get_state` and `set_state`, or if the result is not a dict from
-    names to arrays or numbers, which are the content of a checkpoint.
+    Returns None if there is no `get_state` and `set_state`. Returns None too if the result is not a
+    dict from names to arrays or numbers, because a checkpoint cannot hold it.
     """
     saving = env.env.unwrapped
     if not isinstance(saving, SavesState):
