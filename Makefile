@@ -9,8 +9,10 @@ CONFIG ?= tune_configs/cartpole-fedrdqn.yaml
 train: $(VENV)/.installed
 	$(BIN)/fedrl-ray train $(CONFIG)
 
+# First what stays in its own process, two at a time; then what starts programs or Ray, alone.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 -m "not slow and not processes"
+	$(BIN)/pytest -m "not slow and processes"
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "slow or not slow"

@@ -81,7 +81,7 @@ class AutogradLearner(OffPolicyLearner):
         (gradient,) = torch.autograd.grad(loss_N.sum(), leaf)
         with torch.no_grad():
             self._eager(group).flat_gradient.copy_(gradient)
-            cast(EagerAdam, self.optimisers[group]).step(
+            cast(EagerAdam, self.optimizers[group]).step(
                 max_norm=self.config.max_grad_norm,
                 learning_rates=self.learning_rates(group),
                 steps_done=self._steps_done,

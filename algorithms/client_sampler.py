@@ -24,7 +24,7 @@ class ClientSampler(ABC):
     def __init__(self, config: Any, *, num_agents: int, seed: int) -> None:
         self.config, self.num_agents, self.seed = config, num_agents, seed
 
-    @classmethod
+    @classmethod  # noqa: B027 - a default
     def check(cls, config: Any, num_agents: int) -> None:
         """Raise ValueError if these keys do not fit so many agents."""
 

@@ -104,7 +104,7 @@ class Learner(ABC):
         """
         raise NotImplementedError
 
-    @classmethod
+    @classmethod  # noqa: B027 - a default
     def check(cls, config: Any, spec: Spec, sync_interval: int) -> None:
         """Raise ValueError if these keys do not fit the environment or the sync interval."""
 

@@ -58,7 +58,7 @@ class OffPolicyLearner(Learner):
         self.networks: dict[str, StackedMLP] = {}
         self.groups: dict[str, NetworkGroup] = {}
         self._trained: dict[str, list[str]] = {}  # networks of each stack
-        self.optimisers: dict[str, StackedAdam] = {}
+        self.optimizers: dict[str, StackedAdam] = {}
         self._replay: Replay | None = None
         self._updates_at_most = int(np.ceil(config.updates_per_step))
         self._replay_draws = StepDraws(
@@ -87,7 +87,7 @@ class OffPolicyLearner(Learner):
         equal `<name>_target` for those that have one."""
         shapes = [plan.widths for plan in networks]
         trained = factory.trained(self.config, self.num_agents, shapes)
-        self.groups[group], self.optimisers[group] = trained
+        self.groups[group], self.optimizers[group] = trained
         self._trained[group] = [plan.name for plan in networks]
         for plan, network in zip(networks, self.groups[group].networks, strict=True):
             built = [(plan.name, network)]
@@ -145,7 +145,7 @@ class OffPolicyLearner(Learner):
 
         gradients_NBO: derivatives of each agent's own loss by the outputs of its networks.
         """
-        self.optimisers[group].apply_gradients(
+        self.optimizers[group].apply_gradients(
             *gradients_NBO,
             max_norm=self.config.max_grad_norm,
             learning_rates=self.learning_rates(group),
@@ -188,15 +188,15 @@ class OffPolicyLearner(Learner):
         self._last_reset = self.clock
         if self._replay is not None:
             self._replay.clear()
-        for optimiser in self.optimisers.values():
-            optimiser.reset()
+        for optimizer in self.optimizers.values():
+            optimizer.reset()
         for name in [n for n in self.networks if n.endswith("_target")]:
             self.networks[name].copy(self.networks[name.removesuffix("_target")])
 
     def agent_state(self, row: int) -> AgentState:
-        """Everything of one agent: networks, optimisers and replay."""
+        """Everything of one agent: networks, optimizers and replay."""
         parts = {name: _copies(net.views(), row) for name, net in self.networks.items()}
-        parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimisers.items()}
+        parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimizers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
     @inference_mode
@@ -205,7 +205,7 @@ class OffPolicyLearner(Learner):
         for name, net in self.networks.items():
             for key, view in net.views().items():
                 view[row].copy_(torch.from_numpy(state[f"{name}/{key}"]))
-        for name, adam in self.optimisers.items():
+        for name, adam in self.optimizers.items():
             adam.load_agent_state(row, prefixes.select(state, f"adam.{name}"))
         self.replay.load_agent_state(row, prefixes.select(state, "replay"))
 

@@ -59,7 +59,7 @@ class OffPolicyConfig(LearnerConfig):
     keep_degree_network: bool = False
     """Build the degree network at omega 0 too, so that omega may rise later in the same run."""
     reset_on_sync: bool = False
-    """Rebuild replay, optimiser and targets after every averaging (Jin et al. 2022)."""
+    """Rebuild replay, optimizer and targets after every averaging (Jin et al. 2022)."""
 
     default_target_rate: ClassVar[float] = 0.005
 

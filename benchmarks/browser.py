@@ -1,7 +1,7 @@
-"""A headless Chromium on a file: pictures, PDF, scripts and what the console said.
+"""A headless Chromium that opens a file: pictures, PDF, scripts and messages of the console.
 
-Spoken to over a pipe with the DevTools protocol, so that nothing listens on a port and nothing
-but the standard library is needed.
+It is driven by the DevTools protocol over a pipe. Nothing listens on a port, and nothing but the
+standard library is needed.
 """
 
 from __future__ import annotations
@@ -29,17 +29,20 @@ SECONDS = 60.0
 
 
 class BrowserError(Exception):
-    """There is no browser, or it did not do what was asked."""
+    """No browser was found, or it did not do what was asked."""
 
 
 def find_chromium() -> str | None:
-    """The first Chromium on PATH."""
+    """Return the first Chromium on PATH; None without one."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """One page of one browser. A context manager; `messages` holds the console's lines, warnings
-    and errors, and what the policy of the page refused."""
+    """One page of one browser, as a context manager.
+
+    `messages` holds the lines, warnings and errors of the console, and what the policy of the page
+    refused. `requests` holds the addresses that the page asked for.
+    """
 
     def __init__(self, *, width: int = 1100, height: int = 800) -> None:
         program = find_chromium()
@@ -83,7 +86,7 @@ class Browser:
         self._home.cleanup()
 
     def resize(self, width: int, height: int) -> None:
-        """A screen of this size, in CSS pixels; a phone below 600."""
+        """Set the size of the screen in CSS pixels; below a width of 600 it is a phone."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -95,7 +98,7 @@ class Browser:
         self.wait_for(f"location.href !== 'about:blank' && ({ready})")
 
     def wait_for(self, condition: str) -> None:
-        """Wait until an expression is true. Raises BrowserError after a minute."""
+        """Wait until an expression is true. Raise BrowserError after a minute."""
         end = time.monotonic() + SECONDS
         while not self.evaluate(f"Boolean({condition})"):
             if time.monotonic() > end:
@@ -103,7 +106,7 @@ class Browser:
             time.sleep(0.05)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, as JSON carries it; a promise is awaited."""
+        """Return the value of a JavaScript expression as JSON; a promise is awaited."""
         result = self.send(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -112,18 +115,18 @@ class Browser:
         return result["result"].get("value")
 
     def screenshot(self, output: Path, *, whole: bool = False) -> None:
-        """A PNG of the screen, or of the whole page."""
+        """Write a PNG of the screen, or of the whole page."""
         data = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole,
                          **self._clip(whole))["data"]  # fmt: skip
         output.write_bytes(base64.b64decode(data))
 
     def pdf(self, output: Path) -> None:
-        """The page as it prints."""
+        """Write the page as it prints."""
         data = self.send("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
         output.write_bytes(base64.b64decode(data))
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One command of the DevTools protocol; its result."""
+        """Send one command of the DevTools protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -139,7 +142,7 @@ class Browser:
         return result
 
     def _start(self, program: str) -> None:
-        """Chromium reads commands from descriptor 3 and answers on descriptor 4."""
+        """Start Chromium, which reads commands from descriptor 3 and answers on descriptor 4."""
         theirs_in, self._write = os.pipe()
         self._read, theirs_out = os.pipe()
         command = [program, *FLAGS, f"--user-data-dir={self._home.name}", "about:blank"]
@@ -170,7 +173,7 @@ class Browser:
             self._note(json.loads(text))
 
     def _note(self, message: dict[str, Any]) -> None:
-        """An answer to a command, or an event."""
+        """Store an answer to a command, or an event."""
         if "id" in message:
             self._answers[message["id"]] = message
             return

@@ -30,9 +30,9 @@ def speed_table(rows: Sequence[Row]) -> str:
         cells = (speed([r for r in own if r.get("transport") == name]) for name in TRANSPORTS)
         lines.append(line(case[0], f"{case[1]:,}", *cells))
     return "".join(lines) + (
-        f"\nMedian of {repeats} repeats together [lowest and highest median of a repeat]. The driver "
-        "sends the float32 parameters to each worker. Each worker returns two float64 arrays of "
-        "the same shape.\n"
+        f"\nMedian of {repeats} repeats together [lowest and highest median of a repeat]. The "
+        "driver sends the float32 parameters to each worker. Each worker returns two float64 "
+        "arrays of the same size.\n"
     )
 
 

@@ -118,7 +118,7 @@ class BackendTransport:
 
     def replies(self, message: Message, workers: Sequence[int]) -> Iterator[Params | WorkerFailure]:
         """Send the request; yield the replies in the order of the workers."""
-        return self._backend._exchange(workers, Exchange(message))
+        return self._backend.send(workers, Exchange(message))
 
     def kill(self, worker: int) -> None:
         """Kill a worker's process."""

@@ -71,14 +71,14 @@ class World:
 
 EQUAL_M = np.zeros(ENVIRONMENTS)
 ONE_WORST_M = np.where(np.arange(ENVIRONMENTS) == 0, -3.0, 0.0)
-SLOPE = World("0, 0.1, ..., 1", np.linspace(0, 1, ENVIRONMENTS))
+RISING = World("0, 0.1, ..., 1", np.linspace(0, 1, ENVIRONMENTS))
 COMPARED = (World("equal", EQUAL_M), World("one clearly worst", ONE_WORST_M))
 FURTHER = (
     World("equal, seeds too", EQUAL_M, between=0.0),
     World("equal, episodes in common", EQUAL_M, common=1.0),
     World("one worst, episodes in common", ONE_WORST_M, common=1.0),
-    SLOPE,
-    World("0, 0.1, ..., 1, episodes in common", SLOPE.means, common=1.0),
+    RISING,
+    World("0, 0.1, ..., 1, episodes in common", RISING.means, common=1.0),
     World("each seed its own means", EQUAL_M, own=0.5),
     World("equal, one seed in five fails", EQUAL_M, failing=0.2),
 )
@@ -176,7 +176,7 @@ def further_rows(names: list[str], count: int) -> Iterator[list[str]]:
 def difference_rows(names: list[str], count: int) -> Iterator[list[str]]:
     """Yield the rows of differences, with and without episode noise that all seeds share."""
     yield ["difference to equal environments of", "S", *names]
-    worlds = [*COMPARED, SLOPE]
+    worlds = [*COMPARED, RISING]
     for common, other, seeds in product((0.0, 1.0), worlds, SEED_COUNTS):
         a, b = (replace(world, common=common) for world in (worlds[0], other))
         got = [coverage_of_differences(a, b, seeds, name, count) for name in names]

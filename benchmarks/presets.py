@@ -1,10 +1,10 @@
-"""Trains every experiment file of tune_configs/ for a while, and writes what came of it.
+"""Train every experiment file of tune_configs/ for a while, and write the results.
 
     python benchmarks/presets.py --output docs/results
 
-writes presets.json (every number) and presets.md (a table). Everything runs in this process, one
-preset after the other; `BUDGETS` says which share of its own budget a preset is given. A name on
-the command line chooses that preset; what the JSON file holds of the others stays.
+writes presets.json (every number) and presets.md (a table). All presets run in this process, one
+after the other, each with the share of its own budget that `BUDGETS` names. A name on the command
+line chooses a preset; the JSON file keeps its rows of the others.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from fedrl_ray.federation.driver import Driver
 
 FOLDER = Path(__file__).parents[1] / "tune_configs"
 BUDGETS = {"fedrq": 1.0, "fedrdqn": 0.2, "fedrddpg": 0.3, "rllib": 1.0, "mountain_car": 0.8}
-"""Environment, or else learner -> share of the preset's steps per agent."""
+"""Maps an environment, or else a learner, to a share of the preset's steps per agent."""
 MOST = {"hopper": 10_000, "half_cheetah": 3_000, "walker2d": 3_000, "ant": 3_000}
-"""Environment -> most steps per agent, where the share would take hours."""
+"""Maps an environment to its most steps per agent, if the share would take hours."""
 EPISODES = {"fedrq": 20, "fedrdqn": 5, "fedrddpg": 5, "rllib": 5}
-"""Learner -> most episodes per test environment."""
+"""Maps a learner to its most episodes per test environment."""
 
 
 def main() -> None:
-    """Train, and write after every preset."""
+    """Train the presets, and write both files after each."""
     arguments = _arguments()
     arguments.output.mkdir(parents=True, exist_ok=True)
     data_path = arguments.output / "presets.json"
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measure(name: str, fraction: float | None) -> dict[str, Any]:
-    """One preset before and after training; the evaluation's time is not counted."""
+    """Return a preset's returns before and after training; evaluations do not count as time."""
     preset = load(FOLDER / f"{name}.yaml")
     experiment = shortened(name, preset, fraction)
     driver = Driver(experiment)
@@ -71,7 +71,7 @@ def measure(name: str, fraction: float | None) -> dict[str, Any]:
 
 
 def shortened(name: str, preset: Experiment, fraction: float | None) -> Experiment:
-    """The preset in this process with a part of its steps, a whole number of rounds."""
+    """Return the preset in this process with a share of its steps, in whole rounds."""
     budget, interval = preset.federation.steps, preset.round_steps
     steps = budget * (default_share(preset) if fraction is None else fraction)
     if fraction is None:
@@ -89,12 +89,12 @@ def shortened(name: str, preset: Experiment, fraction: float | None) -> Experime
 
 
 def default_share(preset: Experiment) -> float:
-    """The share that `BUDGETS` names."""
+    """Return the share that `BUDGETS` names."""
     return BUDGETS.get(preset.environment.name, BUDGETS[preset.learner.name])
 
 
 def scores(driver: Driver) -> dict[str, float]:
-    """Return of the global policy: nominal environment, and average and worst over the grid."""
+    """Return the nominal, average and worst return of the global policy."""
     evaluation = driver.evaluate()
     if not isinstance(evaluation, Evaluation):
         raise UserError("a preset without an evaluation on the test grid cannot be measured")

@@ -1,4 +1,4 @@
-"""The markdown table of `presets.py`."""
+"""The Markdown table of `presets.py`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 HEAD = """# Every preset, trained for a while
 
-Written by `python benchmarks/presets.py`: each experiment file of tune_configs/ trained in one
-process on one core, one seed, with a part of its own budget. It shows that each of them trains, and
-how fast; it is no comparison of methods, which takes seeds and whole budgets.
-Returns are means over the test grid and its worst environment, at most 5 episodes each (20 of
-tabular ones), before training and after it.
+Written by `python benchmarks/presets.py`. It trains each experiment file of tune_configs/ in one
+process on one core, with one seed and a part of the file's budget. The table shows that every file
+trains, and how fast. It does not compare methods: that takes several seeds and whole budgets.
+"Average" is the mean return over the test grid, and "worst" that of its worst environment, with at
+most 5 episodes per environment (20 for tabular learners), before and after training.
 
 """
 COLUMNS = (
@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page: the head and one line per preset, in order of name."""
+    """Return the page: the head and one line per preset, in order of name."""
     lines = [_line(COLUMNS), _line(["---"] + ["---:"] * (len(COLUMNS) - 1))]
     lines += [_line(_cells(name, rows[name])) for name in sorted(rows)]
     return HEAD + "\n".join(lines) + "\n"
@@ -49,7 +49,7 @@ def _cells(name: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Three figures for small returns, no decimals for large ones."""
+    """Return two decimals for a small return, one for a large one."""
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 

@@ -1,5 +1,7 @@
-"""What a round costs on Ray alone: actors that learn nothing, are busy for as long, and exchange as
-many bytes."""
+"""Cost of a round on Ray alone: actors learn nothing, but exchange as many bytes.
+
+They are busy for as long as learning would take.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ class _Busy:
 
 
 def exchange_seconds(actors: int, *, sent: int, answered: int, busy: float) -> float:
-    """Median over rounds of their time beyond the busiest actor's. Bytes to and from each actor."""
+    """Return the median time of a round beyond that of its busiest actor.
+
+    sent, answered: bytes to and from each actor. busy: seconds that each actor computes.
+    """
     handles = [ray.remote(_Busy).options(num_cpus=0).remote(answered) for _ in range(actors)]
     beyond = [_round(handles, sent, busy) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
     for handle in handles:

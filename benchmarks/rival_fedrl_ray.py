@@ -1,6 +1,8 @@
-"""fedrl-ray's own rounds, for `rivals.py`: packing auto, Ray actors, the driver in this process.
+"""Rounds of fedrl-ray for `rivals.py`, with the driver in this process.
 
-python benchmarks/rival_fedrl_ray.py CASE OUTPUT
+    python benchmarks/rival_fedrl_ray.py CASE OUTPUT
+
+`federation.backend` and `federation.agents_per_actor` are `auto`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ LEARNERS = {"cartpole": "fedrdqn", "half_cheetah": "fedrddpg"}
 
 
 def main(case: dict[str, Any]) -> dict[str, Any]:
+    """Run a case; return the seconds of each timed round and of its learning."""
     single_thread()
     experiment = from_dict(settings(case))
     rows = []
@@ -43,7 +46,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings(case: dict[str, Any]) -> dict[str, Any]:
-    """The experiment of a case; omega 0.3, so with a degree network."""
+    """Return the experiment of a case, with omega 0.3 and therefore a degree network."""
     name = case["environment"]
     rounds = case["warm_up"] + case["rounds"]
     return {

@@ -1,8 +1,9 @@
-"""RLlib's DQN, for `rivals.py`: one agent, new API stack, environment and learner in this process.
+"""RLlib's DQN for `rivals.py`: one agent of the new API stack, all in this process.
 
     python benchmarks/rival_rllib.py CASE OUTPUT
 
-A round is E environment steps with an update each. Plain DQN: no degree network, no averaging.
+A round is E environment steps with an update each. This is plain DQN without a degree network and
+without averaging.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fedrl_ray.ray_cluster import cluster
 
 
 def main(case: dict[str, Any]) -> dict[str, Any]:
+    """Run a case; return the seconds of each timed round, and the steps and updates in them."""
     logging.disable(logging.WARNING)
     cluster.connect()
     algorithm = config(case).build_algo()
@@ -40,7 +42,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def config(case: dict[str, Any]) -> DQNConfig:
-    """RLlib's settings for a case on cartpole."""
+    """Return RLlib's settings for a case on cartpole."""
     c = case["learner"]
     model = DefaultModelConfig(fcnet_hiddens=c["hidden_sizes"], head_fcnet_hiddens=[])
     return (
@@ -62,15 +64,15 @@ def config(case: dict[str, Any]) -> DQNConfig:
 
 
 def steps_done(algorithm: Any) -> int:
-    """Environment steps so far."""
+    """Return the environment steps so far."""
     return int(algorithm.metrics.peek(("env_runners", "num_env_steps_sampled_lifetime")))
 
 
 def updates_done(algorithm: Any) -> int:
-    """Gradient steps so far, as the optimiser counts them."""
+    """Return the gradient steps so far, as the optimizer counts them."""
     learner = algorithm.learner_group._learner
-    (optimiser,) = learner._named_optimizers.values()
-    return int(next(iter(optimiser.state.values()))["step"])
+    (optimizer,) = learner._named_optimizers.values()
+    return int(next(iter(optimizer.state.values()))["step"])
 
 
 if __name__ == "__main__":

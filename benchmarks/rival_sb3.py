@@ -1,9 +1,10 @@
-"""A federation by hand with Stable-Baselines3, for `rivals.py`: as many processes as cores, each
-steps its agents one after the other, all parameters are averaged every E steps.
+"""A hand-written federation with Stable-Baselines3, for `rivals.py`.
 
     python benchmarks/rival_sb3.py CASE OUTPUT
 
-Plain DQN and DDPG: no degree network, so less work in an update than FedRDQN and FedRDDPG have.
+There is one process per core. Each steps its agents one after the other, and all parameters are
+averaged every E steps. DQN and DDPG have no degree network, so an update is less work than one of
+FedRDQN or FedRDDPG.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 
 def main(case: dict[str, Any]) -> dict[str, Any]:
+    """Run a case; return the seconds of each timed round and of its learning."""
     groups = np.array_split(
         np.arange(case["num_agents"]), min(os.cpu_count() or 1, case["num_agents"])
     )
@@ -54,7 +56,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
 def federated_round(
     pipes: Sequence[Connection], shared: np.ndarray, num_agents: int
 ) -> tuple[np.ndarray, float]:
-    """Broadcast, E steps of every agent, average; seconds in which the slowest process learnt."""
+    """Run a round; return the averaged parameters and the slowest process's learning seconds."""
     for pipe in pipes:
         pipe.send(shared)
     sums, seconds = zip(*(pipe.recv() for pipe in pipes), strict=True)
@@ -62,7 +64,7 @@ def federated_round(
 
 
 def work(pipe: Connection, case: dict[str, Any], ids: Sequence[int]) -> None:
-    """One process: sends initial parameters, then for each broadcast the sum over its agents."""
+    """Send the initial parameters, then reply to each broadcast with the sum over the agents."""
     torch.set_num_threads(1)
     models = [build(case, i) for i in ids]
     pipe.send(flat(models[0]))
@@ -76,12 +78,12 @@ def work(pipe: Connection, case: dict[str, Any], ids: Sequence[int]) -> None:
 
 
 def flat(model: Any) -> np.ndarray:
-    """Every network of a model, targets included, as one vector."""
+    """Return every network of a model, targets included, as one vector."""
     return np.asarray(parameters_to_vector(model.policy.parameters()).detach())
 
 
 def build(case: dict[str, Any], agent: int) -> Any:
-    """Stable-Baselines3's agent with the networks, buffer and rates of the case."""
+    """Return an agent of Stable-Baselines3 with the networks, buffer and rates of the case."""
     c = case["learner"]
     common = {
         "policy": "MlpPolicy", "env": environment(case, agent), "seed": agent, "device": "cpu",
@@ -99,7 +101,7 @@ def build(case: dict[str, Any], agent: int) -> Any:
 
 
 def environment(case: dict[str, Any], agent: int) -> gymnasium.Env[Any, Any]:
-    """Gymnasium's own, with the agent's value of the perturbed parameter."""
+    """Return Gymnasium's environment with the agent's value of the perturbed parameter."""
     value = case["values"][agent]
     if case["environment"] == "half_cheetah":
         cheetah = gymnasium.make("HalfCheetah-v5", disable_env_checker=True)

@@ -1,11 +1,11 @@
-"""Speed beside other libraries, in one run: the same federations by Stable-Baselines3 and Flower,
-and one agent of RLlib.
+"""Speed beside other libraries: the same federations on Stable-Baselines3, Flower and RLlib.
 
     python benchmarks/rivals.py --output docs/results
 
-Every program runs alone, in processes of its own, A B C A B C; only rounds after the warm-up are
-timed, when agents learn at every step. Writes rivals.json and rivals.md. What each program does and
-does not do: docs/performance.md. Flower gets an environment of its own under build/flower.
+Every program runs alone, in processes of its own, in the order A B C A B C. Rounds are timed after
+a warm-up, when agents update at every step. Writes rivals.json and rivals.md. docs/performance.md
+says what each program does and does not do. Flower gets a virtual environment of its own under
+build/flower.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A program on a federation: K agents, so many timed rounds of E = 100."""
+    """A program on a federation of K agents, and its number of timed rounds with E = 100."""
 
     environment: str
     num_agents: int
@@ -59,7 +59,7 @@ class Entry:
     rounds: int
 
     def case(self) -> dict[str, Any]:
-        """What the program is told: agents differ in one parameter, +-50% or +-30%."""
+        """Return the case for the program; agents differ in one parameter, by +-50% or +-30%."""
         e = ENVIRONMENTS[self.environment]
         values = np.random.default_rng(0).uniform(e["low"], e["high"], self.num_agents)
         return {
@@ -90,9 +90,12 @@ ENTRIES = (
 
 
 def main() -> None:
+    """Measure every program, repeat by repeat, and write both files after each repeat."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a smoke: 4 agents, one round")
+    parser.add_argument(
+        "--quick", action="store_true", help="4 agents and one round, to see that all run"
+    )
     parser.add_argument("--only", choices=ENVIRONMENTS, help="one environment")
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     args = parser.parse_args()
@@ -104,11 +107,11 @@ def main() -> None:
         for entry in entries:
             if entry.program not in problems:
                 result["runs"].append(measure(entry, pythons[entry.program], repeat))
-        write(args.output, result)  # what is finished outlives an interruption
+        write(args.output, result)  # finished repeats survive an interruption
 
 
 def write(output: Path, result: dict[str, Any]) -> None:
-    """rivals.json and rivals.md."""
+    """Write rivals.json and rivals.md."""
     output.mkdir(parents=True, exist_ok=True)
     (output / "rivals.json").write_text(json.dumps(result, indent=1) + "\n")
     (output / "rivals.md").write_text(markdown(result))
@@ -116,13 +119,13 @@ def write(output: Path, result: dict[str, Any]) -> None:
 
 
 def smoke() -> tuple[Entry, ...]:
-    """Every program on every environment, 4 agents at most and one timed round."""
+    """Return every program on every environment, with at most 4 agents and one timed round."""
     small = (replace(e, rounds=1, num_agents=min(4, e.num_agents)) for e in ENTRIES)
     return tuple(dict.fromkeys(small))
 
 
 def interpreters() -> tuple[dict[str, str], dict[str, str]]:
-    """The Python of each program, and why a program has none."""
+    """Return the Python interpreter of each program, and the reason if a program has none."""
     pythons, problems = dict.fromkeys(PROGRAMS, sys.executable), {}
     try:
         pythons["Flower"] = str(flower_python())
@@ -132,7 +135,7 @@ def interpreters() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def measure(entry: Entry, python: str, repeat: int) -> dict[str, Any]:
-    """One run of one program: what it was, seconds of each timed round, or why it failed."""
+    """Return one run of one program: its case, and its timed rounds or the error."""
     busy, load = wait_for_quiet(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         output, log = Path(folder, "output.json"), Path(folder, "log.txt")
@@ -157,7 +160,7 @@ def measure(entry: Entry, python: str, repeat: int) -> dict[str, Any]:
 
 
 def run(command: list[str], log: Any) -> int | None:
-    """The exit status of a program; None where it took too long and was killed."""
+    """Return the exit status of a program; None if it took too long and was killed."""
     with subprocess.Popen(command, stdout=log, stderr=log, cwd=HERE.parent) as process:
         try:
             return process.wait(LONGEST)
@@ -167,8 +170,7 @@ def run(command: list[str], log: Any) -> int | None:
 
 
 def wait_for_quiet() -> float:
-    """Wait, a quarter of a minute at most, until what ran before is gone; the share of the
-    machine's processors that is still busy."""
+    """Wait at most 15 seconds until the processors are idle; return the share still busy."""
     for _ in range(15):
         busy = psutil.cpu_percent(interval=1.0) / 100
         if busy < 0.1:
@@ -177,7 +179,7 @@ def wait_for_quiet() -> float:
 
 
 def machine(pythons: dict[str, str]) -> dict[str, Any]:
-    """Processors, memory and versions."""
+    """Return the processor, the memory and the versions."""
     names = ("fedrl-ray", "torch", "ray", "stable-baselines3", "gymnasium", "numpy", "mujoco")
     found = {
         "processor": processor(),
@@ -192,7 +194,7 @@ def machine(pythons: dict[str, str]) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's own name where Linux tells it."""
+    """Return the processor's name; on Linux its full one."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,9 +1,10 @@
-"""Our figures beside rliable's (Agarwal et al. 2021), where both define the same one.
+"""Our statistics beside those of rliable (Agarwal et al. 2021), if both define the same one.
 
     python benchmarks/rliable_check.py
 
-rliable 1.2.0 does not import beside pandas 3, so it gets a virtual environment of its own in a
-temporary folder (this downloads it). Exits with 1 where a figure differs by more than 1e-12.
+rliable 1.2.0 does not import beside pandas 3. It is therefore downloaded into a virtual
+environment of its own, in a temporary folder. Exits with 1 if a statistic differs by more than
+1e-12.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from pathlib import Path
 import numpy as np
 
 from algorithms.types import Array
-from fedrl_ray.analysis.statistics import FIGURES, estimate, probability_of_improvement
+from fedrl_ray.analysis.statistics import (
+    RETURN_STATISTICS,
+    estimate,
+    probability_of_improvement,
+)
 
 REQUIREMENTS = ("rliable==1.2.0", "pandas<3")
 TOLERANCE = 1e-12
 Table = dict[str, dict[str, float]]
-"""Case -> figure -> value."""
+"""Maps a case to statistics, and each statistic to its value."""
 
 THEIRS = """
 import json, sys
@@ -46,7 +51,7 @@ json.dump({"versions": {n: version(n) for n in names}, "found": found}, open(sys
 
 
 def cases() -> dict[str, tuple[Array, Array]]:
-    """Mean returns [S, M] of two methods, by name."""
+    """Return the mean returns [S, M] of two methods, by the name of the case."""
     rng = np.random.default_rng(0)
     shapes = {
         "5 and 5 seeds, 11 environments": ((5, 11), (5, 11)),
@@ -62,12 +67,15 @@ def cases() -> dict[str, tuple[Array, Array]]:
 
 
 def ours(pairs: dict[str, tuple[Array, Array]]) -> Table:
-    """Our figures. rliable's median averages over seeds first; our `p50` is one per seed."""
+    """Return our statistics.
+
+    rliable takes the median of means over seeds, so our `p50` is applied to those means.
+    """
     return {
         name: {
             "average": estimate(a_SM[:, :, None], "average"),
             "iqm": estimate(a_SM[:, :, None], "iqm"),
-            "median of environments": float(FIGURES["p50"](a_SM.mean(0))),
+            "median of environments": float(RETURN_STATISTICS["p50"](a_SM.mean(0))),
             "probability of improvement": probability_of_improvement(a_SM, b_SM).estimate,
         }
         for name, (a_SM, b_SM) in pairs.items()
@@ -75,7 +83,7 @@ def ours(pairs: dict[str, tuple[Array, Array]]) -> Table:
 
 
 def theirs(pairs: dict[str, tuple[Array, Array]]) -> tuple[Table, dict[str, str]]:
-    """rliable's figures, and the versions they come from."""
+    """Return rliable's statistics, and the versions of the packages that computed them."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         venv.create(home / "venv", with_pip=True)
@@ -89,18 +97,18 @@ def theirs(pairs: dict[str, tuple[Array, Array]]) -> tuple[Table, dict[str, str]
 
 
 def run(command: list[str]) -> None:
-    """A command that must succeed."""
+    """Run a command that must succeed."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def main() -> None:
-    """Prints a table of differences."""
+    """Print a table of differences."""
     pairs = cases()
     expected, versions = theirs(pairs)
     found, worst = ours(pairs), 0.0
-    print("| case | figure | ours | rliable | difference |\n|---|---|---|---|---|")
-    for case, figures in expected.items():
-        for name, value in figures.items():
+    print("| case | statistic | ours | rliable | difference |\n|---|---|---|---|---|")
+    for case, statistics in expected.items():
+        for name, value in statistics.items():
             gap = abs(found[case][name] - value)
             worst = max(worst, gap)
             print(f"| {case} | {name} | {found[case][name]:.12f} | {value:.12f} | {gap:.1e} |")

@@ -1,10 +1,10 @@
-"""One run of Stable-Baselines3 on the nominal environment of a preset, evaluated on the episodes
-that the preset's own nominal figure uses.
+"""One run of Stable-Baselines3 on the nominal environment of a preset.
 
     python benchmarks/sb3_single.py tune_configs/acrobot-fedrdqn.yaml SEED OUTPUT
 
-Settings are those of rl-baselines3-zoo (hyperparams/dqn.yml, Acrobot-v1; hyperparams/ddpg.yml,
-Pendulum). Steps are the preset's steps per agent.
+The settings are those of rl-baselines3-zoo (hyperparams/dqn.yml, Acrobot-v1; hyperparams/ddpg.yml,
+Pendulum). The budget is the preset's steps per agent. Evaluations use the episodes of the preset's
+own nominal evaluation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENVIRONMENTS = {"acrobot": "Acrobot-v1", "pendulum": "Pendulum-v1"}
 
 
 def build(experiment: Experiment, seed: int) -> Any:
-    """The zoo's agent for the environment of an experiment."""
+    """Return the zoo's agent for the environment of an experiment."""
     env = gymnasium.make(ENVIRONMENTS[experiment.environment.name])
     if experiment.environment.name == "acrobot":
         return DQN(
@@ -49,7 +49,7 @@ def build(experiment: Experiment, seed: int) -> Any:
 
 
 class Evaluations(BaseCallback):
-    """A row per evaluation, at the preset's cadence."""
+    """Evaluations during training, as often as the preset evaluates."""
 
     def __init__(self, experiment: Experiment) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Evaluations(BaseCallback):
         return True
 
     def _score(self) -> float:
-        """Mean return of greedy episodes on the nominal environment."""
+        """Return the mean return of greedy episodes on the nominal environment."""
         e = self._experiment.evaluation
         rows = {n: np.repeat(x, e.episodes) for n, x in self._family.nominal().items()}
         seeds = EpisodeSeeds.of_grid(e.seed, [self._index], e.episodes)
@@ -75,6 +75,7 @@ class Evaluations(BaseCallback):
 
 
 def main(preset: str, seed: str, output: str) -> None:
+    """Train one run and write its evaluations."""
     torch.set_num_threads(1)
     experiment = loading.load(preset)
     evaluations = Evaluations(experiment)

@@ -1,4 +1,4 @@
-"""A picture of a report, taken in a real browser, for the README.
+"""Screenshot of a report in a headless Chromium, for the README.
 
 python benchmarks/screenshot.py runs/sweep/report.html docs/results/report.png --width 1100
 """
@@ -15,11 +15,11 @@ DRAWN = (
     "document.readyState === 'complete' && "
     "(document.body.dataset.drawn || !document.querySelector('.plot'))"
 )
-"""A report says when its figures are drawn; any other page is ready when it is loaded."""
+"""Condition for a ready page: a report has drawn its figures, any other page is loaded."""
 
 
 def main() -> None:
-    """Take the picture; a reason and status 1 where that fails."""
+    """Take the picture. If that fails, print the reason and exit with 1."""
     parser = argparse.ArgumentParser(description="Screenshot of a page in headless Chromium.")
     parser.add_argument("page", type=Path, help="HTML file")
     parser.add_argument("output", type=Path, help="PNG file to write, or a .pdf as it prints")

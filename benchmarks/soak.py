@@ -1,12 +1,13 @@
-"""A thousand rounds with a random fault every 20 rounds on average: same bits, flat memory?
+"""A thousand rounds with a random fault every 20 rounds on average.
 
     python benchmarks/soak.py --output docs/results
 
-FedRDQN on cartpole, tiny networks, 4 agents in 2 actors, on 3 nodes of this machine: once
-undisturbed, once with agents killed and hung, nodes killed and replaced, and the driver killed, by
-a seeded plan. Memory is the resident set of the program, the driver and the actors, sampled at
-every round; its slope over rounds is by least squares, with a 95% interval. Writes soak.json and
-soak.md to --output. About 20 minutes.
+The soak checks that faults leave the bits equal and the memory constant. FedRDQN trains on cartpole
+with tiny networks and 4 agents in 2 workers, on 3 nodes of this machine. It runs once undisturbed
+and once with a seeded plan of faults: workers killed and hung, nodes killed and replaced, the
+driver killed. Memory is the resident set of the program, the driver and the workers, sampled in
+every round. Its growth over rounds is fitted by least squares, with a 95% interval. Writes
+soak.json and soak.md to --output. Takes about 20 minutes.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ LOOK_SECONDS = 0.05
 
 
 def main() -> None:
+    """Run the soak and write both files. Exit with 1 if bits differ or processes are left."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
@@ -75,7 +77,7 @@ def main() -> None:
 
 
 def soak(folder: Path, rounds: int, seed: int) -> dict[str, Any]:
-    """Both runs on one cluster."""
+    """Run both runs on one cluster and return what they did."""
     config = folder / "soak.yaml"
     config.write_text(yaml.safe_dump(EXPERIMENT))
     cluster = LocalCluster(3, cpus=4)
@@ -96,19 +98,19 @@ def soak(folder: Path, rounds: int, seed: int) -> dict[str, Any]:
         "digests_equal": digests(calm.output) == digests(faulty.output),
         "left": left,
         "seconds": {"undisturbed": round(calm.seconds), "disturbed": round(faulty.seconds)},
-        "memory": {"undisturbed": calm.slopes(), "disturbed": faulty.slopes()},
+        "memory": {"undisturbed": calm.growths(), "disturbed": faulty.growths()},
     }
 
 
 def plan(rounds: int, seed: int) -> list[tuple[int, str, float]]:
-    """Rounds after which something happens, what, and a number in [0, 1) that says to whom."""
+    """Return the faults: the round before each, its kind, and a number in [0, 1) for its victim."""
     rng = np.random.default_rng(seed)
     when = rng.choice(np.arange(5, rounds - 5), size=rounds // MEAN_GAP, replace=False)
     return [(int(at), str(rng.choice(KINDS)), float(rng.random())) for at in np.sort(when)]
 
 
 class Soak:
-    """One run, watched, with a plan of faults."""
+    """One observed run with a plan of faults."""
 
     def __init__(
         self, cluster: LocalCluster, config: Path, output: Path, rounds: int, plan: list[Any]
@@ -123,10 +125,10 @@ class Soak:
         self.seconds = 0.0
 
     def run(self) -> None:
-        """To the end. Raises SystemExit where the run fails."""
+        """Run to the end. Raise SystemExit if the run fails."""
         started = time.monotonic()
         self._program.start()
-        with ThreadPoolExecutor(1) as self._backend:
+        with ThreadPoolExecutor(1) as self._repairs:
             try:
                 while self._program.status is None:
                     self._look()
@@ -137,9 +139,9 @@ class Soak:
         if self._program.status:
             raise SystemExit(f"the run failed: {self._program.output()}")
 
-    def slopes(self) -> dict[str, dict[str, float]]:
-        """By process: mean MiB, and MiB per 100 rounds with the half-width of its interval."""
-        return {name: slope(np.array(points)) for name, points in self._samples.items()}
+    def growths(self) -> dict[str, dict[str, float]]:
+        """Return the mean memory of each kind of process, and its growth over rounds."""
+        return {name: growth(np.array(points)) for name, points in self._samples.items()}
 
     def _look(self) -> None:
         before = self.observer.highest
@@ -154,7 +156,7 @@ class Soak:
     def _sample(self, at: int) -> None:
         self._note("program", at, [self._program.pid])
         self._note("driver", at, self.cluster.processes(DRIVER))
-        self._note("actors, mean", at, self.cluster.processes(AGENTS))
+        self._note("workers, mean", at, self.cluster.processes(AGENTS))
 
     def _note(self, name: str, at: int, pids: list[int]) -> None:
         sizes = [size for pid in pids if (size := resident_mib(pid))]
@@ -165,7 +167,7 @@ class Soak:
         agents, nodes = self.cluster.processes(AGENTS), self._nodes()
         if kind == "node killed" and nodes:
             self.cluster.kill(nodes[int(who * len(nodes))])
-            self._repair = self._backend.submit(self.cluster.start)
+            self._repair = self._repairs.submit(self.cluster.start)
         elif kind == "driver killed" and (drivers := self.cluster.processes(DRIVER)):
             os.kill(drivers[0], signal.SIGKILL)
         elif agents:
@@ -177,7 +179,7 @@ class Soak:
         self.injected[kind] += 1
 
     def _nodes(self) -> list[Any]:
-        """Nodes that may be killed: all but the head, and none while another is coming up."""
+        """Return the nodes that may be killed: all but the head, none while another is starting."""
         if self._repair is not None:
             if not self._repair.done():
                 return []
@@ -186,7 +188,7 @@ class Soak:
 
 
 def resident_mib(pid: int) -> float | None:
-    """Of a process; None where it has gone, or is still starting."""
+    """Return the resident memory of a process; None if it is gone or still starting."""
     try:
         process = psutil.Process(pid)
         young = time.time() - process.create_time() < 15
@@ -195,8 +197,8 @@ def resident_mib(pid: int) -> float | None:
         return None
 
 
-def slope(points: np.ndarray) -> dict[str, float]:
-    """Least squares of MiB [n, 1] over rounds [n, 0]."""
+def growth(points: np.ndarray) -> dict[str, float]:
+    """Fit MiB over rounds, [n, 2] as (round, MiB), by least squares."""
     fit = linregress(points[:, 0], points[:, 1])
     half = float(t.ppf(0.975, len(points) - 2) * fit.stderr)
     return {
@@ -208,18 +210,21 @@ def slope(points: np.ndarray) -> dict[str, float]:
 
 
 def digests(run: Path) -> tuple[str, str]:
+    """Return both digests of a run."""
     summary = json.loads((run / "summary.json").read_text())
     return summary["digest"], summary["state_digest"]
 
 
 def markdown(result: dict[str, Any]) -> str:
+    """Return the result in words, with a table of the memory."""
     faults = ", ".join(f"{count} x {kind}" for kind, count in sorted(result["faults"].items()))
     lines = [
         f"{result['rounds']} rounds, {sum(result['faults'].values())} faults ({faults}), seed "
-        f"{result['seed']}; {result['rounds_redone']} rounds done twice; "
-        f"{result['seconds']['disturbed']} s, undisturbed {result['seconds']['undisturbed']} s.",
+        f"{result['seed']}. {result['rounds_redone']} rounds were done twice. The disturbed run "
+        f"took {result['seconds']['disturbed']} s, the undisturbed one "
+        f"{result['seconds']['undisturbed']} s.",
         f"Digests equal: {'yes' if result['digests_equal'] else 'no'}. "
-        f"Left behind: {sum(result['left'].values())}.",
+        f"Leftovers: {sum(result['left'].values())}.",
         "",
         "| run | process | MiB | MiB per 100 rounds, 95% interval | samples |",
         "|---|---|---|---|---|",

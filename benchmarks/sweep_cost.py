@@ -1,10 +1,10 @@
-"""What Ray Tune costs a sweep: time to the first result, and time beside the training itself.
+"""Cost of Ray Tune in a sweep: time to the first result, and time beside the training itself.
 
     python benchmarks/sweep_cost.py --repeats 3 --output docs/results
 
-Both are ratios or differences of commands run one after the other here: a sweep against the
-smallest Tuner there is, and a sweep of two trials against the same two trained by a plain loop.
-Writes sweep_cost.json and sweep_cost.md to --output.
+Two comparisons of commands that run one after the other: a sweep with the smallest possible Tuner,
+and a sweep of two trials with a plain loop over the same two trials. Writes sweep_cost.json and
+sweep_cost.md to --output.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ WHOLE = [*POINTS, "federation.steps=10000", "evaluation.every=1000"]
 LOOP = """
 import sys, time
 from pathlib import Path
-from fedrl_ray import experiments
+from fedrl_ray.config import loading
 from fedrl_ray.runs.run import Run
 from fedrl_ray.sweeps.points import at_point, variants
 started = time.perf_counter()
-e = experiments.load(sys.argv[1], sys.argv[3:])
+e = loading.load(sys.argv[1], sys.argv[3:])
 for i, v in enumerate(variants(e, e.sweep)):
     data = at_point(e.to_dict(), v.point, v.seed).to_dict()
     data["federation"]["backend"] = "in_process"
-    run = Run(experiments.from_dict(data), Path(sys.argv[2]) / str(i))
+    run = Run(loading.from_dict(data), Path(sys.argv[2]) / str(i))
     list(run)
     run.finish()
     run.close()
@@ -60,6 +60,7 @@ print(time.perf_counter() - started)
 
 
 def main() -> None:
+    """Time all four commands, repeat by repeat, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
@@ -75,11 +76,12 @@ def main() -> None:
 
 
 def sweep_command(out: str, sets: list[str]) -> list[str]:
+    """Return the command of a sweep into `out` with overrides."""
     return [*SWEEP, *[p for s in sets for p in ("--set", s)], "--output", out, "--quiet"]
 
 
 def first_result(command: Any) -> float:
-    """Seconds from the command to the first row in a trial's result.json."""
+    """Return the seconds from the command to the first row in a trial's result.json."""
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -98,7 +100,10 @@ def first_result(command: Any) -> float:
 
 
 def trials_of_sweep() -> float:
-    """Seconds from the first trial's start to the end of the last: start-up is counted apart."""
+    """Return the seconds from the start of the first trial to the end of the last.
+
+    `first_result` measures the start-up.
+    """
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(sweep_command(f"{folder}/out", WHOLE), check=True, stdout=subprocess.DEVNULL)
         rows = [json.loads(line) for path in Path(folder).glob("out/tune/*/result.json")
@@ -109,19 +114,20 @@ def trials_of_sweep() -> float:
 
 
 def trials_of_loop() -> float:
-    """Seconds of the same trials one after the other in one process, without Tune."""
+    """Return the seconds of the same trials, one after the other, without Tune."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", LOOP, str(PRESET), f"{folder}/out", *WHOLE]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def write(folder: Path, rows: dict[str, list[float]]) -> None:
+    """Write sweep_cost.json and sweep_cost.md."""
     first = np.array(rows["first"]) - rows["minimal"]
     share = 1 - np.array(rows["loop"]) / rows["sweep"]
     text = (
-        "| figure | mean | lowest | highest |\n|---|---|---|---|\n"
-        + line("first result, seconds after a minimal Tuner's", first, 1)
-        + line("time of the trials that is Tune's, %", 100 * share, 1)
+        "| cost of Tune | mean | lowest | highest |\n|---|---|---|---|\n"
+        + line("first result, seconds later than with a minimal Tuner", first, 1)
+        + line("share of the trials' time, %", 100 * share, 1)
     )
     (folder / "sweep_cost.json").write_text(json.dumps(rows, indent=1))
     (folder / "sweep_cost.md").write_text(text)
@@ -129,6 +135,7 @@ def write(folder: Path, rows: dict[str, list[float]]) -> None:
 
 
 def line(name: str, values: np.ndarray, digits: int) -> str:
+    """Return one line of the table."""
     cells = (f"{x:.{digits}f}" for x in (values.mean(), values.min(), values.max()))
     return f"| {name} | {' | '.join(cells)} |\n"
 

@@ -1,9 +1,9 @@
-"""The tabular figure: where FedRQ goes, against exact solutions.
+"""The tabular figure: the distance of FedRQ from exact solutions.
 
     python benchmarks/tabular_figure.py --output docs/results
 
-writes tabular.json (every number) and tabular.png. It runs the learner, the aggregation rule and
-the environments of the product, in one process, in the loop that the driver runs.
+writes tabular.json (every number) and tabular.png. It runs the project's own learner, averaging
+and environments in one process, with the loop of the driver.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ SCHEDULES = {
     "visits^-0.6": ({"kind": "power", "exponent": 0.6}, 0.4),
     "shared clock": ({"kind": "decaying", "c": 40.0, "count": "steps"}, 1.0),
 }
-"""Step sizes, and the power of its visits that weighs an agent; None where all weigh the same."""
+"""Step sizes, each with the power of its visits that weighs an agent; None: equal weights."""
 
 
 def exact_curves(problem: Federation) -> list[dict[str, Any]]:
-    """Exact FedRQ at E = 1, 10, 100, with a constant and a decaying step."""
+    """Return curves of exact FedRQ at E = 1, 10, 100, with a constant and a decaying step."""
     mdp, group = problem
     goal, curves = robust_optimal_q(mdp, omega=OMEGA), []
     for interval in (1, 10, 100):
@@ -73,7 +73,7 @@ def exact_curves(problem: Federation) -> list[dict[str, Any]]:
 
 
 def sampled_curves(problem: Federation) -> dict[str, Any]:
-    """Sampled FedRQ and QAvg, E = 100: distance to Q*, a curve per seed."""
+    """Return the distance of sampled FedRQ and QAvg from Q* at E = 100, a curve per seed."""
     mdp, group = problem
     goal = robust_optimal_q(mdp, omega=OMEGA)
     runs: dict[str, list[Any]] = {"fedrq": [], "qavg": []}
@@ -89,7 +89,7 @@ def sampled_curves(problem: Federation) -> dict[str, Any]:
 
 
 def schedule_curves() -> dict[str, Any]:
-    """Step sizes that weigh agents by their visits, on agents whose visits differ."""
+    """Return curves for step sizes that weigh agents by visits, on agents whose visits differ."""
     mdp, group = unlike_visitors()
     goal, curves = robust_optimal_q(mdp, omega=OMEGA), {}
     for name, (step_size, power) in SCHEDULES.items():
@@ -112,7 +112,7 @@ def schedule_curves() -> dict[str, Any]:
 
 
 def broken_assumption() -> dict[str, Any]:
-    """Exact FedRQ at E = 1 where agents reach different neighbours."""
+    """Return exact FedRQ at E = 1 on agents that reach different neighbours."""
     mdp, group = federation(random_mdp(shared_support=False), {}, DISCOUNT)
     optimum, own = robust_optimal_q(mdp, omega=OMEGA), fedrq_fixed_point(mdp, omega=OMEGA)
     config = fedrq_config(mode="exact", step_size=CONSTANT)
@@ -126,10 +126,11 @@ def broken_assumption() -> dict[str, Any]:
 
 
 def windy_cliff() -> list[dict[str, float]]:
-    """Policies of exact FedRQ (E = 100, decaying) on WindyCliff against omega, from the start.
+    """Return values of exact FedRQ's policy (E = 100, decaying) on WindyCliff, for each omega.
 
-    `average` and `worst` are over winds 0, 0.1, ..., 1 with the discounted value; `robust` is the
-    value under the worst kernel of the covering set of that omega, `robust_qavg` QAvg's there.
+    All values are discounted values of the start. `average` and `worst` are over the winds 0, 0.1,
+    ..., 1. `robust` is the value under the worst kernel of the covering set of that omega, and
+    `robust_qavg` the value of QAvg's policy under its own worst kernel there.
     """
     family, perturb = WindyCliff(WindyCliff.Config()), {"wind": UniformRange(low=0.0, high=1.0)}
     mdp, group = federation(family, perturb, WINDY_DISCOUNT)
@@ -154,7 +155,7 @@ def _windy_table(group: TabularVectorEnv, omega: float) -> Array:
 
 
 def main() -> None:
-    """Compute, write, draw."""
+    """Compute everything, write the numbers and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--output", type=Path, default=Path("docs/results"), help="folder")
     output, started = parser.parse_args().output, time.perf_counter()
@@ -175,17 +176,17 @@ def main() -> None:
 
 
 def _targets(data: dict[str, Any]) -> dict[str, Any]:
-    """The figures that the project set itself, and whether they were met."""
+    """Return the targets that the project set itself, and whether they were met."""
     last = {(c["interval"], c["step_size"]): c["distance"][-1] for c in data["exact"]}
     sampled = [c["distance"][-1] for c in data["sampled"]["fedrq"]]
-    figures = {
+    found = {
         "exact E=1 constant": (last[1, "constant"], 1e-8),
         "exact E=100 decaying": (last[100, "decaying"], 1e-2),
         "sampled FedRQ, worst seed": (max(sampled), data["sampled"]["target"]),
     }
     return {
         name: {"distance": value, "below": bound, "met": value < bound}
-        for name, (value, bound) in figures.items()
+        for name, (value, bound) in found.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Draws the tabular figure from its numbers; see `tabular_figure`."""
+"""Drawing of the tabular figure from its numbers; see `tabular_figure`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, told apart by every kind of colour vision.
+# Palette of Okabe and Ito, which every kind of colour vision can tell apart.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
 FLOOR = 1e-13  # rounding error; keeps exact zeros on a logarithmic axis
 DISTANCE = r"$\|\bar Q - Q^*\|_\infty$"
 
 
 def draw(data: dict[str, Any], path: Path) -> None:
-    """Six panels in one PNG."""
+    """Draw six panels into one PNG."""
     plt.rcParams.update({"font.size": 10, "axes.grid": True, "grid.alpha": 0.25})
     figure, axes = plt.subplots(2, 3, figsize=(15, 8.4), layout="constrained")
     exact(axes[0, 0], data["exact"])
@@ -35,7 +35,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
 
 
 def exact(axis: Axes, curves: list[dict[str, Any]]) -> None:
-    """Colour is E, the style of a line is the step size."""
+    """Draw a line per E (its colour) and step size (its style)."""
     colours, styles = {1: BLUE, 10: ORANGE, 100: GREEN}, {"constant": "--", "decaying": "-"}
     for c in curves:
         label = f"E = {c['interval']}, {c['step_size']}"
@@ -46,7 +46,7 @@ def exact(axis: Axes, curves: list[dict[str, Any]]) -> None:
 
 
 def sampled(axis: Axes, runs: dict[str, Any]) -> None:
-    """A line per seed."""
+    """Draw a line per seed."""
     for name, label, colour in (("fedrq", "FedRQ", BLUE), ("qavg", "QAvg (omega 0)", ORANGE)):
         for index, c in enumerate(runs[name]):
             text = f"{label}, {len(runs[name])} seeds" if index == 0 else None
@@ -59,7 +59,7 @@ def sampled(axis: Axes, runs: dict[str, Any]) -> None:
 
 
 def schedules(axis: Axes, curves: dict[str, Any]) -> None:
-    """Means over seeds: solid to Q*, dotted to the fixed point of the visit-weighted kernel."""
+    """Draw means over seeds: solid to Q*, dotted to the visit-weighted fixed point."""
     for (name, c), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=True):
         _line(axis, _mean(c["to_optimum"]), label=f"{name}: to Q*", color=colour)
         if c["gap"] > 0:
@@ -71,7 +71,7 @@ def schedules(axis: Axes, curves: dict[str, Any]) -> None:
 
 
 def broken(axis: Axes, c: dict[str, Any]) -> None:
-    """The gap that stays when agents know their own neighbours only."""
+    """Draw the gap that stays because agents know their own neighbours only."""
     _line(axis, c["to_optimum"], label="to Q* (union of neighbours)", color=ORANGE)
     _line(axis, c["to_own"], label="to the mean of the agents' minima", color=BLUE)
     axis.axhline(c["gap"], color=GREY, ls="--", label=f"gap between the two: {c['gap']:.3f}")
@@ -80,7 +80,7 @@ def broken(axis: Axes, c: dict[str, Any]) -> None:
 
 
 def windy_robust(axis: Axes, rows: list[dict[str, float]]) -> None:
-    """What the baseline loses against the adversary it did not plan for."""
+    """Draw what the baseline loses against an adversary that it did not plan for."""
     omega = [row["omega"] for row in rows]
     axis.plot(omega, [row["robust"] for row in rows], "o-", color=BLUE, label="FedRQ")
     axis.plot(omega, [row["robust_qavg"] for row in rows], "s--", color=ORANGE, label="QAvg")
@@ -90,7 +90,7 @@ def windy_robust(axis: Axes, rows: list[dict[str, float]]) -> None:
 
 
 def windy_winds(axis: Axes, rows: list[dict[str, float]]) -> None:
-    """Average and worst over real winds, which the covering set only bounds."""
+    """Draw average and worst over real winds, which the covering set only bounds."""
     omega = [row["omega"] for row in rows]
     axis.plot(omega, [row["average"] for row in rows], "o-", color=GREEN, label="average")
     axis.plot(omega, [row["worst"] for row in rows], "s--", color=PURPLE, label="worst")

@@ -1,4 +1,4 @@
-"""Federations with known kernels, and the training loop, of the tabular figure."""
+"""Federations with known kernels and the training loop, for the tabular figure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Federation = tuple[FederatedMDP, Callable[[int], TabularVectorEnv]]
 
 
 def federation(family: TabularFamily, perturb: dict[str, Any], discount: float) -> Federation:
-    """The K training environments of a family as a problem, and as a stack for a seed."""
+    """Return the K training environments of a family: as a problem, and for a seed to train in."""
     agents = range(NUM_AGENTS)
     dynamics = family.draw(perturb, seed=0, agent_ids=agents)
     mdp = FederatedMDP(
@@ -37,7 +37,10 @@ def federation(family: TabularFamily, perturb: dict[str, Any], discount: float) 
 
 
 def unlike_visitors() -> Federation:
-    """Two states, one action: agent 0 spends 5/6 of its time in state 0, agent 1 only 5/14."""
+    """Return a problem of two states and one action, in which the agents' visits differ.
+
+    Agent 0 spends 5/6 of its time in state 0, agent 1 only 5/14.
+    """
     kernel = np.array([[[[p, 1 - p]], [[0.5, 0.5]]] for p in (0.9, 0.1)])
     tables = Tables(
         reward_SAX=np.array([1.0, 0.0])[:, None, None] * np.ones((2, 1, 2)),
@@ -59,7 +62,7 @@ def unlike_visitors() -> Federation:
 def train(
     group: TabularVectorEnv, config: FedRQ.Config, *, steps: int, interval: int, seed: int = 0
 ) -> tuple[list[int], list[Array], FedRQ]:
-    """FedRQ for some local steps: step counts, spaced evenly in their logarithm, and Q there."""
+    """Train FedRQ; return step counts, evenly spaced in their logarithm, Q at them, the learner."""
     learner = FedRQ(config, group.spec, agent_ids=range(len(group.obs)), seed=seed)
     weights, marks = np.ones(len(group.obs)), log_spaced(steps // interval)
     shared, tables = {"q": learner.shared()["q"][0]}, []
@@ -74,25 +77,25 @@ def train(
 
 
 def curve(steps: Sequence[int], tables: Sequence[Array], goal: Array) -> dict[str, Any]:
-    """Distance in the sup norm from a table, over local steps."""
+    """Return the distance of the tables from a goal in the sup norm, over local steps."""
     return {"steps": list(steps), "distance": [distance(q, goal) for q in tables]}
 
 
 def random_mdp(**keys: Any) -> RandomMDP:
-    """6 states, 3 actions, kernels independent of each other."""
+    """Return a family of 6 states and 3 actions, with kernels independent of each other."""
     return RandomMDP(RandomMDP.Config(num_states=6, num_actions=3, heterogeneity=1.0, **keys))
 
 
 def fedrq_config(**keys: Any) -> FedRQ.Config:
-    """FedRQ with the figure's omega and discount unless told otherwise."""
+    """Return FedRQ's keys, with the figure's omega and discount by default."""
     return FedRQ.Config(**({"omega": OMEGA, "discount": DISCOUNT} | keys))
 
 
 def distance(one: Array, two: Array) -> float:
-    """In the sup norm."""
+    """Return the distance in the sup norm."""
     return float(np.abs(one - two).max())
 
 
 def log_spaced(rounds: int) -> list[int]:
-    """Round numbers from 1 to `rounds`, evenly spaced in their logarithm."""
+    """Return round numbers from 1 to `rounds`, evenly spaced in their logarithm."""
     return [int(mark) for mark in np.unique(np.geomspace(1, rounds, 60).round())]

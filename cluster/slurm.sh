@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# A Ray cluster inside one SLURM allocation, and fedrl-ray on it:
+# Starts a Ray cluster inside one SLURM allocation and runs fedrl-ray on it:
 #   sbatch --nodes=3 cluster/slurm.sh sweep tune_configs/sweep-cartpole.yaml --output /shared/sweep
-# The output is on storage that all nodes mount. A job that is preempted, loses its first node or
-# comes near its time limit is queued again and goes on where the output ends.
+# The output must be on storage that all nodes mount. A job is queued again if it is preempted, if
+# it loses its first node, or shortly before its time limit. It then resumes from the output.
 #SBATCH --job-name=fedrl-ray
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -16,9 +16,9 @@
 #SBATCH --output=fedrl-ray-%j.out
 set -euo pipefail
 
-VENV=${FEDRL_RAY_VENV:-$PWD/.venv}       # seen by all nodes
-SECRETS=${FEDRL_RAY_SECRETS:-$HOME/.ray} # seen by all nodes, by this user alone
-LAST_SECONDS=90 # of the 120 that --signal leaves: to end a round and write a checkpoint
+VENV=${FEDRL_RAY_VENV:-$PWD/.venv}       # all nodes see it
+SECRETS=${FEDRL_RAY_SECRETS:-$HOME/.ray} # all nodes see it, but only this user
+LAST_SECONDS=90 # to end a round and write a checkpoint, of the 120 s that --signal leaves
 START_SECONDS=${FEDRL_RAY_START_SECONDS:-300}
 
 main() {
@@ -32,7 +32,7 @@ main() {
   run "$@"
 }
 
-# A token of this job's own: other jobs and users cannot reach its Ray.
+# The job has a token of its own, so that other jobs and users cannot use its Ray.
 make_token() {
   export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
   export RAY_AUTH_TOKEN_PATH=$SECRETS/slurm-$SLURM_JOB_ID
@@ -40,7 +40,7 @@ make_token() {
     python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
 }
 
-# The head on the first node, where this script runs too; a worker on each other node.
+# Start the head on the first node, where this script runs, and a Ray node on each of the others.
 start_nodes() {
   mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
   local ip port node
@@ -56,8 +56,8 @@ start_nodes() {
   wait_for_nodes "${#nodes[@]}"
 }
 
-# A step of its own for each node: the death of one leaves the others alone. Other jobs may share
-# the node, so Ray takes free ports and a directory of its own.
+# Each node has a step of its own, so that the death of one leaves the others alone. Other jobs may
+# share the node, so Ray takes free ports and a directory of its own.
 start_node() {
   local node=$1
   shift
@@ -92,7 +92,7 @@ while alive < wanted:
 PYTHON
 }
 
-# In the background, for bash handles signals only between its own commands or in `wait`.
+# Run in the background, because bash handles signals only between its commands or in `wait`.
 run() {
   fedrl-ray "$@" --restartable --quiet &
   driver=$!
@@ -103,7 +103,7 @@ run() {
 
 # shellcheck disable=SC2329  # called by a trap, as `stop` is
 requeue() {
-  echo "near the time limit: queued again, goes on where the output ends"
+  echo "near the time limit: the job is queued again and then resumes from its output"
   kill -TERM "$driver" 2>/dev/null || true
   local i
   for ((i = 0; i < LAST_SECONDS; i++)); do

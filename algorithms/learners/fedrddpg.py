@@ -4,7 +4,7 @@ DDPGAvg (Jin et al. 2022).
 One local step, in this order: act (policy plus noise), step the environment, store; sample one
 minibatch; v(s'), y and D(s) from the parameters before the step; theta and psi step together; the
 policy ascends Q(s, pi(s; phi); theta) of the new theta; theta' and phi' follow. After E local
-steps theta, theta', psi, phi and phi' are averaged and broadcast. Replay, optimiser state and
+steps theta, theta', psi, phi and phi' are averaged and broadcast. Replay, optimizer state and
 noise stay with the agent.
 
 The paper is silent on the networks: as in DDPG, pi is a tanh scaled to the action bounds, and the

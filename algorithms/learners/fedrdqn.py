@@ -3,7 +3,7 @@
 One local step, in this order: act (epsilon-greedy), step the environment, store; sample one
 minibatch; v(s'), y and D(s) from the parameters before the step; theta and psi step together;
 theta' follows. After E local steps theta, theta' and psi are averaged and broadcast. Replay,
-optimiser state and exploration stay with the agent.
+optimizer state and exploration stay with the agent.
 """
 
 from __future__ import annotations

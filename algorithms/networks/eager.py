@@ -20,7 +20,7 @@ class EagerGroup(NetworkGroup):
     """Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
     graph than the products take.
 
-    trainable: whether an optimiser is to step the networks, which takes room for gradients.
+    trainable: whether an optimizer is to step the networks, which takes room for gradients.
     """
 
     def __init__(

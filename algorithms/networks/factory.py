@@ -21,7 +21,7 @@ def home(config: OffPolicyConfig) -> Home:
 def trained(
     config: OffPolicyConfig, num_agents: int, shapes: Sequence[Sequence[int]]
 ) -> tuple[NetworkGroup, StackedAdam]:
-    """Networks, and the optimiser that steps them."""
+    """Networks, and the optimizer that steps them."""
     if config.runs_compiled():
         compiled = CompiledGroup(num_agents, shapes)
         return compiled, CompiledAdam(compiled)

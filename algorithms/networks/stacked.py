@@ -1,8 +1,8 @@
 """Stacked networks: the parameters of N networks of one shape.
 
-A `NetworkGroup` holds one or more networks for each of N agents. A layer is a weight
-[P * N, in, out] and a bias [P * N, 1, out], the first N rows of the first network, the next N of the second. All layers
-lie in one flat buffer, so that the optimiser is one operation; a network's rows are contiguous in
+A `NetworkGroup` holds P networks for each of N agents. A layer is a weight [P * N, in, out] and a
+bias [P * N, 1, out]: N rows of the first network, then N of the second. All layers lie in one flat
+buffer, so that the optimizer is one operation; a network's rows are contiguous in
 each layer.
 
 Widths are padded with zeros to a multiple of 8, a bias's row and each parameter's place in the
@@ -75,7 +75,7 @@ class NetworkGroup(ABC):
     @abstractmethod
     def forward(self, *inputs_NBI: Numbers) -> tuple[Numbers, ...]:
         """Every network on its own input: [N, B, in] -> [N, B, out] each, in one pass. What each
-        layer made is kept for a step of the optimiser."""
+        layer made is kept for a step of the optimizer."""
 
     @abstractmethod
     def evaluate(self, network: StackedMLP, x_NBI: Numbers) -> Numbers:
@@ -131,7 +131,7 @@ class StackedMLP:
 
     def views(self, flat: Tensor | None = None) -> dict[str, Tensor]:
         """Named views without the padding, each [N, ...], of this network's buffer or of any
-        buffer of the same layout (an optimiser's moments)."""
+        buffer of the same layout (an optimizer's moments)."""
         source = self.group.flat if flat is None else flat
         named = {}
         for index, slot in enumerate(self.group.slots):

@@ -32,7 +32,7 @@ class SGD(ServerOptimizer):
         )
 
     def apply(self, shared: Params, aggregate: Params, state: Params) -> tuple[Params, Params]:
-        """Return theta + eta v and v. Learning rate 1 without momentum gives the aggregate's bits."""
+        """Return theta + eta v, and v. With the defaults theta becomes the aggregate."""
         rate, momentum = self.config.learning_rate, self.config.momentum
         if not momentum:
             moved = {n: m - (1.0 - rate) * (m - shared[n]) for n, m in aggregate.items()}

@@ -1,7 +1,7 @@
-"""FedRDQN of one agent on cartpole in plain, eager torch, written for one Flower client.
+"""FedRDQN for one agent on cartpole in plain, eager torch, written for one client of Flower.
 
-The same step as `algorithms/learners/fedrdqn.py` takes for many agents at once. A client of Flower
-lives for one round, so everything that an agent keeps can be taken out and put back as arrays.
+Its step equals that of `algorithms/learners/fedrdqn.py`, which steps many agents at once. A client
+of Flower lives for one round, so all state of an agent can be taken out and put back as arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Agent:
-    """Networks, replay, optimiser and environment of one agent."""
+    """Networks, replay, optimizer and environment of one agent."""
 
     def __init__(self, settings: dict[str, Any], pole_length: float, seed: list[int]) -> None:
         self.settings, self.clock, self.filled = settings, 0, 0
@@ -42,7 +42,7 @@ class Agent:
         self.replay = torch.zeros(settings["replay_capacity"], 2 * OBS + 3)
 
     def step(self) -> None:
-        """Act, step the environment, store; sample a minibatch, update."""
+        """Act, step the environment and store; then sample a minibatch and update."""
         action = self.explore()
         next_obs, reward, terminated, truncated, _ = self.env.step(action)
         row = np.concatenate([self.obs, [action, reward], next_obs, [terminated]], dtype=np.float32)
@@ -54,14 +54,14 @@ class Agent:
         self.clock += 1
 
     def explore(self) -> int:
-        """Epsilon-greedy."""
+        """Return an epsilon-greedy action."""
         if self.rng.random() < self.settings["epsilon"]:
             return int(self.rng.integers(ACTIONS))
         with torch.no_grad():
             return int(self.networks["q"](torch.from_numpy(self.obs)).argmax())
 
     def update(self) -> None:
-        """theta and psi step together, then theta' follows."""
+        """Update theta and psi together, then theta' softly."""
         rows = self.rng.integers(
             min(self.filled, len(self.replay)), size=self.settings["batch_size"]
         )
@@ -81,17 +81,17 @@ class Agent:
                 self.networks[name].parameters(), self.settings["max_grad_norm"]
             )
         self.adam.step()
-        self.follow()
+        self.soft_update()
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """theta' <- eta theta + (1 - eta) theta'."""
+    def soft_update(self) -> None:
+        """Apply theta' <- eta theta + (1 - eta) theta'."""
         source, target = self.networks["q"].parameters(), self.networks["q_target"].parameters()
         for one, other in zip(source, target, strict=True):
             other.lerp_(one, self.settings["target_rate"])
 
     def private(self) -> Arrays:
-        """What stays with the agent between rounds."""
+        """Return the state that stays with the agent between rounds."""
         env = self.env.unwrapped
         counters = [self.clock, self.filled, self.env._elapsed_steps]
         arrays = {"replay": self.replay.numpy(), "counters": np.array(counters)}
@@ -101,7 +101,7 @@ class Agent:
         return arrays
 
     def load_private(self, arrays: Arrays) -> None:
-        """Take back what `private` gave."""
+        """Load the state that `private` returned."""
         self.replay.copy_(torch.from_numpy(arrays["replay"]))
         self.clock, self.filled, self.env._elapsed_steps = (int(n) for n in arrays["counters"])
         self.env.unwrapped.state = arrays["physics"]
@@ -114,7 +114,7 @@ class Agent:
 
 
 def mlp(widths: list[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them."""
+    """Return linear layers with ReLU between them."""
     layers: list[nn.Module] = []
     for width, following in itertools.pairwise(widths):
         layers += [nn.Linear(width, following), nn.ReLU()]
@@ -122,12 +122,12 @@ def mlp(widths: list[int]) -> nn.Sequential:
 
 
 def expectile_loss(u: Tensor) -> Tensor:
-    """The mean of |tau - 1{u < 0}| u^2."""
+    """Return the mean of |tau - 1{u < 0}| u^2."""
     return (torch.where(u < 0, 1 - EXPECTILE, EXPECTILE) * u.square()).mean()
 
 
 def cartpole(pole_length: float) -> Any:
-    """Gymnasium's CartPole with a pole of this full length."""
+    """Return Gymnasium's CartPole with a pole of this full length."""
     env = gymnasium.make("CartPole-v1", disable_env_checker=True)
     env.unwrapped.length = pole_length / 2
     env.unwrapped.polemass_length = env.unwrapped.masspole * pole_length / 2

@@ -1,8 +1,9 @@
-"""FedRDQN on Flower's simulation, for `rivals.py`: one client per agent, a CPU per client process.
+"""FedRDQN on Flower's simulation, for `rivals.py`.
 
     FLOWER_PYTHON benchmarks/flower/rival.py CASE OUTPUT
 
-Runs in an environment of its own; see requirements.txt.
+There is one client per agent and one CPU per client process. The program runs in a virtual
+environment of its own; see requirements.txt.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ server = ServerApp()
 
 @client.train()
 def train(message: Message, context: Context) -> Message:
-    """One round of one agent; what it keeps between rounds is in the context, as Flower has it."""
+    """Run one round of one agent, whose state lies in Flower's context between rounds."""
     started = time.perf_counter()
     torch.set_num_threads(1)
     config = message.content["config"]
@@ -54,13 +55,14 @@ def train(message: Message, context: Context) -> Message:
 
 
 class TimedFedAvg(FedAvg):
-    """Flower's average; notes when each round ended, and the clients' mean seconds of learning."""
+    """Flower's average, with the end of each round and the mean learning seconds of its clients."""
 
     def __init__(self) -> None:
         super().__init__(fraction_evaluate=0.0)
         self.ends, self.learning, self.replies = [time.perf_counter()], list[float](), list[int]()
 
     def aggregate_train(self, server_round: int, replies: Any) -> Any:
+        """Average the replies of a round, and note its time, learning seconds and replies."""
         replies = list(replies)
         arrays, metrics = super().aggregate_train(server_round, replies)
         self.ends.append(time.perf_counter())
@@ -71,6 +73,7 @@ class TimedFedAvg(FedAvg):
 
 @server.main()
 def serve(grid: Grid, context: Context) -> None:
+    """Run all rounds of the case and write their times. Raise RuntimeError if a client failed."""
     case, warm_up = json.loads(sys.argv[1]), json.loads(sys.argv[1])["warm_up"]
     strategy = TimedFedAvg()
     strategy.start(

@@ -56,7 +56,7 @@ class RayBackend(Backend):
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment, self._build = experiment, build
         self._bundles, self._keep_cpu = list(requests), keep_cpu
-        self._timeout, self._start_timeout = timeout, start_timeout
+        self.timeout, self._start_timeout = timeout, start_timeout
         self._send_buffer = new_send_buffer() if channel == "auto" else None
         self._workers: dict[int, RayWorkerHandle] = {}
         self._start_all()
@@ -71,7 +71,7 @@ class RayBackend(Backend):
         self, order: RoundOrder, workers: Workers
     ) -> Iterator[RoundReply | WorkerFailure]:
         """Start a round on these workers; yield their replies in the order of the workers."""
-        return self._exchange(workers, RunRound(order))
+        return self.send(workers, RunRound(order))
 
     def evaluate(self, shared: Params, workers: Workers) -> list[Array | WorkerFailure]:
         """Return the returns on the agents' own environments, [N, episodes] per worker."""
@@ -90,7 +90,27 @@ class RayBackend(Backend):
 
     def call(self, workers: Workers, request: Request[T]) -> list[T | WorkerFailure]:
         """Send a request to these workers; return each one's result, or its failure."""
-        return list(self._exchange(workers, request))
+        return list(self.send(workers, request))
+
+    def send(self, workers: Workers, request: Request[T] | Reset) -> Iterator[T | WorkerFailure]:
+        """Send a request to these workers now; yield the replies in the order of the workers.
+
+        A reply that comes early waits in its worker, or in Ray's object store, so the driver holds
+        one reply at a time.
+        """
+        absent = self._await_started(workers)
+        self._drain()
+        deadline = time.monotonic() + self.timeout
+        outgoing = OutgoingRequest(request, self._send_buffer)
+        for worker in workers:
+            if worker not in absent:
+                self._workers[worker].send(outgoing)
+        return (
+            self._failure(worker, "timeout", self._absence(worker))
+            if worker in absent
+            else self._receive(worker, deadline)
+            for worker in workers
+        )
 
     def rebuild(self, workers: Workers) -> None:
         """Kill these workers and start new ones, away from nodes that no longer respond."""
@@ -117,7 +137,7 @@ class RayBackend(Backend):
         """Give every worker the initial state of another experiment with as many agents."""
         self._experiment = experiment
         results: Iterator[WorkerFailure | None]
-        results = self._exchange(range(len(self.groups)), Reset(experiment))
+        results = self.send(range(len(self.groups)), Reset(experiment))
         for worker, result in enumerate(list(results)):
             if result is not None:  # dead, hung, or its environment does not close
                 self.rebuild([worker])
@@ -191,31 +211,9 @@ class RayBackend(Backend):
             self._workers[calls[call]].connect()
         return [calls[call] for call in late]
 
-    def _exchange(
-        self, workers: Workers, request: Request[T] | Reset
-    ) -> Iterator[T | WorkerFailure]:
-        """Send a request now; yield the replies in the order of the workers.
-
-        A reply that comes early waits in its worker, or in Ray's object store, so the driver holds
-        one reply at a time.
-        """
-        absent = self._await_started(workers)
-        self._drain()
-        deadline = time.monotonic() + self._timeout
-        outgoing = OutgoingRequest(request, self._send_buffer)
-        for worker in workers:
-            if worker not in absent:
-                self._workers[worker].send(outgoing)
-        return (
-            self._failure(worker, "timeout", self._absence(worker))
-            if worker in absent
-            else self._receive(worker, deadline)
-            for worker in workers
-        )
-
     def _drain(self) -> None:
         """Discard replies to a request that was given up, before its memory is written again."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + self.timeout
         for worker in self._workers.values():
             worker.drain(max(0.0, deadline - time.monotonic()))
 
@@ -228,7 +226,7 @@ class RayBackend(Backend):
         except RayError as error:
             return self._failure(worker, "died", " ".join(str(error).split())[:300])
         except TimeoutError:
-            reason = f"federation.round_timeout is {self._timeout:g} s"
+            reason = f"federation.round_timeout is {self.timeout:g} s"
             return self._failure(worker, "timeout", reason)
         return replace(value, worker=worker) if isinstance(value, WorkerFailure) else value
 

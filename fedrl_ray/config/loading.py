@@ -52,8 +52,8 @@ _SCHEMAS: dict[str, type[Plugin]] = {"learner": LearnerPlugin, "environment": En
 def _plugin(section: str, data: Any) -> Plugin:
     kind = _SECTIONS[section]
     default, known = plugins.KINDS[kind].default, ", ".join(plugins.names(kind))
-    if data is None and default is not None:
-        data = {"name": default}
+    if default is not None and (data is None or (isinstance(data, Mapping) and "name" not in data)):
+        data = {"name": default} | dict(data or {})
     if not isinstance(data, Mapping):
         raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
     if not isinstance(data.get("name"), str):

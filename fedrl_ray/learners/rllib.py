@@ -2,7 +2,7 @@
 
 A local agent is an RLlib Algorithm on the new API stack, with one local env runner over our
 environment and one local learner. After E environment steps or training iterations the weights of
-its RLModule, target networks included, are averaged and broadcast. Optimiser, replay buffer and
+its RLModule, target networks included, are averaged and broadcast. Optimizer, replay buffer and
 episodes stay with the agent.
 """
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from algorithms.robust import expectile_loss, next_value, robust_target
 
 DEGREE = "degree"
-"""Name of the degree network in a module, and of its optimiser."""
+"""Name of the degree network in a module, and of its optimizer."""
 DEGREE_PREDS = "degree_preds"
 """Key of D(s; psi), [B], in the result of `forward_train`."""
 DEGREE_LOSS_KEY, DEGREE_GAP_KEY = "degree_loss", "degree_gap"

@@ -45,7 +45,7 @@ class RobustDQNLearner(DQNTorchLearner):
     def configure_optimizers_for_module(
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
-        """Register an optimiser per network, so that each gradient is clipped by its own norm."""
+        """Register an optimizer per network, so that each gradient is clipped by its own norm."""
         assert config is not None
         module: Any = self.module[module_id]
         degree = self.get_parameters(module.degree)

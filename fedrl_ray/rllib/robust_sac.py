@@ -52,7 +52,7 @@ class RobustSACLearner(SACTorchLearner):
     def configure_optimizers_for_module(
         self, module_id: str, config: AlgorithmConfig | None = None
     ) -> None:
-        """Add an optimiser for the degree network, with the critics' learning rate."""
+        """Add an optimizer for the degree network, with the critics' learning rate."""
         assert isinstance(config, SACConfig)
         super().configure_optimizers_for_module(module_id=module_id, config=config)
         module: Any = self.module[module_id]
@@ -75,7 +75,7 @@ class RobustSACLearner(SACTorchLearner):
     ) -> Tensor:
         """Return RLlib's losses with the target y, plus the loss of D.
 
-        RLlib differentiates one loss per optimiser and finds it by the optimiser's name.
+        RLlib differentiates one loss per optimizer and finds it by the optimizer's name.
         """
         log_alpha: Any = self.curr_log_alpha[module_id]
         terms = robust_terms(

@@ -32,9 +32,9 @@ EVENTS = {
     "started": Event(
         logging.INFO,
         ("rounds", "backend", "packing", "memory", "workers"),
-        "A new run. `rounds`: the budget; `backend`: `ray` or `in_process`; `packing`: agents of each "
-        "host; `memory`: bytes estimated, for `agents`, `actors`, `driver` and `object_store`; "
-        "`workers`: the `agents`, `node`, `hostname` and `pid` of each.",
+        "A new run. `rounds`: the budget; `backend`: `ray` or `in_process`; `packing`: agents of "
+        "each worker; `memory`: bytes estimated, for `agents`, `actors`, `driver` and "
+        "`object_store`; `workers`: the `agents`, `node`, `hostname` and `pid` of each.",
     ),
     "resumed": Event(
         logging.INFO,

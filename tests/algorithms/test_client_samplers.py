@@ -61,7 +61,7 @@ def test_uniform_takes_a_fraction_or_a_count() -> None:
     for keys in ({}, {"fraction": 0.5, "count": 2}, {"fraction": 0.0}, {"count": 0}):
         with pytest.raises(ValueError):
             plugins.load("client_samplers", "uniform").Config(**keys)
-    with pytest.raises(ValueError, match="count: must be at most federation.num_agents"):
+    with pytest.raises(ValueError, match=r"count: must be at most federation\.num_agents"):
         build("uniform", count=K + 1)
 
 

@@ -89,7 +89,7 @@ def test_the_actor_step_leaves_the_critic_alone() -> None:
         learner.load_shared(start | policy)
         with torch.inference_mode():
             learner.update(batch)
-    moments = (learner.optimisers["critics"].moments.values() for learner in (one, two))
+    moments = (learner.optimizers["critics"].moments.values() for learner in (one, two))
     assert all(map(torch.equal, *moments))
     for name, array in one.shared().items():
         of_policy = name.startswith("policy")

@@ -17,7 +17,8 @@ def commands() -> list[list[str]]:
     page = (ROOT / "docs" / "rllib.md").read_text(encoding="utf-8")
     section = page[page.index("## Export") :].split("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines]
 
 
 def test_the_commands_of_the_page_run_as_printed(tmp_path):

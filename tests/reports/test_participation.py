@@ -17,5 +17,5 @@ def test_a_sampled_run_shows_who_took_part(small: Any, tmp_path: Path) -> None:
     table = shown["participation"].table
     assert table is not None
     (row,) = table.rows
-    assert row[:4] == ("some", "uniform", 5, "2")
+    assert row[:4] == ("some", "uniform", 5, "2.00")
     assert "participation" not in {s.id for s in sections(read([tmp_path / "all"]))}

@@ -229,7 +229,8 @@ def test_the_commands_of_the_page_run_as_printed(
     page = (root / "docs" / "rllib.md").read_text(encoding="utf-8")
     section = page[page.index("## Training") :].split("\n## ")[0]
     blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line) for line in lines]
     assert [words[1] for words in commands] == ["describe", *["train"] * 3, "report"]
     monkeypatch.chdir(tmp_path)
     for words in commands:

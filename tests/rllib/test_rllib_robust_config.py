@@ -85,8 +85,8 @@ def test_each_network_is_clipped_by_its_own_norm(name: str) -> None:
     _, gradients = gradients_of(learner, minibatch(actions))
     clipped = learner.postprocess_gradients(gradients)
     norms = {}
-    for network, optimiser in learner.get_optimizers_for_module(DEFAULT_MODULE_ID):
-        own = learner.filter_param_dict_for_optimizer(clipped, optimiser).values()
+    for network, optimizer in learner.get_optimizers_for_module(DEFAULT_MODULE_ID):
+        own = learner.filter_param_dict_for_optimizer(clipped, optimizer).values()
         norms[network] = torch.cat([g.flatten() for g in own]).norm().item()
     assert norms["degree"] == pytest.approx(1e-3, rel=1e-2)
     assert norms["q" if "dqn" in name else "qf"] == pytest.approx(1e-3, rel=1e-2)

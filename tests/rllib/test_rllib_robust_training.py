@@ -65,7 +65,7 @@ def weights_of(algorithm: Any) -> dict[str, Any]:
 
 
 def optimiser_names(algorithm: Any) -> set[str]:
-    """Return the optimisers with moments in the learner's state."""
+    """Return the optimizers with moments in the learner's state."""
     state = algorithm.learner_group.get_state()["learner"]["optimizer"]
     return {name for name, one in state.items() if one["state"]["state"]}
 

@@ -36,7 +36,8 @@ def names(directory: Path) -> list[str]:
 
 def disturbed(experiment: Any, directory: Path, lose: dict[int, list[int]]) -> Run:
     backend = FaultyBackend(experiment, lose=lose)
-    run = Run(experiment, directory, driver=Driver(experiment, directory=directory, backend=backend))
+    driver = Driver(experiment, directory=directory, backend=backend)
+    run = Run(experiment, directory, driver=driver)
     list(run)
     run.finish()
     run.close()

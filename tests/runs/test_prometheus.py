@@ -94,7 +94,8 @@ def test_failures_and_rewinds_are_counted_by_kind(local_ray):
 
 def test_without_ray_nothing_is_reported():
     script = (
-        "import sys; from fedrl_ray.runs.prometheus import PrometheusMetrics; t = PrometheusMetrics('x');"
+        "import sys; from fedrl_ray.runs.prometheus import PrometheusMetrics;"
+        "t = PrometheusMetrics('x');"
         "t.event('rewind', {}); t.phases({'learning': 1.0}); print('ray' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
@@ -139,7 +140,12 @@ def heavy(tmp_path: Path, **sections: object) -> Path:
 def at_the_terminal(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The program as a user runs it, in the session's Ray cluster."""
     address = ray.get_runtime_context().gcs_address
-    command = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        "from fedrl_ray.cli.main import main; main()",
+        *map(str, arguments),
+    ]
     return subprocess.run(
         command,
         capture_output=True,

@@ -49,8 +49,8 @@ def acts_by_its_mean(distribution: Any) -> bool:
     return bool((greedy.sample() == torch.tensor([[0.5, 3.0]])).all())
 
 
-def takes_loss_by_optimiser(learner: Any) -> bool:
-    """SAC goes backwards through `_temp_losses`, under the name of each optimiser."""
+def takes_loss_by_optimizer(learner: Any) -> bool:
+    """SAC goes backwards through `_temp_losses`, under the name of each optimizer."""
     source = inspect.getsource(learner.compute_gradients)
     return '_temp_losses.pop((module_id, optim_name + "_loss"))' in source
 
@@ -95,7 +95,7 @@ USES: dict[str, Callable[[Any], Any]] = {
     f"{SAC}.sac_learner.QF_TARGET_NEXT": is_("q_target_next"),
     f"{SAC}.torch.default_sac_torch_rl_module.DefaultSACTorchRLModule": lambda c: has(c, *MODULE),
     f"{SAC}.torch.sac_torch_learner.SACTorchLearner": lambda c: (
-        takes(c.compute_loss_for_module, *LOSS) and takes_loss_by_optimiser(c)
+        takes(c.compute_loss_for_module, *LOSS) and takes_loss_by_optimizer(c)
     ),
     f"{CORE}.ALL_MODULES": is_("__all_modules__"),
     f"{CORE}.COMPONENT_METRICS_LOGGER": is_("metrics_logger"),
