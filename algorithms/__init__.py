@@ -1,1 +1,1 @@
-"""What is learnt. Imports torch and numpy, never Ray."""
+"""The algorithms: learners, aggregation rules and their equations. Never imports Ray."""

@@ -1,9 +1,9 @@
-"""Numbers of a learner: NumPy's arrays where compiled kernels make them, else torch's tensors.
+"""Numbers of a learner: NumPy arrays if compiled kernels compute the networks, else torch tensors.
 
 A learner is written once for both. Arithmetic, indexing, `.sum(-1)`, `.mean(-1)` and `.argmax(-1)`
-are the same; what else it needs it asks of `namespace`, by names and arguments that numpy and torch
-share: where, amax, amin, tanh, concatenate. On the small arrays of a local step an operation of
-NumPy takes a third of the time that one of torch does.
+are the same. Other operations come from `namespace`, by names and arguments that numpy and torch
+share: where, amax, amin, tanh, concatenate. On the small arrays of a local step, a NumPy operation
+takes a third of the time of a torch operation.
 """
 
 from __future__ import annotations
@@ -20,51 +20,52 @@ Numbers = Any
 
 
 def namespace(numbers: Numbers) -> Any:
-    """numpy or torch, whose array it is."""
+    """Return the module that the array belongs to: numpy or torch."""
     return np if isinstance(numbers, np.ndarray) else torch
 
 
 def to_numpy(numbers: Numbers) -> Array:
-    """Its values on the CPU."""
+    """Return the values as a NumPy array on the CPU."""
     return numbers if isinstance(numbers, np.ndarray) else numbers.cpu().numpy()
 
 
 class Home:
-    """Where a learner's numbers live. device: None for arrays of NumPy, else that of tensors.
+    """The home of a learner's numbers. device: of the torch tensors; None for NumPy arrays.
 
-    They have the type of the networks' parameters, torch's default one, unless said otherwise.
+    Numbers have the type of the networks' parameters, which is torch's default, unless a method
+    names another.
     """
 
     def __init__(self, device: str | None) -> None:
         self._device = device
 
     def asarray(self, array: Array) -> Numbers:
-        """Numbers brought here."""
+        """Return an array as numbers of this home."""
         if self._device is None:
             return array.astype(_float_type(), copy=False)
         return torch.from_numpy(array).to(self._device, torch.get_default_dtype())
 
     def zeros(self, *shape: int) -> Numbers:
-        """Whose memory is taken now, and not when it is first written to."""
+        """Return zeros whose memory is allocated now, not at the first write to it."""
         if self._device is None:
             return np.full(shape, 0, _float_type())
         return torch.zeros(shape, device=self._device)
 
     def sums(self, size: int) -> Numbers:
-        """Zeros to add to: [size] float64."""
+        """Return zeros to add to: [size] float64."""
         if self._device is None:
             return np.zeros(size)
         return torch.zeros(size, dtype=torch.float64, device=self._device)
 
     def rows(self, table_RW: Numbers, index: Array) -> Numbers:
-        """Rows of a table that lives here, [..., W], by their numbers, [...] int64."""
+        """Return rows of a table of this home, [..., W], by their numbers, [...] int64."""
         if self._device is None:
             return table_RW.take(index, axis=0)
         chosen = torch.from_numpy(index.reshape(-1)).to(self._device)
         return table_RW.index_select(0, chosen).view(*index.shape, -1)
 
     def put(self, table_RW: Numbers, index_N: Array, rows_NW: Array) -> None:
-        """Write over some rows of a table that lives here."""
+        """Overwrite some rows of a table of this home."""
         if self._device is None:
             table_RW[index_N] = rows_NW
         else:

@@ -1,10 +1,10 @@
 """The robust critics that FedRDQN and FedRDDPG share: Q(.; theta), its target, and D(s; psi).
 
-The two algorithms differ in the bootstrap value of s' and in their actor. What they have in
-common is here: the robust target y, the regression of D, and the derivatives of both losses.
-The degree network is built only if some agent has omega above 0.
+The two algorithms differ in the bootstrap value of s' and in their actor. They share the code
+here: the robust target y, the regression of D, and the derivatives of both losses. The degree
+network is built only if some agent has omega above 0.
 
-The paper is silent on which network makes the degree network's regression target; we take
+The paper does not say which network computes the regression target of the degree network. We take
 theta', as y does.
 """
 
@@ -22,11 +22,11 @@ from .robust import expectile_regression, next_value, robust_target, td_regressi
 from .schedules import Schedule
 from .types import Spec, Transition
 
-_Q, _DEGREE = 0, 1  # numbers of the networks in the initial draw
+_Q, _DEGREE = 0, 1  # numbers that key the networks' initial weights
 
 
 class RobustCriticLearner(OffPolicyLearner):
-    """Adds theta, theta' and psi, and what the step that theta and psi take together needs."""
+    """Adds theta, theta' and psi, and the gradients of the joint step of theta and psi."""
 
     def __init__(
         self, config: OffPolicyConfig, spec: Spec, *, agent_ids: Sequence[int], seed: int
@@ -38,7 +38,7 @@ class RobustCriticLearner(OffPolicyLearner):
         self.metrics.expect("td_loss", *(["degree_loss", "degree_gap"] if self.robust else []))
 
     def build_critics(self, widths: Sequence[int], *, last_bound: float | None = None) -> None:
-        """Q of the given widths, its target, and D with the same hidden layers."""
+        """Build Q of the given widths, its target, and D with the same hidden layers."""
         plans = [NetworkPlan("q", _Q, widths, has_target=True)]
         if self.robust:
             degree_widths = [self.spec.obs_size, *widths[1:-1], 1]
@@ -48,8 +48,11 @@ class RobustCriticLearner(OffPolicyLearner):
     def evaluate_critics(
         self, q_input_NBI: Numbers, obs_NBS: Numbers
     ) -> tuple[Numbers, Numbers | None]:
-        """Q of all actions or of the one in its input, [N, B, A], and D(s), [N, B], in one pass
-        that keeps what their joint step needs."""
+        """Return Q(s, .), [N, B, A], and D(s), [N, B] (None without a degree network).
+
+        With the action in its input Q has one output, A = 1. One pass computes both networks, and
+        the group keeps the activations for their joint step.
+        """
         if not self.robust:
             return self.groups["critics"].forward(q_input_NBI)[0], None
         q_NBA, v_worst_NB1 = self.groups["critics"].forward(q_input_NBI, obs_NBS)
@@ -63,10 +66,11 @@ class RobustCriticLearner(OffPolicyLearner):
         v_worst_NB: Numbers | None,
         bootstrap_NB: Numbers,
     ) -> tuple[Numbers, ...]:
-        """Derivatives of both losses, by Q(s, a; theta) and by D(s; psi): [N, B, 1] each, from
-        v(s'), y and D(s) of the parameters before the step. theta and psi then step together.
+        """Return the derivatives of both losses by Q(s, a; theta) and by D(s; psi): [N, B, 1] each.
 
-        q_NB is Q(s, a; theta), v_worst_NB D(s; psi), bootstrap_NB the target networks' value of s'.
+        They use v(s'), y and D(s) of the parameters before the step, so theta and psi can step
+        together. q_NB: Q(s, a; theta). v_worst_NB: D(s; psi). bootstrap_NB: the target networks'
+        value of s'.
         """
         v_next_NB = next_value(bootstrap_NB, batch.terminated)
         target_NB = robust_target(

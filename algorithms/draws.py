@@ -1,6 +1,6 @@
 """Random numbers that depend on (seed, role, agent id, counter) alone.
 
-Philox is a counter-based generator: the numbers of any agent at any step can be produced on
+Philox is a counter-based generator, so the numbers of any agent at any step can be computed on
 their own. Packing, block size and resuming therefore cannot change a draw.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 from .types import Array
 
 _WORDS_PER_COUNT = 4  # one Philox4x64 counter value yields four 64-bit words
-_MOST_NUMBERS = 2**20  # kept per agent, however wide a step is
+_MOST_NUMBERS = 2**20  # most numbers kept per agent, whatever the width of a step
 
 
 class Role(IntEnum):
-    """What a stream of numbers is for; two roles never share numbers."""
+    """Purpose of a stream of random numbers; two roles never share numbers."""
 
     INITIAL_WEIGHTS = 1
     DYNAMICS = 2
@@ -33,19 +33,19 @@ class Role(IntEnum):
 
 
 def philox(seed: int, role: Role, index: int, counter: int = 0) -> np.random.Generator:
-    """A generator positioned at `counter` (in units of four words) of one stream."""
+    """Return a generator positioned at `counter` (in units of four words) of one stream."""
     key = np.array([seed, (int(role) << 32) | index], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
 def episode_seed(seed: int, role: Role, index: int, episode: int) -> int:
-    """The seed of one episode's reset: 31 bits, as every environment accepts."""
+    """Return the seed of one episode's reset: 31 bits, because every environment accepts these."""
     return int(philox(seed, role, index, episode).integers(2**31))
 
 
 def gaussian(uniform: Array) -> Array:
-    """Standard normal numbers from uniform ones in [0, 1), one for one and all finite."""
-    from scipy.special import ndtri  # 0.3 s to import, and only continuous actions need it
+    """Return one standard normal number for each uniform one in [0, 1); all are finite."""
+    from scipy.special import ndtri  # takes 0.3 s to import; only continuous actions need it
 
     return np.asarray(ndtri(np.maximum(uniform, np.finfo(np.float64).tiny)))
 
@@ -53,8 +53,8 @@ def gaussian(uniform: Array) -> Array:
 class StepDraws:
     """Uniform numbers in [0, 1) for N agents, `width` of them per local step.
 
-    They are produced `block` steps at a time because building a generator costs more than the
-    numbers do; the block size does not change a bit.
+    They are computed for `block` steps at a time, because building a generator costs more than
+    drawing the numbers. The block size does not change a bit.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class StepDraws:
         self._numbers = np.empty((0, len(self._agent_ids), width))
 
     def at(self, step: int) -> Array:
-        """The numbers of local step `step`: [N, width] float64. Read them, do not write."""
+        """Return the numbers of local step `step`: [N, width] float64, not to be written to."""
         if not 0 <= step - self._first < len(self._numbers) or self._first < 0:
             self._fill(step)
         return self._numbers[step - self._first]  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""torch, imported where something of it is first used.
+"""torch, imported when one of its names is first used.
 
-A learner's file holds its `Config` and is imported to check an experiment: a refusal, or a page of
-help, need not wait for the seconds that torch takes.
+A learner's file holds its `Config` and is imported to check an experiment. An error or a page of
+help need not wait for the seconds that importing torch takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class _LazyModule(ModuleType):
-    """Stands for a module of the same name and takes over what is asked of it, once each."""
+    """Stand-in for the module of the same name; it copies each attribute on first use."""
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(importlib.import_module(self.__name__), name)
@@ -32,10 +32,11 @@ else:
 
 
 def inference_mode(function: Callable[P, T]) -> Callable[P, T]:
-    """`torch.inference_mode()` as a decorator that does not ask for torch before a call."""
+    """Return the function under `torch.inference_mode()`; torch is imported at its first call."""
 
     @functools.wraps(function)
     def without_graph(*args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the function without recording a graph."""
         with torch.inference_mode():
             return function(*args, **kwargs)
 

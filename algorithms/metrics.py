@@ -9,7 +9,7 @@ from .types import Array
 
 
 class MeanPerAgent:
-    """Accumulates [N] values by name, where they live. Reading gives the means and starts again."""
+    """Sums of [N] values by name, kept on the learner's device until `drain` reads the means."""
 
     def __init__(self, num_agents: int, home: Home) -> None:
         self._num_agents, self._home = num_agents, home
@@ -17,12 +17,12 @@ class MeanPerAgent:
         self._counts: dict[str, int] = {}
 
     def expect(self, *names: str) -> None:
-        """Name metrics before their first value: they read NaN until then."""
+        """Name metrics before their first value; they are NaN until then."""
         for name in names:
             self._sums[name], self._counts[name] = self._home.sums(self._num_agents), 0
 
     def add(self, **values_N: Numbers) -> None:
-        """One value per agent of each metric, [N]."""
+        """Add one value per agent, [N], to each named metric."""
         for name, value in values_N.items():
             if name not in self._sums:
                 self.expect(name)
@@ -30,7 +30,7 @@ class MeanPerAgent:
             self._counts[name] += 1
 
     def drain(self) -> dict[str, Array]:
-        """Means by name, each [N] float64; NaN where nothing was added since the last call."""
+        """Return means by name, each [N] float64; NaN if nothing was added since the last call."""
         means: dict[str, Array] = {}
         for name, total in self._sums.items():
             count = self._counts[name]

@@ -1,4 +1,4 @@
-"""One local step shared by every deep learner: act, step the environment, store, sample, update."""
+"""The local step of every deep learner: act, step the environment, store, sample, update."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class NetworkPlan(NamedTuple):
-    """A network to build: its `number` in the initial draw, its input, hidden and output sizes."""
+    """A network to build.
+
+    number: keys its initial weights. widths: its input, hidden and output sizes.
+    """
 
     name: str
     number: int
@@ -37,9 +40,9 @@ class NetworkPlan(NamedTuple):
 
 
 class OffPolicyLearner(Learner):
-    """N local agents that learn from replay. Subclasses say how to explore and what to descend.
+    """N local agents that learn from a replay buffer. A subclass defines exploration and losses.
 
-    `networks` holds everything that is averaged, by name; `clock` counts local steps.
+    `networks` holds every averaged network by name; `clock` counts local steps.
     """
 
     config: OffPolicyConfig
@@ -52,12 +55,12 @@ class OffPolicyLearner(Learner):
         self.num_agents = len(self.agent_ids)
         self.clock = 0
         self._last_reset = 0
-        self._steps_done = 0  # Adam's, before the update under way; set by `step`
+        self._steps_done = 0  # steps of Adam before the current update; set by `local_step`
         self.home = factory.home(config)
         self.metrics = MeanPerAgent(self.num_agents, self.home)
         self.networks: dict[str, StackedMLP] = {}
         self.groups: dict[str, NetworkGroup] = {}
-        self._trained: dict[str, list[str]] = {}  # networks of each stack
+        self._trained: dict[str, list[str]] = {}  # names of the networks in each group
         self.optimizers: dict[str, StackedAdam] = {}
         self._replay: Replay | None = None
         self._updates_at_most = int(np.ceil(config.updates_per_step))
@@ -67,24 +70,26 @@ class OffPolicyLearner(Learner):
 
     @abstractmethod
     def explore(self, obs_NS: Numbers) -> Array:
-        """Actions of the behaviour policy: [N] int64 or [N, A] float32."""
+        """Return the actions of the behaviour policy: [N] int64 or [N, A] float32."""
 
     @abstractmethod
     def update(self, batch: Transition) -> None:
-        """One gradient step of the paper's algorithm on a minibatch [N, B, ...]."""
+        """Take one gradient step of the paper's algorithm on a minibatch [N, B, ...]."""
 
     @abstractmethod
     def act(self, obs: Array) -> Array:
-        """Greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
+        """Return greedy actions: [N, M, S] -> [N, M] int64 or [N, M, A] float32."""
 
     def episodes_ended(self, finished_N: Array) -> None:
-        """Agents whose episode ended in this step, for exploration with a memory: [N] bool."""
+        """Hear which agents' episodes ended in this step, [N] bool; exploration may have state."""
 
     def build_group(
         self, group: str, networks: Sequence[NetworkPlan], *, last_bound: float | None = None
     ) -> None:
-        """Networks that are trained together, from initial weights keyed by their numbers, and an
-        equal `<name>_target` for those that have one."""
+        """Build networks that are trained together, and an equal `<name>_target` where planned.
+
+        Their initial weights are keyed by the plans' numbers.
+        """
         shapes = [plan.widths for plan in networks]
         trained = factory.trained(self.config, self.num_agents, shapes)
         self.groups[group], self.optimizers[group] = trained
@@ -107,7 +112,7 @@ class OffPolicyLearner(Learner):
         self.local_step(env)
 
     def local_step(self, env: VectorEnv) -> None:
-        """Take one local step in whichever gradient mode of torch is on."""
+        """Take one local step in the current gradient mode of torch."""
         action = self.explore(self.home.asarray(env.obs))
         self.replay.add(env.step(action))
         self.episodes_ended(env.finished)
@@ -116,20 +121,21 @@ class OffPolicyLearner(Learner):
             uniform = self._replay_draws.at(self.clock).reshape(
                 self.num_agents, self._updates_at_most, -1
             )
-            with np.errstate(over="ignore", invalid="ignore"):  # a round's end says so, in one line
+            # the worker reports parameters that are not finite at the end of the round
+            with np.errstate(over="ignore", invalid="ignore"):
                 for index in range(due - done):
                     self._steps_done = done + index
                     self.update(self.replay.sample(uniform[:, index]))
         self.clock += 1
 
     def updates_done(self, clock: int) -> int:
-        """Updates since the last reset, as a function of the local step: nothing to store."""
+        """Return the updates since the last reset; a function of the local step needs no state."""
         learning = clock - self._last_reset - self.config.learning_starts
         return int(max(0, learning) * self.config.updates_per_step)
 
     @property
     def replay(self) -> Replay:
-        """Built on first use: a learner that only acts needs none."""
+        """The replay buffer, built on first use: a learner that only acts needs none."""
         if self._replay is None:
             self._replay = Replay(
                 self.num_agents,
@@ -170,15 +176,15 @@ class OffPolicyLearner(Learner):
             destination.copy(source)
 
     def drain_metrics(self) -> dict[str, Array]:
-        """Means per agent since the last call, each [N]."""
+        """Return means per agent since the last call, each [N]."""
         return self.metrics.drain()
 
     def shared(self) -> Params:
-        """What is averaged, every network by name: each [N, ...]."""
+        """Return the parameters that are averaged, of every network by name: each [N, ...]."""
         return prefixes.join({name: _copies(net.views()) for name, net in self.networks.items()})
 
     def load_shared(self, shared: Params) -> None:
-        """Take the broadcast (no agent axis) into all N agents; start afresh where configured."""
+        """Take the broadcast (no agent axis) into all N agents; reset them if `reset_on_sync`."""
         for name, net in self.networks.items():
             net.load(prefixes.select(shared, name))
         if self.config.reset_on_sync:
@@ -194,14 +200,14 @@ class OffPolicyLearner(Learner):
             self.networks[name].copy(self.networks[name.removesuffix("_target")])
 
     def agent_state(self, row: int) -> AgentState:
-        """Everything of one agent: networks, optimizers and replay."""
+        """Return everything of one agent: networks, optimizers and replay buffer."""
         parts = {name: _copies(net.views(), row) for name, net in self.networks.items()}
         parts |= {f"adam.{name}": adam.agent_state(row) for name, adam in self.optimizers.items()}
         return prefixes.join(parts | {"replay": self.replay.agent_state(row)})
 
     @inference_mode
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
+        """Take back the result of `agent_state`."""
         for name, net in self.networks.items():
             for key, view in net.views().items():
                 view[row].copy_(torch.from_numpy(state[f"{name}/{key}"]))
@@ -211,12 +217,12 @@ class OffPolicyLearner(Learner):
 
     @classmethod
     def bytes_per_process(cls, config: OffPolicyConfig) -> int:
-        """Return the memory that Numba and the kernels take in a process, in bytes (measured)."""
+        """Return the memory of Numba and the kernels in a process: 75 MiB, as measured."""
         return 75 * 2**20 if config.runs_compiled() else 0
 
     @classmethod
     def replay_bytes(cls, config: OffPolicyConfig, spec: Spec, steps: int) -> tuple[int, int]:
-        """Return the bytes of one agent's replay: all of it in memory, what is filled on disk."""
+        """Return the bytes of an agent's replay buffer in memory, and of its filled part on disk."""
         transition = Replay.bytes_per_agent(
             1, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
         )

@@ -21,47 +21,51 @@ MAX_SAMPLES = 10**7
 
 
 class OffPolicyConfig(LearnerConfig):
-    """Keys that FedRDQN and FedRDDPG share."""
+    """Keys of every off-policy learner."""
 
     omega: Omega = 0.3
-    """Robustness level in [0, 1], one number or one per agent; 0 is the plain baseline, without a
+    """Robustness level in [0, 1]: one number, or one per agent. 0 is the plain baseline without a
     degree network."""
     expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """Expectile level tau of the degree network; smaller is closer to the minimum."""
+    """Expectile level tau of the degree network; a smaller value is closer to the minimum."""
     discount: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Discount factor gamma."""
     learning_rate: LearningRate = 1e-3
-    """Adam's step size of the Q network; a number or a schedule over local steps."""
+    """Learning rate of Adam for the Q network: a number, or a schedule over local steps."""
     degree_learning_rate: LearningRate | None = None
-    """Adam's step size of the degree network; null: the same as `learning_rate`."""
+    """Learning rate of Adam for the degree network; null: the same as `learning_rate`."""
     target_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Soft target update eta after every update; null: 0.005 (0.001 for fedrddpg), or hard copies
-    where `target_period` is given."""
+    """Rate eta of the soft update of the targets after every update. null: 0.005 (0.001 for
+    fedrddpg), or hard copies if `target_period` is given."""
     target_period: Annotated[int, Field(ge=1)] | None = None
-    """Copy the networks to their targets every so many updates, in place of `target_rate`."""
+    """Updates between two hard copies of the networks to their targets; null: soft updates at
+    `target_rate`."""
     batch_size: BatchSize = 16
     """Transitions per minibatch."""
     replay_capacity: Capacity = 1000
-    """Transitions that each agent keeps."""
+    """Transitions that the replay buffer of each agent holds."""
     learning_starts: Annotated[int, Field(ge=0)] = 100
     """Local steps before the first update."""
     updates_per_step: Annotated[float, Field(gt=0, le=1000)] = 1.0
-    """Updates per local step; 0.25 is one every four steps."""
+    """Updates per local step; 0.25 is one update every four steps."""
     max_grad_norm: Positive | None = None
-    """Clip the gradient of each agent and network to this norm; null: no clipping."""
+    """Norm to which the gradient of each agent and network is clipped; null: no clipping."""
     hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (128,)
     """Widths of the hidden layers of every network."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where networks and replay live. cuda needs resources.gpu; environments stay on the CPU."""
+    """Device of the networks and of the replay buffer. cuda needs resources.gpu; environments
+    always run on the CPU."""
     compiled: bool = True
-    """On the CPU, compute networks and Adam by compiled kernels, in place of torch. A GPU always
-    computes with torch."""
+    """Compute networks and Adam with compiled kernels instead of torch. This holds on the CPU; on a
+    GPU torch always computes."""
     keep_degree_network: bool = False
     """Build the degree network at omega 0 too, so that omega may rise later in the same run."""
     reset_on_sync: bool = False
-    """Rebuild replay, optimizer and targets after every averaging (Jin et al. 2022)."""
+    """Empty the replay buffer and reset optimizer and targets after every averaging (Jin et al.
+    2022)."""
 
     default_target_rate: ClassVar[float] = 0.005
+    """Target rate if neither `target_rate` nor `target_period` is given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -74,7 +78,7 @@ class OffPolicyConfig(LearnerConfig):
     @model_validator(mode="after")
     def _one_target_rule(self) -> Self:
         if self.target_rate is not None and self.target_period is not None:
-            raise ValueError("give target_rate (soft) or target_period (hard), not both")
+            raise ValueError("give target_rate (soft) or target_period (hard); got both")
         return self
 
     @model_validator(mode="after")
@@ -82,27 +86,32 @@ class OffPolicyConfig(LearnerConfig):
         samples = math.ceil(self.updates_per_step) * self.batch_size
         if samples > MAX_SAMPLES:
             raise ValueError(
-                f"updates_per_step * batch_size must be at most {MAX_SAMPLES}, got {samples}"
+                f"updates_per_step * batch_size must be at most {MAX_SAMPLES}; got {samples}"
             )
         return self
 
     def require_agents(self, num_agents: int) -> None:
+        """Raise ValueError if `omega` is a list that does not hold one value per agent."""
         require_one_per_agent(self.omega, num_agents)
 
     def steps_before_learning(self) -> int:
+        """Return `learning_starts`."""
         return self.learning_starts
 
     def forgets_on_sync(self) -> bool:
+        """Return `reset_on_sync`."""
         return self.reset_on_sync
 
     def network_device(self) -> Literal["cpu", "cuda"]:
+        """Return `device`."""
         return self.device
 
     def rows_per_update(self) -> int:
+        """Return `batch_size`."""
         return self.batch_size
 
     def for_acting(self) -> Self:
-        """Return the same on the CPU, computed by torch where a GPU learns (execution profile)."""
+        """Return the same keys on the CPU; if a GPU learns, torch computes there too (law 1)."""
         if self.device == "cpu":
             return self
         return self.model_copy(update={"device": "cpu", "compiled": False})
@@ -112,5 +121,5 @@ class OffPolicyConfig(LearnerConfig):
         return self.compiled and self.device == "cpu"
 
     def has_degree_network(self) -> bool:
-        """Return True if any agent is robust, or if the degree network is to be kept."""
+        """Return True if any omega is above 0, or if `keep_degree_network` asks for it."""
         return highest(self.omega) > 0 or self.keep_degree_network

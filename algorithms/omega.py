@@ -25,5 +25,5 @@ def require_one_per_agent(omega: float | tuple[float, ...], num_agents: int) -> 
     """Raise ValueError if a list of levels does not hold one per agent."""
     if isinstance(omega, tuple) and len(omega) != num_agents:
         raise ValueError(
-            f"omega must be one number or {num_agents}, one per agent, got {len(omega)}"
+            f"omega: must be one number or {num_agents}, one per agent; got {len(omega)}"
         )

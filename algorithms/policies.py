@@ -1,7 +1,7 @@
-"""Greedy policies as plain torch modules: what is left of a learner when it is exported.
+"""Greedy policies as plain torch modules, in the form in which a learner is exported.
 
-They know one policy, so there is no agent axis: M rows act at once. Their arguments are numbers
-alone, so that a program that has them and the parameters can build them again.
+A module holds one policy, so there is no agent axis; M rows act at once. The arguments of its
+class are plain numbers, so a program can rebuild it from them and from the parameters.
 """
 
 # ruff: noqa: N815 (shape suffixes are capitals)
@@ -19,7 +19,7 @@ from .types import Array, Spec
 
 
 class GreedyPolicy(nn.Module):
-    """`arguments`: what the class was built from."""
+    """Base class; `arguments` are the arguments that the policy was built from."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
@@ -35,17 +35,18 @@ class DiscretePolicy(GreedyPolicy):
 
     @classmethod
     def of(cls, network: StackedMLP) -> DiscretePolicy:
-        """The first agent's."""
+        """Return the policy of the first agent."""
         policy = cls(network.widths)
         _load_layers(policy.q, network.views())
         return policy
 
     def scores(self, obs_MS: Tensor) -> Tensor:
-        """Q(s, a): [M, A]."""
+        """Return Q(s, a): [M, A]."""
         q_MA: Tensor = self.q(obs_MS)
         return q_MA
 
     def forward(self, obs_MS: Tensor) -> Tensor:
+        """Return the greedy actions: [M] int64."""
         return self.scores(obs_MS).argmax(-1)
 
 
@@ -64,16 +65,17 @@ class ContinuousPolicy(GreedyPolicy):
 
     @classmethod
     def of(cls, network: StackedMLP, spec: Spec) -> ContinuousPolicy:
-        """The first agent's."""
+        """Return the policy of the first agent."""
         policy = cls(network.widths, spec.action_low, spec.action_high)
         _load_layers(policy.pi, network.views())
         return policy
 
     def normalised(self, obs_MS: Tensor) -> Tensor:
-        """The action before it is scaled, in [-1, 1]: [M, A]."""
+        """Return the actions before they are scaled, in [-1, 1]: [M, A]."""
         return torch.tanh(self.pi(obs_MS))
 
     def forward(self, obs_MS: Tensor) -> Tensor:
+        """Return the actions: [M, A] float32."""
         return self.centre_A + self.half_range_A * self.normalised(obs_MS)
 
 
@@ -88,21 +90,22 @@ class TabularPolicy(GreedyPolicy):
 
     @classmethod
     def of(cls, q_SA: Array) -> TabularPolicy:
-        """The policy of a table."""
+        """Return the greedy policy of a table."""
         policy = cls(*q_SA.shape)
         policy.q_SA.copy_(torch.from_numpy(q_SA))
         return policy
 
     def scores(self, obs_M: Tensor) -> Tensor:
-        """Q(s, a): [M, A] float64."""
+        """Return Q(s, a): [M, A] float64."""
         return self.q_SA[obs_M]
 
     def forward(self, obs_M: Tensor) -> Tensor:
+        """Return the greedy actions: [M] int64."""
         return self.scores(obs_M).argmax(-1)
 
 
 def _perceptron(widths: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them."""
+    """Return linear layers with ReLU between them."""
     layers: list[nn.Module] = []
     for wide_in, wide_out in itertools.pairwise(widths):
         layers += [nn.Linear(wide_in, wide_out), nn.ReLU()]
@@ -111,7 +114,7 @@ def _perceptron(widths: Sequence[int]) -> nn.Sequential:
 
 @torch.no_grad()
 def _load_layers(network: nn.Sequential, named: Mapping[str, Tensor]) -> None:
-    """From the first agent's weights [N, in, out] and biases [N, 1, out]."""
+    """Load the first agent's weights, of [N, in, out], and biases, of [N, 1, out]."""
     for number, layer in enumerate(m for m in network if isinstance(m, nn.Linear)):
         layer.weight.copy_(named[f"{number}.weight"][0].T)
         layer.bias.copy_(named[f"{number}.bias"][0, 0])

@@ -1,4 +1,7 @@
-"""Nested dictionaries of arrays as flat ones, `{"q": {"w": x}}` as `{"q/w": x}`, and back."""
+"""Conversion of nested dictionaries of arrays to flat ones and back.
+
+`{"q": {"w": x}}` becomes `{"q/w": x}`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,6 @@ def join(parts: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def select(flat: Mapping[str, Array], part: str) -> dict[str, Array]:
-    """The entries of one part, its prefix removed."""
+    """Return the entries of one part without its prefix."""
     prefix = f"{part}/"
     return {name[len(prefix) :]: x for name, x in flat.items() if name.startswith(prefix)}

@@ -1,8 +1,8 @@
-"""Ring buffer of N local agents: [N, capacity, width].
+"""Replay buffers of N local agents, as one ring buffer: [N, capacity, width].
 
-A transition is one row of float32 (obs, action, reward, next_obs, terminated), so that storing is
-one write and sampling is one gather. Positions are per agent: an agent that missed a round
-(policy `continue`) has a shorter history than its neighbours.
+A transition is one row of float32 (obs, action, reward, next_obs, terminated), so storing it is
+one write and sampling is one gather. Each agent has its own position, because an agent that missed
+a round has a shorter history than the others.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Replay:
         self._added_N = np.zeros(num_agents, dtype=np.int64)
 
     def clear(self) -> None:
-        """Forget everything stored."""
+        """Forget every stored transition."""
         self._added_N[:] = 0
 
     def add(self, t: Transition) -> None:
-        """Store one transition per agent, over the oldest when full."""
+        """Store one transition per agent; a full buffer overwrites its oldest one."""
         for part, values in zip(self._parts, t, strict=True):
             self._new_NW[:, part] = values.reshape(len(self._new_NW), part.stop - part.start)
         place_N = self._agents_N * self.capacity + self._added_N % self.capacity
@@ -49,7 +49,7 @@ class Replay:
         self._added_N += 1
 
     def sample(self, uniform_NB: Array) -> Transition:
-        """A minibatch per agent, with replacement, from uniform numbers in [0, 1)."""
+        """Return a minibatch per agent, drawn with replacement by uniform numbers in [0, 1)."""
         size_N1 = np.minimum(self._added_N, self.capacity)[:, None]
         index_NB = (uniform_NB * size_N1).astype(np.int64)
         index_NB += self._agents_N[:, None] * self.capacity
@@ -58,7 +58,7 @@ class Replay:
         return Transition(obs, action, reward[..., 0], next_obs, terminated[..., 0])
 
     def agent_state(self, row: int) -> AgentState:
-        """Only the part that is filled."""
+        """Return the filled part of one agent's buffer, and the count of stored transitions."""
         size = min(int(self._added_N[row]), self.capacity)
         return {
             "rows": to_numpy(self._rows[row, :size]).copy(),
@@ -66,12 +66,12 @@ class Replay:
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave, into a buffer of the same capacity."""
+        """Take back the result of `agent_state`, into a buffer of the same capacity."""
         stored = state["rows"]
         self._rows[row, : len(stored)] = self._home.asarray(np.array(stored))
         self._added_N[row] = int(state["added"])
 
     @staticmethod
     def bytes_per_agent(capacity: int, *, obs_size: int, action_size: int) -> int:
-        """Memory of one agent's buffer."""
+        """Return the memory of one agent's buffer, in bytes."""
         return 4 * capacity * (2 * obs_size + action_size + 2)

@@ -1,4 +1,4 @@
-"""Numbers that change with the local step: exploration and learning rate."""
+"""Schedules: numbers that change with the local step, for exploration and learning rates."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ class Schedule(Settings):
     steps: Annotated[int, Field(ge=1)]
     """Local steps from start to end."""
     shape: Literal["linear", "exponential"] = "linear"
-    """Straight line, or a constant factor per step (then start and end must be above 0)."""
+    """linear changes by a constant amount per step, exponential by a constant factor (start and end
+    must then be above 0)."""
 
     @model_validator(mode="after")
     def _exponential_needs_positive_ends(self) -> Self:
         if self.shape == "exponential" and min(self.start, self.end) <= 0:
-            raise ValueError("an exponential schedule needs start and end above 0")
+            raise ValueError("start and end must be above 0 for an exponential schedule")
         return self
 
     def at(self, step: int) -> float:
-        """The value at a local step."""
+        """Return the value at a local step."""
         share = min(1.0, step / self.steps)
         if self.shape == "exponential":
             return float(self.start * (self.end / self.start) ** share)
@@ -53,9 +54,9 @@ Probability = Annotated[float, Field(ge=0, le=1)] | Annotated[Schedule, AfterVal
 LearningRate = (
     Annotated[float, Field(gt=0)] | Annotated[Schedule, AfterValidator(_starts_above_zero)]
 )
-"""A learning rate, or a schedule that starts above 0; it may end there."""
+"""A learning rate, or a schedule that starts above 0; it may end at 0."""
 
 
 def value_at(value: float | Schedule, step: int) -> float:
-    """The value of a number or of a schedule at a local step."""
+    """Return the value of a number or of a schedule at a local step."""
     return value.at(step) if isinstance(value, Schedule) else value

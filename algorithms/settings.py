@@ -1,4 +1,4 @@
-"""The base of every schema: frozen, strict, documented by its own field docstrings."""
+"""The base of every schema: frozen, strict, and documented by its own field docstrings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Settings(BaseModel):
-    """A group of keys of the experiment file. A field's docstring is what `describe` prints.
+    """A group of keys of the experiment file. `fedrl-ray describe` prints the field docstrings.
 
-    Types are strict, so that neither `true` nor `'7'` counts as a number. Two things that YAML
-    cannot say are still understood: a list where a tuple is meant, and 5e4 as a whole number.
+    Types are strict, so neither `true` nor `'7'` counts as a number. YAML cannot express two types,
+    which are therefore converted: a list to a tuple, and 5e4 to a whole number.
     """
 
     model_config = ConfigDict(
@@ -43,13 +43,13 @@ def _read(value: Any, annotation: Any) -> Any:
 
 
 def _types_in(annotation: Any) -> list[Any]:
-    """The types that an annotation is made of."""
+    """Return the types that an annotation consists of."""
     inner = [t for argument in get_args(annotation) for t in _types_in(argument)]
     return [get_origin(annotation) or annotation, *inner]
 
 
 def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
-    """The function of a value, after that of each value in a tuple or in a plain mapping."""
+    """Apply a function to a value, or to each value inside tuples and plain mappings."""
     if isinstance(value, dict):
         return {key: _mapped(function, inner) for key, inner in value.items()}
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Step sizes lambda of tabular learning, as functions of how often a table's entry was updated."""
+"""Step sizes lambda of tabular learning, as functions of the number of updates of an entry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Count = Literal["visits", "steps"]
 
 
 class Constant(Settings):
-    """The same lambda for ever; with an averaging interval E > 1 it leaves a bias."""
+    """A constant lambda; with an averaging interval E > 1 it leaves a bias."""
 
     kind: Literal["constant"] = "constant"
     """constant."""
@@ -27,14 +27,16 @@ class Constant(Settings):
 
 
 class Decaying(Settings):
-    """lambda = c / (c + n): every agent weighs the same, however often it visits."""
+    """lambda = c / (c + n): every agent has the same weight, however often it visits (s,a)."""
 
     kind: Literal["decaying"] = "decaying"
     """decaying."""
     c: Annotated[float, Field(gt=0)] | None = None
-    """At least 1 / (1 - discount), or errors fade too slowly; null: 2 / (1 - discount)."""
+    """Constant c. It must be at least 1 / (1 - discount), or errors fade too slowly; null:
+    2 / (1 - discount)."""
     count: Count = "visits"
-    """What n counts: the agent's own visits of (s,a), or local steps, one clock for all (s,a)."""
+    """Meaning of n: visits counts the agent's own visits of (s,a); steps counts its local steps,
+    one clock for all (s,a)."""
 
     def at(self, visits: Array, clock: int, *, discount: float) -> Array:
         """lambda for counts of any shape; `clock` is the local step."""
@@ -42,23 +44,24 @@ class Decaying(Settings):
         return np.asarray(c / (c + _counted(self.count, visits, clock)))
 
     def check(self, discount: float) -> None:
-        """Raises ValueError where c is too small for the discount."""
+        """Raise ValueError if c is too small for the discount."""
         least = 1 / (1 - discount)
         if self.c is not None and self.c < least * (1 - 1e-9):
             raise ValueError(
-                f"step_size.c must be at least 1 / (1 - discount) = {least:g}, got {self.c:g}"
+                f"step_size.c: must be at least 1 / (1 - discount) = {least:g}; got {self.c:g}"
             )
 
 
 class Power(Settings):
-    """lambda = (1 + n)^-exponent. Below exponent 1 agents weigh more the more they visit."""
+    """lambda = (1 + n)^-exponent. Below exponent 1, agents that visit (s,a) more weigh more."""
 
     kind: Literal["power"] = "power"
     """power."""
     exponent: Annotated[float, Field(gt=0.5, le=1)] = 0.6
-    """In (0.5, 1], so that the steps sum to infinity and their squares do not."""
+    """Exponent in (0.5, 1]: the step sizes then sum to infinity, and their squares do not."""
     count: Count = "visits"
-    """What n counts: the agent's own visits of (s,a), or local steps, one clock for all (s,a)."""
+    """Meaning of n: visits counts the agent's own visits of (s,a); steps counts its local steps,
+    one clock for all (s,a)."""
 
     def at(self, visits: Array, clock: int, *, discount: float) -> Array:
         """lambda for counts of any shape; `clock` is the local step."""

@@ -1,11 +1,11 @@
-"""Shapes, notation and the records that everything else speaks.
+"""Shapes, notation and the records that all other modules use.
 
 The contracts of plug-ins are in `learner`, `aggregator`, `server_optimizer`, `client_sampler` and
 `vector_env`.
 
 Shape letters, used as suffixes of names (``obs_NBS`` has shape [N, B, S]):
 
-    N  local agents hosted together; the agent axis is always there and always first
+    N  local agents of one batch; the agent axis always exists and is always first
     B  transitions of a minibatch
     M  environments of an evaluation, or rows that act at once
     S  size of an observation (continuous states) or number of states (tabular)
@@ -22,8 +22,8 @@ Notation of the paper (arXiv 2507.14487) against the configuration keys:
     gamma  learner.discount           discount factor
     theta, theta', psi, phi, phi'     Q, target Q, degree network D, policy, target policy
 
-What crosses the border of a process is numpy, so that it is shared without a copy and read
-without torch; inside a learner of networks `arrays.Home` tells what numbers are.
+Everything that crosses the border of a process is numpy, so that it can be shared without a copy
+and read without torch. Inside a deep learner, `arrays.Home` decides the type of numbers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Params = dict[str, Array]
 """Named parameters: [N, ...] in a learner, [...] on the server."""
 
 AgentState = dict[str, Array]
-"""All that one local agent remembers, the shared parameters included: no agent axis."""
+"""Everything that one local agent remembers, the shared parameters included; no agent axis."""
 
 Dynamics = dict[str, Array]
 """Physical parameters by name, one value per environment: shape [M]."""
@@ -62,10 +62,10 @@ class Transition(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What a learner must know of an environment family.
+    """Sizes and bounds of an environment family, as a learner needs them.
 
-    A tabular spec has `num_states`; a discrete one `num_actions`; a continuous one the bounds
-    `action_low` and `action_high`, a value per action dimension.
+    A tabular spec has `num_states`, a discrete one `num_actions`, and a continuous one the bounds
+    `action_low` and `action_high`, with one value per action dimension.
     """
 
     obs_size: int
@@ -77,7 +77,7 @@ class Spec:
 
     @property
     def kind(self) -> Literal["tabular", "discrete", "continuous"]:
-        """What a learner must be made for."""
+        """The kind of states and actions, which a learner must support."""
         if self.num_states:
             return "tabular"
         return "continuous" if self.action_low else "discrete"

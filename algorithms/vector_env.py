@@ -1,4 +1,6 @@
-"""The contract of a vector environment: what a learner steps."""
+"""The contract of a vector environment, which a learner steps."""
+
+# ruff: noqa: N802 (shape suffixes are capitals)
 
 from __future__ import annotations
 
@@ -39,3 +41,22 @@ class VectorEnv(ABC):
 
     def close(self) -> None:  # noqa: B027 - an optional hook
         """Let go of what the environments hold; a second call does nothing."""
+
+
+class KnownDynamicsEnv(VectorEnv):
+    """A tabular vector environment that exposes its kernels, for exact learners."""
+
+    @property
+    @abstractmethod
+    def kernel_NSAX(self) -> Array:
+        """P_k(x|s,a) of each row: [N, S, A, X]."""
+
+    @property
+    @abstractmethod
+    def reward_SAX(self) -> Array:
+        """r(s,a,x), the same for every row: [S, A, X]."""
+
+    @property
+    @abstractmethod
+    def terminal_S(self) -> Array:
+        """Mask of the states that end an episode: [S] bool."""

@@ -30,7 +30,7 @@ from ray_floor import exchange_seconds
 
 from algorithms.replay import Replay
 from fedrl_ray.agents.execution_profile import execution_profile
-from fedrl_ray.agents.messages import RoundReport
+from fedrl_ray.agents.messages import RoundReport, WorkerFailure
 from fedrl_ray.backends.plan import pack, require_memory
 from fedrl_ray.backends.ray_backend import RayBackend
 from fedrl_ray.backends.requests import Request
@@ -153,8 +153,12 @@ def measure(case: Case) -> dict[str, Any]:
 
 
 def from_all(backend: RayBackend, request: Request[Any]) -> list[Any]:
-    """Return the replies of all workers to a request."""
-    return backend.call(range(len(backend.groups)), request)
+    """Return the replies of all workers to a request. Raise RuntimeError if one has failed."""
+    replies = backend.call(range(len(backend.groups)), request)
+    for reply in replies:
+        if isinstance(reply, WorkerFailure):
+            raise RuntimeError(str(reply))
+    return replies
 
 
 def speed(case: Case, backend: RayBackend, reports: list[RoundReport]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from algorithms.offpolicy import OffPolicyLearner
+from fedrl_ray.agents.agent_batch import LockStepBatch
 from fedrl_ray.agents.local_agents import LocalAgents
 from fedrl_ray.agents.messages import RoundOrder, RoundReply
 from fedrl_ray.backends.requests import Request
@@ -42,12 +44,15 @@ class MeasuredAgents(LocalAgents):
 
     def watch(self) -> None:
         """Time every phase of a round from now on."""
-        learner, env = self._learner, self._env
-        self._time(learner, "explore", "acting")
-        self._time(env, "step", "environment")
-        self._time(learner.replay, "add", "replay")
-        self._time(learner.replay, "sample", "replay")
-        self._time(learner, "update", "update")
+        for batch in self._batches:
+            assert isinstance(batch, LockStepBatch)
+            learner, env = batch._learner, batch._env
+            assert isinstance(learner, OffPolicyLearner)
+            self._time(learner, "explore", "acting")
+            self._time(env, "step", "environment")
+            self._time(learner.replay, "add", "replay")
+            self._time(learner.replay, "sample", "replay")
+            self._time(learner, "update", "update")
 
     def phases(self) -> dict[str, float]:
         """Return the seconds by phase since `watch`."""

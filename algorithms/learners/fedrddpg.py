@@ -1,14 +1,14 @@
-"""FedRDDPG: robust deep deterministic policy gradient, arXiv 2507.14487; with omega 0 it is
-DDPGAvg (Jin et al. 2022).
+"""FedRDDPG: robust deep deterministic policy gradient (arXiv 2507.14487).
 
-One local step, in this order: act (policy plus noise), step the environment, store; sample one
-minibatch; v(s'), y and D(s) from the parameters before the step; theta and psi step together; the
-policy ascends Q(s, pi(s; phi); theta) of the new theta; theta' and phi' follow. After E local
-steps theta, theta', psi, phi and phi' are averaged and broadcast. Replay, optimizer state and
-noise stay with the agent.
+With omega 0 it is DDPGAvg (Jin et al. 2022). One local step has this order: act with the policy
+plus noise, step the environment, store the transition; sample one minibatch; compute v(s'), y and
+D(s) with the parameters before the step; step theta and psi together; step the policy up the
+gradient of Q(s, pi(s; phi); theta) at the new theta; soft-update theta' and phi'. After E local
+steps theta, theta', psi, phi and phi' are averaged and broadcast. Replay, optimizer state and noise
+stay with the agent.
 
-The paper is silent on the networks: as in DDPG, pi is a tanh scaled to the action bounds, and the
-last layers start within 3e-3 of zero. Q takes state and action together at its first layer.
+The paper does not specify the networks. As in DDPG, pi is a tanh scaled to the action bounds, and
+the last layers start within 3e-3 of zero. Q takes state and action together at its first layer.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from ..types import AgentState, Array, Spec, Transition
 if TYPE_CHECKING:
     from ..policies import ContinuousPolicy
 
-_POLICY = 2  # number of the network in the initial draw; the critics are 0 and 1
+_POLICY = 2  # number that keys the policy's initial weights; the critics are 0 and 1
 _LAST_BOUND = 3e-3
 
 
 class FedRDDPG(RobustCriticLearner):
     """Robust deep deterministic policy gradient; omega 0 is DDPGAvg.
 
-    Networks per agent: Q(s, a; theta), policy pi(s; phi), their targets theta' and phi', degree
-    network D(s; psi).
+    Each agent has Q(s, a; theta), the policy pi(s; phi), their targets theta' and phi', and the
+    degree network D(s; psi).
     """
 
     spec_kinds = ("continuous",)
@@ -48,25 +48,25 @@ class FedRDDPG(RobustCriticLearner):
         """Keys of `learner: {name: fedrddpg}`."""
 
         learning_rate: LearningRate = 1e-4
-        """Adam's step size of the Q network; a number or a schedule over local steps."""
+        """Learning rate of Adam for the Q network: a number, or a schedule over local steps."""
         actor_learning_rate: LearningRate = 1e-4
-        """Adam's step size of the policy; a number or a schedule over local steps."""
+        """Learning rate of Adam for the policy: a number, or a schedule over local steps."""
         batch_size: BatchSize = 64
         """Transitions per minibatch."""
         replay_capacity: Capacity = 100_000
-        """Transitions that each agent keeps."""
+        """Transitions that the replay buffer of each agent holds."""
         learning_starts: Annotated[int, Field(ge=0)] = 1000
         """Local steps before the first update."""
         hidden_sizes: Annotated[tuple[Width, ...], Field(min_length=1)] = (400, 300)
         """Widths of the hidden layers of every network."""
         noise_theta: Annotated[float, Field(gt=0, le=1)] = 0.15
-        """Pull of the Ornstein-Uhlenbeck noise towards 0, per step; 1 is independent Gaussian
+        """Pull of the Ornstein-Uhlenbeck noise towards 0, per step; 1 gives independent Gaussian
         noise."""
         noise_sigma: Annotated[float, Field(ge=0)] = 0.2
-        """Standard deviation of what is added to the noise per step, in units of half the action
-        range."""
+        """Standard deviation of the random number added to the noise per step, in units of half the
+        action range."""
         noise_scale: Annotated[float, Field(ge=0)] | Schedule = 1.0
-        """Factor on the noise: a number or a schedule over local steps; 0 explores nothing."""
+        """Factor on the noise: a number, or a schedule over local steps; 0 means no exploration."""
 
         default_target_rate: ClassVar[float] = 0.001
 
@@ -90,16 +90,16 @@ class FedRDDPG(RobustCriticLearner):
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=actions)
 
     def q(self, network: str, obs_NBS: Numbers, action_NBA: Numbers) -> Numbers:
-        """Q(s, a) of a critic: [N, B]."""
+        """Return Q(s, a) of a critic: [N, B]."""
         return self.networks[network](_joined(obs_NBS, action_NBA))[..., 0]
 
     def pi(self, network: str, obs_NBS: Numbers) -> Numbers:
-        """pi(s) of a policy, within the action bounds: [N, B, A]."""
+        """Return pi(s) of a policy, within the action bounds: [N, B, A]."""
         raw_NBA = self.networks[network](obs_NBS)
         return self._centre_A + self._half_range_A * namespace(raw_NBA).tanh(raw_NBA)
 
     def explore(self, obs_NS: Numbers) -> Array:
-        """pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
+        """Return pi(s) plus noise, clipped to the action bounds: [N, A] float32."""
         noise_NA = self._noise.step(gaussian(self._explore_draws.at(self.clock)))
         scaled_NA = value_at(self.config.noise_scale, self.clock) * noise_NA
         policy_NA = to_numpy(self.pi("policy", obs_NS[:, None])[:, 0])
@@ -107,22 +107,24 @@ class FedRDDPG(RobustCriticLearner):
         return action_NA.clip(self.spec.action_low, self.spec.action_high).astype(np.float32)
 
     def act(self, obs: Array) -> Array:
-        """Greedy: [N, M, S] -> [N, M, A] float32."""
+        """Return greedy actions: [N, M, S] -> [N, M, A] float32."""
         return to_numpy(self.pi("policy", self.home.asarray(obs))).astype(np.float32)
 
     def greedy_policy(self) -> ContinuousPolicy:
-        """What `act` does, of the first agent, to be exported."""
+        """Return the first agent's greedy policy, as `act` follows it, for export."""
         from ..policies import ContinuousPolicy
 
         return ContinuousPolicy.of(self.networks["policy"], self.spec)
 
     def episodes_ended(self, finished_N: Array) -> None:
-        """The noise of a new episode starts from 0."""
+        """Restart the noise from 0 for agents whose episode ended."""
         self._noise.restart(finished_N)
 
     def update(self, batch: Transition) -> None:
-        """v(s') = Q(s', pi(s'; phi'); theta'); theta and psi step together; then phi; then the
-        targets."""
+        """Step theta and psi together, then phi, then update the targets.
+
+        v(s') = Q(s', pi(s'; phi'); theta').
+        """
         next_action_NBA = self.pi("policy_target", batch.next_obs)
         bootstrap_NB = self.q("q_target", batch.next_obs, next_action_NBA)
         q_NB1, v_worst_NB = self.evaluate_critics(_joined(batch.obs, batch.action), batch.obs)
@@ -135,8 +137,10 @@ class FedRDDPG(RobustCriticLearner):
         self.update_target("policy", "policy_target")
 
     def _step_actor(self, obs_NBS: Numbers) -> None:
-        """phi ascends the mean of Q(s, pi(s; phi); theta) over the minibatch: the deterministic
-        policy gradient, dQ/da dpi/dphi (Silver et al. 2014)."""
+        """Step phi up the mean of Q(s, pi(s; phi); theta) over the minibatch.
+
+        Its gradient is the deterministic policy gradient, dQ/da dpi/dphi (Silver et al. 2014).
+        """
         (raw_NBA,) = self.groups["actor"].forward(obs_NBS)
         tanh_NBA = namespace(raw_NBA).tanh(raw_NBA)
         action_NBA = self._centre_A + self._half_range_A * tanh_NBA
@@ -148,21 +152,21 @@ class FedRDDPG(RobustCriticLearner):
         )
 
     def learning_rate_of(self, network: str) -> float | Schedule:
-        """The policy has its own learning rate."""
+        """Return the learning rate of one network; the policy has its own."""
         if network == "policy":
             return self.config.actor_learning_rate
         return super().learning_rate_of(network)
 
     def agent_state(self, row: int) -> AgentState:
-        """Everything of one agent, its noise included."""
+        """Return everything of one agent, its noise included."""
         return super().agent_state(row) | {"noise": self._noise.x_NA[row].copy()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """What `agent_state` gave, its noise included."""
+        """Take back the result of `agent_state`."""
         super().load_agent_state(row, state)
         self._noise.x_NA[row] = state["noise"]
 
 
 def _joined(obs_NBS: Numbers, action_NBA: Numbers) -> Numbers:
-    """State and action, as Q takes them."""
+    """Concatenate state and action to the input of Q."""
     return namespace(obs_NBS).concatenate([obs_NBS, action_NBA], -1)

@@ -1,9 +1,9 @@
-"""FedRDQN: robust deep Q-learning, arXiv 2507.14487; with omega 0 it is DQNAvg (Jin et al. 2022).
+"""FedRDQN: robust deep Q-learning (arXiv 2507.14487); with omega 0 it is DQNAvg (Jin et al. 2022).
 
-One local step, in this order: act (epsilon-greedy), step the environment, store; sample one
-minibatch; v(s'), y and D(s) from the parameters before the step; theta and psi step together;
-theta' follows. After E local steps theta, theta' and psi are averaged and broadcast. Replay,
-optimizer state and exploration stay with the agent.
+One local step has this order: act (epsilon-greedy), step the environment, store the transition;
+sample one minibatch; compute v(s'), y and D(s) with the parameters before the step; step theta and
+psi together; soft-update theta'. After E local steps theta, theta' and psi are averaged and
+broadcast. Replay, optimizer state and exploration stay with the agent.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class FedRDQN(RobustCriticLearner):
     """Robust deep Q-learning; omega 0 is DQNAvg.
 
-    Networks per agent: Q(.; theta), its target theta', degree network D(s; psi).
+    Each agent has Q(.; theta), its target theta', and the degree network D(s; psi).
     """
 
     spec_kinds = ("discrete",)
@@ -36,7 +36,7 @@ class FedRDQN(RobustCriticLearner):
         """Keys of `learner: {name: fedrdqn}`."""
 
         epsilon: Probability = Schedule(start=1.0, end=0.05, steps=5000)
-        """Probability of a random action: a number or a schedule over local steps."""
+        """Probability of a random action: a number, or a schedule over local steps."""
 
     config: Config
 
@@ -47,7 +47,7 @@ class FedRDQN(RobustCriticLearner):
         self._explore_draws = StepDraws(seed, Role.EXPLORATION, agent_ids, width=2)
 
     def explore(self, obs_NS: Numbers) -> Array:
-        """Epsilon-greedy: [N] int64."""
+        """Return epsilon-greedy actions: [N] int64."""
         uniform_N2 = self._explore_draws.at(self.clock)
         greedy_N = to_numpy(self.networks["q"](obs_NS[:, None]).argmax(-1)[:, 0])
         random_N = (uniform_N2[:, 1] * self.spec.num_actions).astype(np.int64)
@@ -55,17 +55,20 @@ class FedRDQN(RobustCriticLearner):
         return np.where(explores_N, random_N, greedy_N)
 
     def act(self, obs: Array) -> Array:
-        """Greedy: [N, M, S] -> [N, M] int64."""
+        """Return greedy actions: [N, M, S] -> [N, M] int64."""
         return to_numpy(self.networks["q"](self.home.asarray(obs)).argmax(-1))
 
     def greedy_policy(self) -> DiscretePolicy:
-        """What `act` does, of the first agent, to be exported."""
+        """Return the first agent's greedy policy, as `act` follows it, for export."""
         from ..policies import DiscretePolicy
 
         return DiscretePolicy.of(self.networks["q"])
 
     def update(self, batch: Transition) -> None:
-        """v(s') = max_a' Q(s', a'; theta'); theta and psi step together; theta' follows."""
+        """Step theta and psi together, then update theta'.
+
+        v(s') = max_a' Q(s', a'; theta').
+        """
         xp = namespace(batch.reward)
         bootstrap_NB = xp.amax(self.networks["q_target"](batch.next_obs), -1)
         q_NBA, v_worst_NB = self.evaluate_critics(batch.obs, batch.obs)

@@ -1,13 +1,13 @@
-"""FedRQ: tabular robust Q-learning, arXiv 2507.14487; with omega 0 it is QAvg (Jin et al. 2022).
+"""FedRQ: tabular robust Q-learning (arXiv 2507.14487); with omega 0 it is QAvg (Jin et al. 2022).
 
 Agent k moves Q_k(s,a) by lambda [ r + gamma (1 - omega) max_b Q_k(s',b)
 + gamma omega min_{x in N_s^k} max_b Q_k(x,b) - Q_k(s,a) ]; after E local steps the Q_k are averaged
-and broadcast. Mode `sampled` learns from one transition per step and finds N_s^k as it goes; mode
-`exact` updates every (s,a) at once with the expectation under P_k.
+and broadcast. Mode `sampled` learns from one transition per step and collects N_s^k on the way;
+mode `exact` updates every (s,a) at once with the expectation under P_k.
 
-The step size matters. At E > 1 a constant one leaves a bias (client drift), and c / (c + n) with
-n the agent's own visits of (s,a) converges to Q*. A slower decay, or a clock that all (s,a) share,
-weighs each agent by how often it visits: see `tabular_solver.visit_weights`.
+The step size matters. At E > 1 a constant step size leaves a bias (client drift), whereas
+c / (c + n), with n the agent's own visits of (s,a), converges to Q*. A slower decay, or a clock
+that all (s,a) share, weighs each agent by its number of visits: see `tabular.solver.visit_weights`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ if TYPE_CHECKING:
 class FedRQ(Learner):
     """Tabular robust Q-learning, exact or sampled; omega 0 is QAvg.
 
-    N local agents with a table Q each: [N, S, A] float64.
-
-    `neighbours_NSX` is N_s^k as visited, with one more column, X = S + 1, for the terminal
-    neighbour of value 0; it starts with the first successor seen. `visits_NSA` counts updates.
+    Each of N local agents has a table Q: [N, S, A] float64. `neighbours_NSX` holds the visited part
+    of N_s^k, empty at the start; its additional last column, X = S + 1, is the terminal neighbour
+    of value 0. `visits_NSA` counts updates.
     """
 
     spec_kinds = ("tabular",)
@@ -54,21 +53,22 @@ class FedRQ(Learner):
         """Keys of `learner: {name: fedrq}`."""
 
         omega: Omega = 0.3
-        """Robustness level in [0, 1], one number or one per agent; 0 is QAvg."""
+        """Robustness level in [0, 1]: one number, or one per agent; 0 is QAvg."""
         discount: Annotated[float, Field(ge=0, lt=1)] = 0.9
         """Discount factor gamma."""
         mode: Literal["sampled", "exact"] = "sampled"
-        """sampled: one transition per local step; exact: a local step is a sweep over all (s,a)
-        with the environment's own kernels, and the environment is not stepped."""
+        """sampled learns from one transition per local step. In exact, a local step is a sweep over
+        all (s,a) with the environment's own kernels, and the environment is not stepped."""
         step_size: Annotated[Constant | Decaying | Power, Field(discriminator="kind")] = Decaying()
         """Step size lambda: {kind: constant, value}, {kind: decaying, c, count} with
         lambda = c / (c + n), c >= 1 / (1 - discount), or {kind: power, exponent, count} with
-        lambda = (1 + n)^-exponent. count: visits, the agent's own of (s,a), or steps, of all."""
+        lambda = (1 + n)^-exponent. n counts the agent's visits of (s,a) (count: visits) or its
+        local steps (count: steps)."""
         epsilon: Probability | None = None
-        """Probability of a random action: a number or a schedule over local steps; null: from 1
-        to 0.2 over 5000 steps. Must stay above 0 for convergence. Mode exact takes none."""
+        """Probability of a random action: a number, or a schedule over local steps. null: from 1
+        to 0.2 over 5000 steps. It must stay above 0 for convergence. Mode exact takes none."""
         initial_value: float = 0.0
-        """Q of every (s,a) at the start."""
+        """Initial Q of every (s,a)."""
 
         @model_validator(mode="before")
         @classmethod
@@ -82,12 +82,13 @@ class FedRQ(Learner):
         @model_validator(mode="after")
         def _check(self) -> Self:
             if self.mode == "exact" and self.epsilon is not None:
-                raise ValueError("epsilon has no meaning in mode exact: nothing is explored")
+                raise ValueError("epsilon must be null in mode exact, which does not explore")
             if isinstance(self.step_size, Decaying):
                 self.step_size.check(self.discount)
             return self
 
         def require_agents(self, num_agents: int) -> None:
+            """Raise ValueError if `omega` is a list that does not hold one value per agent."""
             require_one_per_agent(self.omega, num_agents)
 
     def __init__(self, config: Config, spec: Spec, *, agent_ids: Sequence[int], seed: int) -> None:
@@ -104,9 +105,9 @@ class FedRQ(Learner):
         self._kernels: tuple[VectorEnv, KnownKernels] | None = None
 
     def step(self, env: VectorEnv) -> None:
-        """t -> t + 1 of the paper's algorithm, for all N agents.
+        """Take one local step with all N agents: t -> t + 1 of the paper's algorithm.
 
-        Raises TypeError in mode exact for an environment that does not expose its kernels.
+        Raises TypeError if the mode is exact and the environment does not expose its kernels.
         """
         if self.config.mode == "exact":
             self.sweep(self._kernels_of(env))
@@ -115,7 +116,7 @@ class FedRQ(Learner):
         self.clock += 1
 
     def explore(self, obs_N: Array) -> Array:
-        """Epsilon-greedy: [N] int64 -> [N] int64."""
+        """Return epsilon-greedy actions: [N] int64 -> [N] int64."""
         uniform_N2 = self._explore_draws.at(self.clock)
         greedy_N = self.q_NSA[self._rows, obs_N].argmax(-1)
         random_N = (uniform_N2[:, 1] * self.spec.num_actions).astype(np.int64)
@@ -123,7 +124,7 @@ class FedRQ(Learner):
         return np.where(explores_N, random_N, greedy_N)
 
     def update(self, batch: Transition) -> None:
-        """One asynchronous update per agent from a transition [N]."""
+        """Update one entry per agent from a transition [N]."""
         rows, s, a = self._rows, batch.obs, batch.action
         x = np.where(batch.terminated > 0, self.spec.num_states, batch.next_obs)
         self.neighbours_NSX[rows, s, x] = True
@@ -143,7 +144,7 @@ class FedRQ(Learner):
         self.metrics.add(td_loss=td_N**2, step_size=step_N)
 
     def sweep(self, kernels: KnownKernels) -> None:
-        """One synchronous update of every (s,a); a terminal state's target is 0."""
+        """Update every (s,a) at once; the target of a terminal state is 0."""
         target_NSA = exact_backup(
             kernels.kernel_NSAX,
             kernels.reward_NSA,
@@ -160,21 +161,21 @@ class FedRQ(Learner):
         self.metrics.add(td_loss=td_loss_N, step_size=step_NSA.mean((1, 2)))
 
     def act(self, obs: Array) -> Array:
-        """Greedy: [N, M] int64 -> [N, M] int64."""
+        """Return greedy actions: [N, M] int64 -> [N, M] int64."""
         return np.asarray(self.q_NSA[self._rows[:, None], obs].argmax(-1))
 
     def greedy_policy(self) -> TabularPolicy:
-        """What `act` does, of the first agent, to be exported."""
+        """Return the first agent's greedy policy, as `act` follows it, for export."""
         from ..policies import TabularPolicy
 
         return TabularPolicy.of(self.q_NSA[0])
 
     def drain_metrics(self) -> dict[str, Array]:
-        """Means per agent since the last call, each [N]."""
+        """Return means per agent since the last call, each [N]."""
         return self.metrics.drain()
 
     def shared(self) -> Params:
-        """What is averaged, the tables Q: [N, S, A]."""
+        """Return the tables Q, which are averaged: [N, S, A]."""
         return {"q": self.q_NSA.copy()}
 
     def load_shared(self, shared: Params) -> None:
@@ -182,17 +183,17 @@ class FedRQ(Learner):
         self.q_NSA[:] = shared["q"]
 
     def agent_state(self, row: int) -> AgentState:
-        """Everything of one agent: table, visits and neighbours."""
+        """Return everything of one agent: table, visits and neighbours."""
         tables = {"q": self.q_NSA, "visits": self.visits_NSA, "neighbours": self.neighbours_NSX}
         return {name: table[row].copy() for name, table in tables.items()}
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
+        """Take back the result of `agent_state`."""
         self.q_NSA[row], self.visits_NSA[row] = state["q"], state["visits"]
         self.neighbours_NSX[row] = state["neighbours"]
 
     def _values(self) -> Array:
-        """max_b Q(x,b) of every state, and 0 in the last column, the terminal neighbour: [N, X]."""
+        """Return max_b Q(x,b) of every state, and 0 for the terminal neighbour: [N, X]."""
         v_NX = np.zeros((len(self._rows), self.spec.num_states + 1))
         self.q_NSA.max(-1, out=v_NX[:, :-1])
         return v_NX

@@ -1,4 +1,4 @@
-"""Adam over stacked networks."""
+"""Adam over a group of networks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .stacked import NetworkGroup
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Adam's decay rates of both moments, and what keeps its quotient finite."""
+"""Adam's decay rates of both moments, and the constant that keeps its quotient finite."""
 
 
 class StackedAdam(ABC):
-    """Adam (Kingma and Ba 2015), a learning rate for each network of a stack.
+    """Adam (Kingma and Ba 2015) with one learning rate for each network of a group.
 
-    The step count is the same for all agents and is given by the learner with each step, from its
-    clock.
+    The step count is the same for all agents. The learner derives it from its clock and passes it
+    with each step.
     """
 
     def __init__(self, group: NetworkGroup) -> None:
@@ -35,11 +35,11 @@ class StackedAdam(ABC):
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
-        """One step from the derivatives of each agent's own loss by what the stack's `forward` gave
-        last: [N, B, out] for each of its networks.
+        """Take one step from the derivatives of each agent's own loss by the networks' outputs.
 
-        max_norm: to which the gradient of each agent and network is clipped. learning_rates: one
-        for each network. steps_done: how many came before this one.
+        grads_NBO: for each network of the group, derivatives by its outputs in the last `forward`,
+        [N, B, out]. max_norm: norm to which the gradient of each agent and network is clipped.
+        learning_rates: one for each network. steps_done: number of earlier steps.
         """
 
     def reset(self) -> None:
@@ -48,7 +48,7 @@ class StackedAdam(ABC):
             moment.zero_()
 
     def agent_state(self, row: int) -> AgentState:
-        """The moments of one agent, by network and parameter."""
+        """Return the moments of one agent, by network and parameter."""
         return {
             f"{index}.{moment}.{name}": view[row].cpu().numpy().copy()
             for index, network in enumerate(self._group.networks)
@@ -57,7 +57,7 @@ class StackedAdam(ABC):
         }
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
-        """Take back what `agent_state` gave."""
+        """Take back the result of `agent_state`."""
         for index, network in enumerate(self._group.networks):
             for moment in _MOMENTS:
                 for name, view in network.views(self.moments[moment]).items():
@@ -66,8 +66,10 @@ class StackedAdam(ABC):
 
 @contextmanager
 def denormals_as_zero() -> Iterator[None]:
-    """Moments of parameters that get no gradient any more fade into denormal numbers, with which
-    processors are slow."""
+    """Treat denormal numbers as zero inside the block, because processors are slow with them.
+
+    The moments of a parameter that no longer gets a gradient decay into denormal numbers.
+    """
     torch.set_flush_denormal(True)
     try:
         yield

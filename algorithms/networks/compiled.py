@@ -1,7 +1,7 @@
-"""Stacked networks on CPU by compiled kernels, one network of one agent after the other. What goes
-in and comes out are arrays of NumPy.
+"""Groups of networks on the CPU by compiled kernels, one network of one agent after the other.
 
-The same arithmetic as `eager`, summed in another order; `kernels` says why it is faster.
+Inputs and outputs are NumPy arrays. The arithmetic is that of `eager`, with sums in another order;
+`kernels` says why it is faster.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .adam import BETAS, EPSILON, StackedAdam, denormals_as_zero
 from .stacked import NetworkGroup, Slot, StackedMLP, layout, pad
 
 _MOST_KEPT, _LARGEST_KEPT = 8, 1024
-"""Buffers that a stack keeps, and rows of the largest minibatch of one."""
+"""Most buffers that a group keeps, and most rows of a minibatch whose buffer is kept."""
 
 
 class CompiledGroup(NetworkGroup):
-    """On CPU only. Its gradient is needed by a step of Adam alone and is kept for one network."""
+    """A group on the CPU. Only a step of Adam needs gradients, and it keeps one network's only."""
 
     def __init__(self, num_agents: int, shapes: Sequence[Sequence[int]]) -> None:
         super().__init__(num_agents, shapes)
         self.numbers = self.flat.numpy()
-        """The flat buffer as an array: the same memory."""
+        """The flat buffer as an array that shares its memory."""
         self._dtype = self.numbers.dtype
         _kernels().load(self._dtype)
         self.layers = _table(self.slots)
@@ -33,6 +33,7 @@ class CompiledGroup(NetworkGroup):
         self._kept: dict[tuple[object, ...], _Made] = {}
 
     def forward(self, *inputs_NBI: Array) -> tuple[Array, ...]:
+        """Run every network on its own input, one network of one agent after the other."""
         batch = inputs_NBI[0].shape[1]
         made = self._made = self._buffers("all", 0, self.num_rows, batch, pad(batch))
         for net, x_NBI in zip(self.networks, inputs_NBI, strict=True):
@@ -41,11 +42,13 @@ class CompiledGroup(NetworkGroup):
         return tuple(made.output[net.rows, :, : net.widths[-1]].copy() for net in self.networks)
 
     def evaluate(self, network: StackedMLP, x_NBI: Array) -> Array:
-        batch = x_NBI.shape[1]  # to act takes one row for each agent
+        """Run one network: [N, B, in] -> [N, B, out]."""
+        batch = x_NBI.shape[1]  # acting takes one row for each agent, which needs no padding
         made = self._evaluated(network, x_NBI, 1 if batch == 1 else pad(batch))
         return made.output[..., : network.widths[-1]].copy()
 
     def value_and_gradient(self, network: StackedMLP, x_NBI: Array) -> tuple[Array, Array]:
+        """Return the first output, [N, B], and its derivative by x, [N, B, in]."""
         made = self._evaluated(network, x_NBI, pad(x_NBI.shape[1]))
         made.grad[..., 0] = 1.0
         made.grad[..., 1:] = 0.0
@@ -64,6 +67,7 @@ class CompiledGroup(NetworkGroup):
         return made.output[..., 0].copy(), found[:, : x_NBI.shape[1], : network.widths[0]]
 
     def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        """Move a network `rate` of the way towards one of another compiled group."""
         other = source.group
         assert isinstance(other, CompiledGroup)
         _kernels().soft_update(
@@ -79,7 +83,7 @@ class CompiledGroup(NetworkGroup):
 
     @property
     def made(self) -> _Made:
-        """What the last `forward` left."""
+        """Activations that the last `forward` left."""
         assert self._made is not None
         return self._made
 
@@ -97,7 +101,7 @@ class CompiledGroup(NetworkGroup):
         key = of, first_row, rows, batch, padded
         if key not in self._kept:
             made = _Made(rows, batch, padded, self.widths, self._dtype)
-            if batch > _LARGEST_KEPT:  # test grids: seldom, and of any size
+            if batch > _LARGEST_KEPT:  # test grids are rare and of any size
                 return made
             if len(self._kept) == _MOST_KEPT:
                 self._kept.clear()
@@ -106,7 +110,7 @@ class CompiledGroup(NetworkGroup):
 
 
 class CompiledAdam(StackedAdam):
-    """Gradient, clipping and step of one network, then of the next."""
+    """Adam that finishes gradient, clipping and step of one network before the next."""
 
     def __init__(self, group: CompiledGroup) -> None:
         super().__init__(group)
@@ -123,6 +127,7 @@ class CompiledAdam(StackedAdam):
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
+        """Take one step by one call of the kernels; see `StackedAdam`."""
         group, made = self._compiled, self._compiled.made
         for net, grad_NBO in zip(group.networks, grads_NBO, strict=True):
             made.grad[net.rows, :, : net.widths[-1]] = grad_NBO
@@ -143,7 +148,7 @@ class CompiledAdam(StackedAdam):
             )
 
     def _constants(self, learning_rates: Sequence[float], steps_done: int) -> Array:
-        """As `kernels.descend` takes them, a row for each network."""
+        """Return the constants of `kernels.apply_gradients`: one row for each network."""
         (beta, beta_sq), step = BETAS, steps_done + 1
         rows = [
             [
@@ -160,15 +165,15 @@ class CompiledAdam(StackedAdam):
 
 
 class _Made:
-    """What the layers of R networks make of a minibatch of B rows, and the derivatives by it.
+    """Activations of R networks for a minibatch of B rows, and derivatives by the outputs.
 
-    padded: B with the rows that are added, whose derivatives are 0. input [R, B, I], output and
-    slope [R, B, O] are the minibatch's own rows; whole_input and whole_grad have all. numbers
-    [R, F]: input and what each layer made of it, as the kernels take them.
+    padded: B plus the padding rows, whose derivatives are 0. input [R, B, I], output [R, B, O] and
+    grad [R, B, O] are the minibatch's own rows; whole_input and whole_grad have all rows. numbers
+    [R, F]: the input and the activations of each layer, in the layout of the kernels.
     """
 
     def __init__(
-        self, rows: int, batch: int, padded: int, widths: Sequence[int], dtype: Any
+        self, rows: int, batch: int, padded: int, widths: Sequence[int], dtype: np.dtype[Any]
     ) -> None:
         self.padded = b = padded
         self.numbers = np.zeros((rows, b * sum(widths)), dtype)
@@ -183,12 +188,12 @@ class _Made:
 
 
 def _table(slots: Sequence[Slot]) -> Array:
-    """The `layers` that the kernels take."""
+    """Return the `layers` table of the kernels: [L, 6]."""
     pairs = zip(slots[::2], slots[1::2], strict=True)
     return np.array([[w.start, w.stride, b.start, b.stride, *w.shape] for w, b in pairs])
 
 
 def _kernels() -> Any:
-    from . import kernels  # imports numba, which checking an experiment need not wait for
+    from . import kernels  # imports numba; checking an experiment need not wait for it
 
     return kernels

@@ -1,6 +1,6 @@
-"""Stacked networks operation by operation in torch: one batched product per layer for all agents.
+"""Groups of networks computed by torch: one batched product per layer for all agents.
 
-This is what runs on a GPU; on CPU `compiled` does the same faster, in an order of its own.
+This runs on a GPU. On a CPU, `compiled` computes the same faster, with sums in another order.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class EagerGroup(NetworkGroup):
-    """Derivatives are written out, layer by layer: at these sizes autograd spends more time on its
-    graph than the products take.
+    """A group whose derivatives are written out, layer by layer.
 
-    trainable: whether an optimizer is to step the networks, which takes room for gradients.
+    At these sizes autograd spends more time on its graph than on the products. trainable: True if
+    an optimizer steps the networks, which needs memory for gradients.
     """
 
     def __init__(
@@ -43,14 +43,17 @@ class EagerGroup(NetworkGroup):
         self._activations: list[Tensor] = []
 
     def forward(self, *inputs_NBI: Tensor) -> tuple[Tensor, ...]:
+        """Run every network on its own input, by one product per layer."""
         self._activations = _run(self.layers, self._fill("in", inputs_NBI))
         last = self._activations[-1]
         return tuple(last[net.rows, :, : net.widths[-1]] for net in self.networks)
 
     def evaluate(self, network: StackedMLP, x_NBI: Tensor) -> Tensor:
+        """Run one network: [N, B, in] -> [N, B, out]."""
         return self._run_one(network, x_NBI)[-1][..., : network.widths[-1]]
 
     def value_and_gradient(self, network: StackedMLP, x_NBI: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first output, [N, B], and its derivative by x, [N, B, in]."""
         activations = self._run_one(network, x_NBI)
         ones = torch.zeros_like(activations[-1])
         ones[..., 0] = 1.0
@@ -58,6 +61,7 @@ class EagerGroup(NetworkGroup):
         return activations[-1][..., 0], grad[..., : network.widths[0]]
 
     def soft_update(self, network: StackedMLP, source: StackedMLP, rate: float) -> None:
+        """Move a network `rate` of the way towards another, by one call for all parameters."""
         torch._foreach_lerp_(network.own, source.own, rate)
 
     def evaluate_with(self, flat: Tensor, network: StackedMLP, x_NBI: Tensor) -> Tensor:
@@ -70,8 +74,10 @@ class EagerGroup(NetworkGroup):
         return _run(layers, self._pad_input(network, x_NBI))[-1][..., : network.widths[-1]]
 
     def backward(self, *grads_NBO: Tensor) -> None:
-        """Derivatives by all parameters, over those of the pass before, from the derivatives by
-        what `forward` gave last: [N, B, out] each."""
+        """Compute the derivatives by all parameters; they overwrite those of the last pass.
+
+        grads_NBO: derivatives by the outputs of the last `forward`, [N, B, out] each.
+        """
         grad = self._fill("out", grads_NBO)
         _run_back(self.layers, self._activations, grad, self.gradients)
 
@@ -82,7 +88,8 @@ class EagerGroup(NetworkGroup):
         gradients = [gradient for pair in self.gradients for gradient in pair]
         norms = [torch.linalg.vector_norm(g, dim=(1, 2), keepdim=True) for g in gradients]
         norm = torch.linalg.vector_norm(torch.cat(norms, dim=1), dim=1, keepdim=True)
-        if self.device != "cpu" or (norm + 1e-6 > max_norm).any():  # asking a GPU would wait for it
+        # a GPU always scales, because reading the norm from it would wait for it
+        if self.device != "cpu" or (norm + 1e-6 > max_norm).any():
             scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
             for gradient in gradients:
                 gradient.mul_(scale)
@@ -98,8 +105,10 @@ class EagerGroup(NetworkGroup):
         return self._own_layers[self.networks.index(network)]
 
     def _fill(self, end: Literal["in", "out"], parts_NBW: Sequence[Tensor]) -> Tensor:
-        """What goes into an end of all networks, one on top of the other and padded: a buffer that
-        is kept, whose padding stays zero."""
+        """Return the inputs or the output gradients of all networks, padded and stacked by rows.
+
+        The buffer is kept between calls, and its padding stays zero.
+        """
         key = end, parts_NBW[0].shape[1]
         if key not in self._padded:
             self._padded[key] = self._buffer(*key)
@@ -109,20 +118,22 @@ class EagerGroup(NetworkGroup):
         return buffer
 
     def _buffer(self, end: Literal["in", "out"], batch: int) -> tuple[Tensor, list[Tensor]]:
-        """A buffer of zeros, and where each network's part lies in it."""
+        """Return a buffer of zeros, and a view of each network's part."""
         at = 0 if end == "in" else -1
         buffer = torch.zeros(self.num_rows, batch, self.widths[at], device=self.device)
         return buffer, [buffer[net.rows, :, : net.widths[at]] for net in self.networks]
 
     def _pairs(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer."""
+        """Return weight and bias of each layer."""
         views = [self.view(flat, slot) for slot in self.slots]
         return list(zip(views[::2], views[1::2], strict=True))
 
 
 class EagerAdam(StackedAdam):
-    """One fused Adam over the buffer of a stack: Adam is elementwise, so agents and networks that
-    share a buffer stay independent."""
+    """One fused Adam over the buffer of a group.
+
+    Adam is elementwise, so agents and networks that share a buffer stay independent.
+    """
 
     def __init__(self, group: EagerGroup) -> None:
         super().__init__(group)
@@ -138,6 +149,7 @@ class EagerAdam(StackedAdam):
         learning_rates: Sequence[float],
         steps_done: int,
     ) -> None:
+        """Compute the gradient, then take one step from it; see `StackedAdam`."""
         self._eager.backward(*grads_NBO)
         self.step(max_norm=max_norm, learning_rates=learning_rates, steps_done=steps_done)
 
@@ -155,7 +167,7 @@ class EagerAdam(StackedAdam):
 
 
 class _Layer(NamedTuple):
-    """Parameters of all rows; the transposed view is made once."""
+    """Parameters of one layer for all rows; the transposed view is made once."""
 
     weight: Tensor
     bias: Tensor
@@ -163,7 +175,7 @@ class _Layer(NamedTuple):
 
 
 class _Pieces(NamedTuple):
-    """What one call of Adam works on, as lists of flat tensors of equal lengths."""
+    """Arguments of one call of Adam: lists of flat tensors of equal lengths."""
 
     parameters: list[Tensor]
     gradients: list[Tensor]
@@ -173,7 +185,7 @@ class _Pieces(NamedTuple):
 
 
 def _run(layers: Sequence[_Layer], x: Tensor) -> list[Tensor]:
-    """A padded input and what each layer makes of it."""
+    """Return the padded input and the activations of each layer."""
     found = [x]
     for layer in layers[:-1]:
         found.append(torch.baddbmm(layer.bias, found[-1], layer.weight).relu_())
@@ -186,8 +198,11 @@ def _run_back(
     grad: Tensor,
     gradients: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> Tensor:
-    """Chain rule through the layers. With `gradients`, those of weights and biases are written
-    over what these held; without, the derivative by the padded input is what is asked for."""
+    """Apply the chain rule through the layers.
+
+    With `gradients`, the gradients of weights and biases are written into its tensors. Without it,
+    the result is the derivative by the padded input.
+    """
     for index in reversed(range(len(layers))):
         x = activations[index]
         if gradients:

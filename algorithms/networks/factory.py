@@ -1,5 +1,7 @@
-"""How the networks of an experiment are computed: `compiled` on CPU, `eager` elsewhere and where a
-user wants torch."""
+"""The choice of implementation for the networks of an experiment.
+
+The CPU uses `compiled`. A GPU uses `eager`, and so does a CPU if the user asks for torch.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ from .stacked import NetworkGroup
 
 
 def home(config: OffPolicyConfig) -> Home:
-    """Where what goes in and comes out lives."""
+    """Return the home of the networks' inputs and outputs."""
     return Home(None if config.runs_compiled() else config.device)
 
 
 def trained(
     config: OffPolicyConfig, num_agents: int, shapes: Sequence[Sequence[int]]
 ) -> tuple[NetworkGroup, StackedAdam]:
-    """Networks, and the optimizer that steps them."""
+    """Return a group of networks and its optimizer."""
     if config.runs_compiled():
         compiled = CompiledGroup(num_agents, shapes)
         return compiled, CompiledAdam(compiled)
@@ -30,7 +32,7 @@ def trained(
 
 
 def fixed(config: OffPolicyConfig, num_agents: int, widths: Sequence[int]) -> NetworkGroup:
-    """A network that follows another."""
+    """Return a group of one network without gradients, for a target network."""
     if config.runs_compiled():
         return CompiledGroup(num_agents, [widths])
     return EagerGroup(num_agents, [widths], trainable=False, device=config.device)

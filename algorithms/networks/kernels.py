@@ -1,19 +1,19 @@
-"""Passes, gradients, Adam and targets of stacked networks, compiled for the processor they run on.
+"""Passes, gradients, Adam and target updates of networks, compiled for the processor they run on.
 
-torch goes over all agents once per operation, which costs a call each time and takes parameters,
-gradients and moments through memory again and again. Here one network of one agent is finished
-before the next is begun: what it needs stays in the core's own cache, and its gradient, needed no
-longer than that, lies in the same place for all. An agent costs as much alone as among many.
+torch runs each operation for all agents. Every operation then costs a call, and parameters,
+gradients and moments pass through memory again and again. These kernels finish one network of one
+agent before they begin the next. Its data stay in the core's own cache, and all networks use the
+same memory for their gradient. An agent costs as much alone as among many.
 
-No bit depends on how many agents there are: the code for one knows nothing of the others.
+No bit depends on the number of agents, because the code for one agent knows nothing of the others.
 
-All of it is in one file, because what is kept on disk is compiled anew when the file changes that
-a function stands in, not when one does that it calls.
+This file is long because Numba recompiles a cached function only when the function's own file
+changes, not when a file that it imports from changes.
 
-Shapes: B rows of a minibatch, I inputs and O outputs of a layer, all multiples of 8; P networks of
-an agent, R of all agents, L layers, F numbers that a pass makes. `layers`, [L, 6] int64: where the
-weights and the biases of a layer begin in the flat buffer of all networks, each with the floats
-from one network's to the next network's, and the layer's I and O.
+Shapes: B rows of a minibatch; I inputs and O outputs of a layer, all multiples of 8; P networks of
+an agent, R networks of all agents, L layers, F numbers of a pass. `layers` is [L, 6] int64. For
+each layer it holds the start of the weights in the flat buffer of all networks and the numbers from
+one network's weights to the next one's, the same two for the biases, and the layer's I and O.
 """
 
 from __future__ import annotations
@@ -38,34 +38,35 @@ from numba.np.arrayobj import make_array, populate_array
 F = TypeVar("F", bound=Callable[..., Any])
 NARROW = 8
 _ANYTHING = -math.inf
-"""Least of a product that no ReLU follows."""
+"""Lower bound of a product that no ReLU follows."""
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
-    """Compiled at the first call and kept on disk, next to this file or in the user's cache.
+    """Compile a function at its first call and keep it on disk.
 
-    reorder: a sum may be taken in another order than written, the same one each time.
+    Its place on disk is next to this file or in the user's cache. reorder: sums may be computed in
+    another order than the written one, but in the same order each time.
     """
     flags = {"contract", "reassoc", "nsz"} if reorder else {"contract"}
     try:
         return njit(function, fastmath=flags, error_model="numpy", cache=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # this machine has no place to keep it
+    except RuntimeError:  # no folder of this machine can hold it
         return njit(function, fastmath=flags, error_model="numpy")  # type: ignore[no-any-return]
 
 
 def compiled_sum(function: F) -> F:
-    """`compiled`, for sums along a vector."""
+    """Compile a function that sums along a vector, see `compiled`."""
     return compiled(function, reorder=True)
 
 
 def instructions(function: Callable[..., Any]) -> Any:
-    """Numba's `intrinsic`, typed: kernels call it, and `function` writes its instructions."""
+    """Return Numba's `intrinsic` of a function that writes instructions; kernels can call it."""
     return intrinsic(function)
 
 
 # -- a tile of a matrix product --------------------------------------------------------------------
-# The compiler makes vectors of innermost loops, and takes every sum through memory again and again.
-# Said as instructions, the sums of a tile stay in registers from the first product to the last.
+# The compiler vectorizes innermost loops only, so every sum passes through memory again and again.
+# Written as instructions, the sums of a tile stay in registers from the first product to the last.
 
 _ROWS = 8
 _CPU = numba.config.CPU_NAME  # type: ignore[attr-defined]
@@ -73,20 +74,24 @@ _HAS_WIDE_VECTORS = _CPU is None and get_host_cpu_features().get("avx512f", Fals
 _FUSED = ("contract",)
 _LINE = 64
 _MOST_PREFETCHED = 2**17
-"""Bytes of one layer: more would push out of a core's cache what is there."""
+"""Most bytes of one layer that are prefetched: more would evict other data from a core's cache."""
 
 
 def _strip(num_rows: int, vectors: int, vector_bytes: int) -> Any:
-    """strip(x, w, bias, least, y, j, ahead, line): `product` for some vectors of columns from j and
-    all rows of y, by tiles of so many rows. With every product of a tile a line of `ahead` is
-    prefetched, from `line` on."""
+    """Return strip(x, w, bias, least, y, j, ahead, line): `product` for some columns of y.
+
+    It computes `vectors` vectors of columns from j on, for all rows of y, in tiles of `num_rows`
+    rows. Every product of a tile also prefetches one cache line of `ahead`, from `line` on.
+    """
 
     def strip(
         _: Any, x: Any, w: Any, bias: Any, least: Any, y: Any, column: Any, ahead: Any, line: Any
     ) -> Any:
+        """Return the signature of the strip and the writer of its instructions."""
         return types.void(x, w, bias, y.dtype, y, types.intp, ahead, types.intp), code
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        """Write the instructions of the strip."""
         x, w, y = (_Matrix(context, builder, signature.args[n], args[n]) for n in (0, 1, 4))
         lanes = vector_bytes // y.item
         columns = [builder.add(args[5], _int(lanes * v)) for v in range(vectors)]
@@ -105,7 +110,7 @@ def _strip(num_rows: int, vectors: int, vector_bytes: int) -> Any:
             spots = (y.vector(i, j, lanes) for i in rows for j in columns)
             for spot, total in zip(spots, sums, strict=True):
                 value = builder.load(total)
-                is_less = builder.fcmp_ordered("<=", value, least)  # not where it is no number
+                is_less = builder.fcmp_ordered("<=", value, least)  # false for NaN, which is kept
                 builder.store(builder.select(is_less, least, value), spot, align=y.item)
         return context.get_dummy_value()
 
@@ -123,7 +128,7 @@ def _tile(
     sums: list[Any],
     ahead: _Prefetch,
 ) -> None:
-    """The sums of a tile: of products and `first`, which is one for each vector of columns."""
+    """Write the sums of a tile: products plus `first`, which has one entry per vector of columns."""
     for total, value in zip(sums, first * len(rows), strict=True):
         builder.store(value, total)
     starts = [x.row(i) for i in rows]
@@ -142,7 +147,7 @@ def _int(number: int) -> Any:
 
 
 class _Matrix:
-    """A matrix of numbers, while code that reads it is written."""
+    """A matrix of numbers, for the writer of instructions that read it."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
         array = make_array(kind)(context, builder, value)
@@ -161,30 +166,34 @@ class _Matrix:
         return b.bitcast(b.gep(self._bytes, [b.add(down, along)]), kind.as_pointer())
 
     def vector(self, row: Any, column: Any, lanes: int) -> Any:
-        """Where some neighbours of a row lie."""
+        """Return the address of a vector of `lanes` neighbours in a row."""
         if self._layout != "C":
             raise TypeError("neighbours of a row lie together in arrays of layout C alone")
         return self._at(row, column, ir.VectorType(self.number, lanes))
 
     def read(self, spot: Any) -> Any:
+        """Return the vector at an address."""
         return self._builder.load(spot, align=self.item)
 
     def row(self, row: Any) -> Any:
-        """Where a row begins, and nothing about where others do: else each row's address is made
-        from that of the row before, and a product waits for eight additions."""
+        """Return the address of a row in a form that hides its relation to other rows.
+
+        Otherwise the compiler computes each row's address from that of the row before, and a
+        product waits for eight additions.
+        """
         start = self._at(row, _int(0), ir.IntType(8))
         same = ir.InlineAsm(ir.FunctionType(start.type, [start.type]), "", "=r,0")
         return self._builder.call(same, [start])
 
     def broadcast(self, start: Any, column: Any, lanes: int) -> Any:
-        """One number, of the row that begins at `start`, in all places of a vector."""
+        """Return a vector that repeats one number of the row that begins at `start`."""
         b = self._builder
         spot = b.gep(start, [b.mul(column, self._strides[1])])
         return _in_all_places(b, b.load(b.bitcast(spot, self.number.as_pointer())), lanes)
 
 
 def _in_all_places(builder: Any, number: Any, lanes: int) -> Any:
-    """A vector of one number again and again."""
+    """Return a vector that repeats one number."""
     word = ir.IntType(32)
     none = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
     first = builder.insert_element(none, number, word(0))
@@ -192,12 +201,12 @@ def _in_all_places(builder: Any, number: Any, lanes: int) -> Any:
 
 
 class _Prefetch:
-    """Lines of a vector that will be needed soon, while code that prefetches them is written."""
+    """Cache lines of a vector that is needed soon, for the writer of their prefetch."""
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any, line: Any) -> None:
         array = make_array(kind)(context, builder, value)
         first, end = builder.mul(line, _int(_LINE)), builder.mul(array.nitems, array.itemsize)
-        is_inside = builder.icmp_signed("<", first, end)  # else its first line, again and again
+        is_inside = builder.icmp_signed("<", first, end)  # otherwise the first line is prefetched repeatedly
         self._step = builder.select(is_inside, _int(_LINE), _int(0))
         start = builder.select(is_inside, first, _int(0))
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -208,12 +217,13 @@ class _Prefetch:
         self._builder = builder
 
     def prefetch(self, k: Any) -> None:
-        """The k-th line from the first."""
+        """Prefetch the k-th line from the first."""
         line = self._builder.gep(self._start, [self._builder.mul(k, self._step)])
         self._builder.call(self._call, [line, *self._how])
 
 
-# By how many sums fit into registers, 32 of 64 bytes or 16 of 32, beside what they are made from.
+# Sizes by the number of sums that fit into the registers, 32 of 64 bytes or 16 of 32 bytes, beside
+# the operands of their products.
 strip_128, strip_64 = _strip(8, 2, 64), _strip(8, 1, 64)
 strip_96_of_32, strip_64_of_32 = _strip(4, 3, 32), _strip(4, 2, 32)
 strip_32 = _strip(8, 1, 32)
@@ -221,13 +231,14 @@ strip_32 = _strip(8, 1, 32)
 
 @instructions
 def _transpose_block(_: Any, x: Any, out: Any, row: Any, column: Any) -> Any:
-    """8 rows and columns of x from (row, column) into out from (column, row)."""
+    """Write 8 rows and columns of x from (row, column), transposed, to out at (column, row)."""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        """Write the instructions of the transposition."""
         x, out = (_Matrix(context, builder, signature.args[n], args[n]) for n in range(2))
         down, along = ([builder.add(at, _int(k)) for k in range(_ROWS)] for at in args[2:])
         block = [x.read(x.vector(i, args[3], _ROWS)) for i in down]
-        for far in (4, 2, 1):  # quarters off the diagonal change places, then theirs, ...
+        for far in (4, 2, 1):  # swap the quarters off the diagonal, then those of each quarter, ...
             for k in (k for k in range(_ROWS) if not k & far):
                 block[k], block[k + far] = _swapped(builder, block[k], block[k + far], far)
         for j, vector in zip(along, block, strict=True):
@@ -238,8 +249,10 @@ def _transpose_block(_: Any, x: Any, out: Any, row: Any, column: Any) -> Any:
 
 
 def _swapped(builder: Any, above: Any, below: Any, far: int) -> list[Any]:
-    """Two of 8 rows, `far` from each other: what lies right in the one changes places with what
-    lies left in the other."""
+    """Swap the right parts of the upper row with the left parts of the lower one.
+
+    The two rows, of 8, are `far` from each other.
+    """
     kind = ir.VectorType(ir.IntType(32), _ROWS)
     upper = [_ROWS + k - far if k & far else k for k in range(_ROWS)]
     lower = [_ROWS + k if k & far else k + far for k in range(_ROWS)]
@@ -248,8 +261,10 @@ def _swapped(builder: Any, above: Any, below: Any, far: int) -> list[Any]:
 
 @compiled
 def product(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any) -> None:
-    """y = x w + bias, or x w where the bias is None, but not less than `least`; and meanwhile
-    `ahead`, which is needed soon, is prefetched."""
+    """y = max(x w + bias, least), without the bias if it is None.
+
+    Meanwhile it prefetches `ahead`, which is needed soon.
+    """
     size, tiles = y_BO.itemsize, len(x_BI) // _ROWS
     j, line = 0, 0
     while j < w_IO.shape[1]:
@@ -277,7 +292,7 @@ def product(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: An
 
 @compiled
 def _row_product(x_I: Any, w_IO: Any, bias_O: Any, least: Any, y_O: Any) -> None:
-    """y = x w + bias, of one row, but not less than `least`."""
+    """y = max(x w + bias, least), for one row."""
     for j in range(y_O.size):
         y_O[j] = bias_O[j]
     for k in range(0, len(w_IO), 4):
@@ -291,7 +306,7 @@ def _row_product(x_I: Any, w_IO: Any, bias_O: Any, least: Any, y_O: Any) -> None
 
 @compiled
 def _transposed(x_BI: Any, spare: Any) -> Any:
-    """x', in `spare`."""
+    """Return x', stored in `spare`."""
     out_IB = _matrix(spare, 0, x_BI.shape[1], x_BI.shape[0])
     transpose(x_BI, out_IB)
     return out_IB
@@ -307,7 +322,7 @@ def transpose(x_BI: Any, out_IB: Any) -> None:
 
 @compiled
 def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any) -> None:
-    """y = x w + bias, but not less than `least`."""
+    """y = max(x w + bias, least)."""
     if len(x_BI) == 1:
         _row_product(x_BI[0], w_IO, bias_1O[0], least, y_BO[0])
     else:
@@ -316,7 +331,7 @@ def _layer(x_BI: Any, w_IO: Any, bias_1O: Any, least: Any, y_BO: Any, ahead: Any
 
 @compiled
 def _through(grad_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> None:
-    """slope w', the derivative by a layer's input from that by what it makes."""
+    """grad w', the derivative by a layer's input, given the derivative by its output."""
     if w_IO.shape[1] <= NARROW:
         product(grad_BO, _transposed(w_IO, spare), None, _ANYTHING, out_BI, ahead)
         return
@@ -328,13 +343,13 @@ def _through(grad_BO: Any, w_IO: Any, out_BI: Any, spare: Any, ahead: Any) -> No
 
 @compiled
 def _weight_gradient(x_BI: Any, grad_BO: Any, into_IO: Any, ahead: Any) -> None:
-    """x' slope."""
+    """x' grad, the derivative by a layer's weights."""
     product(x_BI.T, grad_BO, None, _ANYTHING, into_IO, ahead)
 
 
 @compiled
 def _where_positive(grad_BI: Any, x_BI: Any) -> None:
-    """The derivative through a ReLU that made x."""
+    """Pass the derivative through the ReLU whose output is x."""
     zero = x_BI.dtype.type(0)
     for b in range(x_BI.shape[0]):
         for i in range(x_BI.shape[1]):
@@ -360,7 +375,7 @@ def _sum_of_squares(x: Any) -> Any:
 
 @compiled
 def _clipping(gradient: Any, max_norm: float) -> Any:
-    """The factor that brings a gradient's norm to at most `max_norm`."""
+    """Return the factor that scales a gradient to a norm of at most `max_norm`."""
     if math.isinf(max_norm):
         return gradient.dtype.type(1)
     norm = math.sqrt(_sum_of_squares(gradient))
@@ -386,13 +401,16 @@ def _adam(
 
 @instructions
 def _matrix(_: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
-    """A matrix that begins at `flat[start]`: what a slice and a reshape give, which take longer
-    than some of the products."""
+    """Return the matrix that begins at `flat[start]`.
+
+    A slice and a reshape give the same, but they take longer than some of the products.
+    """
     if flat.layout != "C":
         raise TypeError("a matrix is made of numbers that lie together")
     kind = types.Array(flat.dtype, 2, "C")
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        """Write the instructions that make the matrix."""
         source = make_array(signature.args[0])(context, builder, args[0])
         matrix = make_array(kind)(context, builder)
         item = _int(context.get_abi_sizeof(context.get_data_type(flat.dtype)))
@@ -402,7 +420,7 @@ def _matrix(_: Any, flat: Any, start: Any, rows: Any, columns: Any) -> Any:
             shape=args[2:],
             strides=[builder.mul(args[3], item), item],
             itemsize=item,
-            meminfo=None,  # borrowed: no array is given up while a kernel runs
+            meminfo=None,  # borrowed: no array is freed while a kernel runs
         )
         return matrix._getvalue()
 
@@ -416,14 +434,14 @@ def _weight(flat: Any, layer: Any, row: int) -> Any:
 
 @compiled
 def _weights(flat: Any, layer: Any, row: int) -> Any:
-    """A layer's weights, or numbers that go with them, one after the other."""
+    """Return a layer's weights, or numbers of the same layout, as a vector."""
     start = layer[0] + row * layer[1]
     return flat[start : start + layer[4] * layer[5]]
 
 
 @compiled
 def _soon(flat: Any, layer: Any, row: int) -> Any:
-    """What to prefetch of `_weights`."""
+    """Return the part of `_weights` to prefetch."""
     return _weights(flat, layer, row)[: _MOST_PREFETCHED // flat.itemsize]
 
 
@@ -434,10 +452,10 @@ def _bias(flat: Any, layer: Any, row: int) -> Any:
 
 @compiled
 def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) -> None:
-    """Run the networks `first_row`, `first_row + 1`, ... of the flat buffer, one for each row of
-    `made`, which holds its padded input [B, I] first and then what each layer makes of it.
+    """Run the networks `first_row`, `first_row + 1`, ... of the flat buffer.
 
-    batch: B, which may be 1 here.
+    There is one network for each row of `made`. A row holds the padded input [B, I] first, then the
+    output of each layer, which this function writes. batch: B, which may be 1 here.
     """
     for row in range(len(made_RF)):
         made, start = made_RF[row], 0
@@ -449,7 +467,7 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) ->
             weight_IO = _weight(flat, layer, first_row + row)
             bias_1O = _bias(flat, layer, first_row + row)
             following = _soon(flat, layer, first_row + min(row + 1, len(made_RF) - 1))
-            least = 0.0 if index < len(layers) - 1 else _ANYTHING  # ReLU, but for the last
+            least = 0.0 if index < len(layers) - 1 else _ANYTHING  # ReLU after every layer but the last
             _layer(x_BI, weight_IO, bias_1O, made.dtype.type(least), y_BO, following)
 
 
@@ -465,9 +483,10 @@ def input_gradients(
     spare: Any,
     found_RBI: Any,
 ) -> None:
-    """Derivatives by the input of what `forward` ran, into `found`, from those by its output.
+    """Write the derivatives by the networks' inputs into `found`, given those by their outputs.
 
-    below: two rows of B times the widest layer. spare: see `spare_size`.
+    It uses the results of `forward`. below: two rows of B times the widest layer. spare: see
+    `spare_size`.
     """
     for row in range(len(made_RF)):
         grad_BO, start = grads_RBO[row], made_RF.shape[1] - batch * layers[-1, 5]
@@ -485,7 +504,7 @@ def input_gradients(
 
 @compiled
 def _below(grad_BO: Any, weight_IO: Any, x_BI: Any, below: Any, spare: Any, ahead: Any) -> Any:
-    """The derivative by what went into the ReLU that made x."""
+    """Return the derivative by the input of the ReLU whose output is x."""
     below_BI = _matrix(below, 0, x_BI.shape[0], x_BI.shape[1])
     _through(grad_BO, weight_IO, below_BI, spare, ahead)
     _where_positive(below_BI, x_BI)
@@ -504,7 +523,7 @@ def _adam_step(
     scale: Any,
     constants: Any,
 ) -> None:
-    """Adam on every layer of network `row`; see `apply_gradients`."""
+    """Apply Adam to every layer of network `row`; see `apply_gradients`."""
     for index in range(len(layers)):
         layer, own = layers[index], own_layers[index]
         _adam(
@@ -541,11 +560,11 @@ def apply_gradients(
     max_norm: float,
     constants_P6: Any,
 ) -> None:
-    """One step of Adam for each network that `forward` ran: from the derivatives by its output its
-    gradient, clipped to a norm of `max_norm`.
+    """Take one step of Adam for each network that `forward` ran.
 
+    The gradient follows from the derivatives by the outputs and is clipped to a norm of `max_norm`.
     gradient, own_layers: a flat buffer of one network and its `layers`. below, spare: as for
-    `input_gradients`. constants: a row for each of an agent's networks, of step size over
+    `input_gradients`. constants: one row for each network of an agent: learning rate over
     1 - beta1^t, 1 - beta1, beta2, 1 - beta2, 1 / sqrt(1 - beta2^t), epsilon.
     """
     num_agents = len(made_RF) // len(constants_P6)
@@ -578,7 +597,7 @@ def soft_update(
     num_agents: int,
     rate: Any,
 ) -> None:
-    """Networks `first_row`, ... of a flat buffer go `rate` of the way towards those of another."""
+    """Move networks `first_row`, ... of a flat buffer `rate` of the way towards those of another."""
     for agent in range(num_agents):
         row, other = first_row + agent, source_row + agent
         for index in range(len(layers)):
@@ -589,7 +608,7 @@ def soft_update(
 
 @compiled
 def _lerp(x: Any, y: Any, rate: Any) -> None:
-    """From the nearer end, so that rate 1 arrives."""
+    """Move x `rate` of the way to y, computed from the nearer end: rate 1 gives exactly y."""
     rest = x.dtype.type(1) - rate
     if rate < rest:
         for k in range(x.size):
@@ -600,17 +619,17 @@ def _lerp(x: Any, y: Any, rate: Any) -> None:
 
 
 def spare_size(batch: int, widths: Sequence[int]) -> int:
-    """Numbers that passes need beside what they are given."""
+    """Return the size of `spare`, the work space of the passes."""
     return (2 * batch + NARROW) * max(widths)
 
 
 @functools.cache
 def load(dtype: Any) -> None:
-    """Compile for parameters of a type, or load what is on disk: by a call on the smallest network.
-    Done when agents are built, so that no round, which has a timeout, has to wait for it. Of the
-    processes of a machine one compiles, the others wait for what it leaves on disk.
+    """Compile the kernels for parameters of a type, or load them from disk.
 
-    Raises OSError, with the folder, where what is compiled cannot be kept in it.
+    It calls them on the smallest network. This happens when agents are built, so that no round,
+    which has a timeout, waits for it. One process of a machine compiles; the others wait and then
+    load its results. Raises OSError with the folder if it cannot hold the compiled kernels.
     """
     folder = forward.stats.cache_path  # type: ignore[attr-defined]
     try:

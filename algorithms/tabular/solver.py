@@ -1,8 +1,7 @@
-"""Fixed points of the tabular problem: Q*, what FedRQ reaches, and values of policies.
+"""Fixed points of the tabular problem: Q*, the limit of FedRQ, and values of policies.
 
-Pure functions on numpy float64; see `tabular` for the equations, and `types` for shape letters.
-Fixed points are found by iterating a gamma-contraction often enough for rounding error to be all
-that is left.
+These are pure float64 functions; `federated_mdp` has the equations, and `types` the shape letters.
+A fixed point is found by iterating a gamma-contraction until only rounding error is left.
 """
 
 # ruff: noqa: N815 (shape suffixes are capitals)
@@ -24,7 +23,7 @@ from .federated_mdp import (
     worst_value,
 )
 
-_PRECISION = 1e-15  # relative to the largest possible value
+_PRECISION = 1e-15  # error of a fixed point, relative to the largest possible value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +31,8 @@ class AveragedOperator:
     """v -> sum_k w_k T_k v, where T_k is the exact robust backup of agent k.
 
     reward_SA = sum_k w_k r_k, kernel_SAX = sum_k w_k (1 - omega_k) P_k and
-    adversary_KSA = w_k omega_k; the minimum of agent k runs over neighbours_KSX[k]. After
-    v(x) = max_a Q(x,a), or a policy's mean, it is a gamma-contraction in the sup norm.
+    adversary_KSA = w_k omega_k. The minimum of agent k runs over neighbours_KSX[k]. Composed with
+    v(x) = max_a Q(x,a), or with a policy's mean, it is a gamma-contraction in the sup norm.
     """
 
     reward_SA: Array
@@ -44,7 +43,7 @@ class AveragedOperator:
     discount: float
 
     def __call__(self, v_S: Array) -> Array:
-        """[S] -> [S, A]; terminal states count 0 in v and get 0."""
+        """Apply the operator: [S] -> [S, A]. Terminal states count as 0 in v and get 0."""
         v_S = np.where(self.terminal_S, 0.0, v_S)
         worst_KS1 = worst_value(v_S, self.neighbours_KSX)[..., None]
         robust_SA = (self.adversary_KSA * worst_KS1).sum(0)
@@ -59,7 +58,10 @@ def averaged_operator(
     neighbours_KSX: Array,
     weights_KSA: Array | None = None,
 ) -> AveragedOperator:
-    """The operator of a federation; omega is a number or [K], weights sum to 1 over k (1/K)."""
+    """Return the operator of a federation.
+
+    omega: a number, or [K]. weights_KSA: sum to 1 over k; None means 1/K each.
+    """
     num_agents = len(mdp.kernel_KSAX)
     w_KSA = np.full((num_agents, 1, 1), 1 / num_agents) if weights_KSA is None else weights_KSA
     omega_K11 = np.reshape(np.broadcast_to(omega, (num_agents,)), (-1, 1, 1)).astype(np.float64)
@@ -75,9 +77,9 @@ def averaged_operator(
 
 
 def robust_optimal_q(mdp: FederatedMDP, *, omega: Omega) -> Array:
-    """Q* of the global objective, the minimum over the union N_s: [S, A].
+    """Return Q* of the global objective, with the minimum over the union N_s: [S, A].
 
-    With omega [K] it is the optimum of the mean robustness level.
+    With omega [K] it is the optimum for the mean robustness level.
     """
     return _fixed_point(_global_operator(mdp, omega), _greedy_value)
 
@@ -85,11 +87,11 @@ def robust_optimal_q(mdp: FederatedMDP, *, omega: Omega) -> Array:
 def fedrq_fixed_point(
     mdp: FederatedMDP, *, omega: Omega, weights_KSA: Array | None = None
 ) -> Array:
-    """Where FedRQ goes when each agent knows its own N_s^k alone: [S, A].
+    """Return the limit of FedRQ when each agent knows its own N_s^k alone: [S, A].
 
     Q = sum_k w_k [ r_k + gamma (1 - omega_k) P_k v + gamma omega_k min_{N_s^k} v ]. Weights 1/K
-    (the default) are exact FedRQ at E = 1, which under Assumption 1 is Q*; `visit_weights` gives
-    those of step sizes that decay at the wrong rate.
+    (the default) give exact FedRQ at E = 1, whose limit under Assumption 1 is Q*. `visit_weights`
+    gives the weights for step sizes that decay at the wrong rate.
     """
     operator = averaged_operator(
         mdp, omega=omega, neighbours_KSX=neighbours(mdp.kernel_KSAX), weights_KSA=weights_KSA
@@ -98,25 +100,26 @@ def fedrq_fixed_point(
 
 
 def visit_weights(visits_KSA: Array, *, power: float) -> Array:
-    """w_k(s,a) proportional to n_k(s,a)^power: [K, S, A], sums to 1 over k.
+    """Return w_k(s,a), proportional to n_k(s,a)^power: [K, S, A], with sum 1 over k.
 
-    An agent moves the mean at (s,a) by its rate of visits times its step size. A step n^-p of its
-    own visits therefore weighs it by n^(1-p), and a step of a clock shared by all (s,a) by n.
-    Every (s,a) must have been visited by some agent.
+    An agent moves the mean at (s,a) by its rate of visits times its step size. A step size n^-p in
+    its own visits therefore gives it the weight n^(1-p); a step size that all (s,a) share gives it
+    the weight n. Some agent must have visited every (s,a).
     """
     weights_KSA = visits_KSA.astype(np.float64) ** power
     return np.asarray(weights_KSA / weights_KSA.sum(0))
 
 
 def greedy_policy(q_SA: Array) -> Array:
-    """All probability on the first best action: [S, A]."""
+    """Return the policy with all probability on the first best action: [S, A]."""
     return np.asarray(np.eye(q_SA.shape[-1])[q_SA.argmax(-1)])
 
 
 def robust_policy_value(mdp: FederatedMDP, policy_SA: Array, *, omega: Omega) -> Array:
-    """Value of a policy under the worst kernel of the covering set: [S]."""
+    """Return the value of a policy under the worst kernel of the covering set: [S]."""
 
     def mean_value(q_SA: Array) -> Array:
+        """Return the mean of Q under the policy: [S]."""
         return np.asarray((policy_SA * q_SA).sum(-1), dtype=np.float64)
 
     q_SA = _fixed_point(_global_operator(mdp, omega), mean_value)
@@ -124,9 +127,9 @@ def robust_policy_value(mdp: FederatedMDP, policy_SA: Array, *, omega: Omega) ->
 
 
 def policy_value(mdp: FederatedMDP, policy_SA: Array) -> Array:
-    """Value of a policy under each kernel, by a linear solve: [K, S].
+    """Return the value of a policy under each kernel, by a linear solve: [K, S].
 
-    v_k = (I - gamma P_k^pi)^-1 r_k^pi, terminal states absorbing with value 0.
+    v_k = (I - gamma P_k^pi)^-1 r_k^pi; terminal states are absorbing and have value 0.
     """
     reward_KSA = expected_reward(mdp.reward, mdp.kernel_KSAX)
     live_S = ~mdp.terminal_S
@@ -139,7 +142,7 @@ def policy_value(mdp: FederatedMDP, policy_SA: Array) -> Array:
 def average_and_worst(
     mdp: FederatedMDP, policy_SA: Array, *, start_S: Array
 ) -> tuple[float, float]:
-    """Mean and minimum over the kernels of a policy's value from a start distribution [S]."""
+    """Return mean and minimum over kernels of a policy's value from a start distribution [S]."""
     value_K = policy_value(mdp, policy_SA) @ start_S
     return float(value_K.mean()), float(value_K.min())
 

@@ -127,17 +127,32 @@ class GridEvaluator(EvaluationGrid):
         return self.evaluate(self._policy.of(shared))
 
 
-def evaluation_of_agents(scores: Array, dynamics: Dynamics) -> Evaluation:
-    """What the agents measured on their own environments, scores [K, episodes]: NaN for agents
-    that are absent, of whom the figures know nothing."""
-    means = scores.mean(1)
+def evaluation_of_agents(
+    experiment: Experiment,
+    family: EnvFamily,
+    groups: Sequence[Sequence[int]],
+    scores: Sequence[Array],
+) -> Evaluation:
+    """Return the evaluation that agents measured on their own environments.
+
+    groups: agent ids of each worker that answered. scores: returns, [N, episodes] per worker.
+    Agents of absent workers have NaN, and do not count in the average and the worst return.
+    """
+    k = experiment.federation.num_agents
+    dynamics = family.draw(
+        experiment.environment.settings.perturb, seed=experiment.seed, agent_ids=range(k)
+    )
+    returns = np.full((k, experiment.evaluation.episodes), np.nan)
+    for group, own in zip(groups, scores, strict=True):
+        returns[list(group)] = own
+    means = returns.mean(1)
     return Evaluation(
         where="agents",
         nominal=float("nan"),
         average=float(np.nanmean(means)),
         worst=float(np.nanmin(means)),
         returns=means,
-        episode_returns=scores,
+        episode_returns=returns,
         dynamics=dynamics,
     )
 

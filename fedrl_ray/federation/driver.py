@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -23,23 +22,19 @@ from ..backends.plan import build_backend, make_plan
 from ..common.errors import CheckpointError
 from ..config.build import build_client_sampler, build_family
 from ..config.schema import Experiment
-from ..storage import checkpoints, digests
+from ..storage import digests
 from ..storage.agent_shards import Shard
 from ..storage.locations import Location
-from ..storage.manifests import Manifest
 from .checkpoint_keeper import CheckpointKeeper
 from .exemptions import exemptions_of
 from .participation import Participation
-from .recovery import POLICIES, Tell
+from .recovery import POLICIES, Tell, to_nobody
 from .replies import Replies, require_read
 from .resume_rules import require_fits
 from .round_metrics import round_report
-from .saved_state import read_saved
+from .saved_state import read_saved, write_saved
 from .server_update import ServerUpdate, Update
 from .timing import PhaseClock
-
-
-def _to_nobody(event: str, **fields: Any) -> None: ...
 
 
 class Driver:
@@ -66,7 +61,7 @@ class Driver:
         self.failures: list[str] = []
         """Failures since the last report, in words."""
         self.clock = PhaseClock()
-        self.tell: Tell = _to_nobody
+        self.tell: Tell = to_nobody
         """Called with an event of `runs.events.EVENTS` and its fields."""
         self._progress = {"agent_steps": 0.0, "seconds": 0.0}
         self._profile = execution_profile(experiment.to_dict())
@@ -88,7 +83,7 @@ class Driver:
             taken = Replies(self._order())
             absent, update = self.participation.absent_agents, self._run(taken)
             accepted = update is not None and self._recovery.accepts(taken)
-            self._spend(taken, accepted)
+            self.clock.add_call(taken.waited, taken.learning * accepted, lost=bool(taken.lost))
             if taken.lost:
                 self._recovery.recover(taken.lost)
             if update is not None and accepted:
@@ -201,16 +196,6 @@ class Driver:
         self.clock.add("aggregation", time.perf_counter() - started - taken.waited)
         return update
 
-    def _spend(self, taken: Replies, accepted: bool) -> None:
-        """Account for a call to all workers.
-
-        The time of a call that gave no round, or that waited for a lost worker, is recovery.
-        """
-        replies = taken.replies if accepted else []
-        learning = max((r.seconds for r in replies), default=0.0)
-        self.clock.add("learning", learning)
-        self.clock.add("recovery" if taken.lost else "communication", taken.waited - learning)
-
     def _complete(
         self, update: Update, taken: Replies, absent: set[int], started: float
     ) -> RoundReport:
@@ -235,18 +220,12 @@ class Driver:
         self._recovery.admit()
         workers = self.participation.present
         results = self.backend.evaluate(self.server.shared, workers)
+        scores = [r for r in results if not isinstance(r, WorkerFailure)]
         lost = [r for r in results if isinstance(r, WorkerFailure)]
         if lost:
             return self._evaluate_at_agents() if self._recovery.recover(lost) else None
-        e = self.experiment
-        k = e.federation.num_agents
-        scores = np.full((k, e.evaluation.episodes), np.nan)  # NaN: agents that are absent
-        for worker, result in zip(workers, results, strict=True):
-            scores[list(self.backend.groups[worker])] = result
-        dynamics = self._family.draw(
-            e.environment.settings.perturb, seed=e.seed, agent_ids=range(k)
-        )
-        return evaluation_of_agents(scores, dynamics)
+        groups = [self.backend.groups[worker] for worker in workers]
+        return evaluation_of_agents(self.experiment, self._family, groups, scores)
 
     # -- checkpoints ------------------------------------------------------------------------
 
@@ -258,22 +237,13 @@ class Driver:
             return self._save(started) if self._recovery.recover(lost) else None
         shards = [r for r in results if isinstance(r, Shard)]
         carried = self.checkpoints.carry_over(aside, self.participation.absent_agents)
-        path = self.checkpoints.commit(aside, self._manifest(aside, [*shards, *carried]))
+        manifest = write_saved(
+            aside, self.experiment, self._profile, self.server, [*shards, *carried], self._progress
+        )
+        path = self.checkpoints.commit(aside, manifest)
         size, seconds = sum(shard.bytes for shard in shards), time.perf_counter() - started
         self.tell("checkpoint", bytes=size, seconds=round(seconds, 6))
         return path
-
-    def _manifest(self, aside: Location, shards: Sequence[Shard]) -> Manifest:
-        return Manifest(
-            fingerprint=self.experiment.fingerprint(),
-            identity=self.experiment.identity(),
-            profile=self._profile,
-            round=self.server.round,
-            digest=self.digest(),
-            server_sha256=checkpoints.write_server(aside, self.server),
-            shards=tuple(shards),
-            progress=dict(self._progress),
-        )
 
     def _refused(self, error: CheckpointError) -> None:
         self.failures.append(f"passed over: {error}")

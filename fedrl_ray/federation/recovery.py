@@ -19,6 +19,11 @@ from .replies import Replies, require_read
 from .timing import PhaseClock
 
 Tell = Callable[..., None]
+"""Called with an event of `runs.events.EVENTS` and its fields."""
+
+
+def to_nobody(event: str, **fields: Any) -> None:
+    """Drop an event: a driver without a run has no log."""
 
 
 class Federation(Protocol):

@@ -35,6 +35,11 @@ class Replies:
         """Agents that took part, in the order of the replies."""
         return [agent for reply in self.replies for agent in reply.agent_ids]
 
+    @property
+    def learning(self) -> float:
+        """Longest time inside a worker, in seconds."""
+        return max((reply.seconds for reply in self.replies), default=0.0)
+
     def messages(
         self, run: Callable[[], Iterable[RoundReply | WorkerFailure]], workers: Sequence[int]
     ) -> Iterator[Message]:

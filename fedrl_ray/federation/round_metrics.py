@@ -57,7 +57,7 @@ def round_report(
         drift=update.drift,
         participants=len(took_part),
         seconds=seconds,
-        learning=max(r.seconds for r in taken.replies),
+        learning=taken.learning,
         bytes=taken.bytes,
         phases=phases,
         sampled=None if asked | set(absent) == set(range(k)) else tuple(sorted(asked)),

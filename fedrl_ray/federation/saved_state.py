@@ -1,7 +1,8 @@
-"""The driver's part of a checkpoint, checked against the experiment that resumes from it."""
+"""The driver's part of a checkpoint: written, and checked by whoever resumes from it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,10 @@ from algorithms.types import ServerState
 
 from ..agents.execution_profile import differences
 from ..config.schema import Experiment
-from ..storage import checkpoints
+from ..storage import checkpoints, digests
+from ..storage.agent_shards import Shard
 from ..storage.locations import Location
+from ..storage.manifests import Manifest
 from .resume_rules import require_same_experiment, require_same_profile
 
 
@@ -22,6 +25,27 @@ class SavedState:
     progress: dict[str, float]
     agent_files: dict[int, str]
     remarks: tuple[str, ...]
+
+
+def write_saved(
+    aside: Location,
+    experiment: Experiment,
+    profile: dict[str, Any],
+    server: ServerState,
+    shards: Sequence[Shard],
+    progress: dict[str, float],
+) -> Manifest:
+    """Write the server's state into a checkpoint; return the manifest that completes it."""
+    return Manifest(
+        fingerprint=experiment.fingerprint(),
+        identity=experiment.identity(),
+        profile=profile,
+        round=server.round,
+        digest=digests.of_arrays(server.shared),
+        server_sha256=checkpoints.write_server(aside, server),
+        shards=tuple(shards),
+        progress=dict(progress),
+    )
 
 
 def read_saved(

@@ -42,6 +42,15 @@ class PhaseClock:
         """Seconds measured elsewhere."""
         self._spent[name] += max(0.0, seconds)
 
+    def add_call(self, waited: float, learning: float, *, lost: bool) -> None:
+        """Add a call to all workers that took `waited` seconds, `learning` of them in a worker.
+
+        The time of a call that gave no round (learning 0), or that waited for a lost worker, is
+        recovery.
+        """
+        self.add("learning", learning)
+        self.add("recovery" if lost else "communication", waited - learning)
+
     def take(self) -> dict[str, float]:
         """Seconds by phase, counted from 0 again."""
         self._charge()

@@ -136,14 +136,15 @@ class RemoteRun(TrainingRun):
         self,
         experiment: Experiment,
         location: Location,
-        plan: Plan,
+        plan: Plan | None = None,
         *,
         resume: bool = False,
         any_profile: bool = False,
         fall_back: bool = False,
     ) -> None:
+        self._plan = plan or make_plan(experiment)
         require_shared(location)
-        self.experiment, self.location, self._plan = experiment, location, plan
+        self.experiment, self.location = experiment, location
         self._options: RunOptions = {
             "resume": resume,
             "any_profile": any_profile,

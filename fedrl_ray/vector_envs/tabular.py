@@ -12,6 +12,7 @@ import numpy as np
 
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Dynamics, Spec
+from algorithms.vector_env import KnownDynamicsEnv
 
 from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .family import EnvFamily
@@ -38,7 +39,7 @@ class Tables:
         object.__setattr__(self, "reward_SAX", rounded)
 
 
-class TabularVectorEnv(EpisodicVectorEnv):
+class TabularVectorEnv(EpisodicVectorEnv, KnownDynamicsEnv):
     """N finite Markov chains; observations and actions are indices.
 
     kernel_USAX: the U distinct kernels; row i has kernel_USAX[kernel_of_row[i]]. Exact learners

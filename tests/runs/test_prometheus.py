@@ -7,9 +7,9 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -21,10 +21,17 @@ from fedrl_ray.runs.prometheus import METRICS as TABLE
 from fedrl_ray.runs.prometheus import PrometheusMetrics
 from fedrl_ray.runs.remote_run import RemoteRun
 from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = re.compile(r"^ray_(fedrl_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
-Values = dict[tuple[str, str], float]
+
+
+class Values(dict[tuple[str, str], float]):
+    """Values by metric and by kind or phase; NaN for a metric that has not arrived."""
+
+    def __missing__(self, key: tuple[str, str]) -> float:
+        return float("nan")
 
 
 def scrape(run: str) -> Values:
@@ -33,21 +40,12 @@ def scrape(run: str) -> Values:
     url = f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=5) as answer:
         text = answer.read().decode()
-    found: Values = {}
+    found = Values()
     for name, labels, value in SAMPLE.findall(text):
         tags = dict(re.findall(r'(\w+)="([^"]*)"', labels))
         if tags["run"] == run:
             found[name, tags.get("phase", tags.get("kind", ""))] = float(value)
     return found
-
-
-def scraped(run: str, rounds: int) -> Values:
-    """The same once Ray has reported this round, which it does every 10 s."""
-    deadline = time.monotonic() + 30
-    while (values := scrape(run)).get(("fedrl_round", "")) != rounds:
-        assert time.monotonic() < deadline, values
-        time.sleep(0.2)
-    return values
 
 
 @pytest.mark.ray
@@ -58,9 +56,14 @@ def test_the_prometheus_endpoint_tells_what_the_logs_tell(small, tmp_path, local
         run.advance()
     run.finish()
     run.close()  # which makes Ray report at once
-    values = scraped("observed", 12)
     rows = read_rows(tmp_path / "observed" / METRICS)
     last = read_rows(tmp_path / "observed" / EVALUATIONS)[-1]
+    eventually(lambda: require_as_logged(scrape("observed"), rows, last))  # sent every 10 s
+
+
+def require_as_logged(values: Values, rows: list[Any], last: dict[str, Any]) -> None:
+    """The metrics say what metrics.jsonl and the last evaluation say."""
+    assert values.get(("fedrl_round", "")) == 12
     assert values["fedrl_rounds_total", ""] == len(rows) == 12
     assert values["fedrl_agent_steps_total", ""] == rows[-1]["agent_steps"] == 1200
     assert values["fedrl_bytes_total", ""] == sum(row["bytes"] for row in rows)
@@ -82,14 +85,15 @@ def test_failures_and_rewinds_are_counted_by_kind(local_ray):
     telemetry.event("worker_lost", {"kind": "timeout"})
     telemetry.event("rewind", {})
     telemetry.event("checkpoint", {})
-    deadline = time.monotonic() + 30
-    while not (values := scrape("counted")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert values == {
-        ("fedrl_failures_total", "died"): 2,
-        ("fedrl_failures_total", "timeout"): 1,
-        ("fedrl_rewinds_total", ""): 1,
-    }
+
+    def counted() -> None:
+        assert scrape("counted") == {
+            ("fedrl_failures_total", "died"): 2,
+            ("fedrl_failures_total", "timeout"): 1,
+            ("fedrl_rewinds_total", ""): 1,
+        }
+
+    eventually(counted)
 
 
 def test_without_ray_nothing_is_reported():
