@@ -96,6 +96,11 @@ class Aggregator(ABC):
         """Return the weight of each agent: [N] float64, at least 0. By default all weigh 1."""
         return np.ones(len(contribution.agent_ids))
 
+    @classmethod
+    def driver_bytes(cls, num_agents: int, parameter_bytes: int) -> int:
+        """Return the memory that the rule takes in the driver, beside one set of parameters."""
+        return 0
+
     @abstractmethod
     def contribute(self, contribution: Contribution) -> Message:
         """Make a worker's message from its agents' parameters; runs inside the worker."""
@@ -137,6 +142,11 @@ class RowAggregator(Aggregator):
 
     A subclass writes `combine`. The driver holds the parameters of all participating agents.
     """
+
+    @classmethod
+    def driver_bytes(cls, num_agents: int, parameter_bytes: int) -> int:
+        """Return the memory of all rows: as they arrive, and once more in float64."""
+        return 3 * num_agents * parameter_bytes
 
     def contribute(self, contribution: Contribution) -> Rows:
         """Return the agents' parameters as they are, with their weights."""

@@ -222,7 +222,7 @@ class OffPolicyLearner(Learner):
 
     @classmethod
     def replay_bytes(cls, config: OffPolicyConfig, spec: Spec, steps: int) -> tuple[int, int]:
-        """Return the bytes of an agent's replay buffer in memory, and of its filled part on disk."""
+        """Return the bytes of an agent's replay buffer in memory, and of its filled part."""
         transition = Replay.bytes_per_agent(
             1, obs_size=spec.obs_size, action_size=max(1, len(spec.action_low))
         )

@@ -7,8 +7,15 @@ from typing import Annotated
 from pydantic import Field
 
 Level = Annotated[float, Field(ge=0, le=1)]
+"""Robustness level in [0, 1]."""
 Omega = Level | tuple[Level, ...]
 """Robustness level in [0, 1]: one number, or one per agent."""
+
+
+def require_level(omega: float) -> None:
+    """Raise ValueError if a level lies outside [0, 1]; `Level` says the same to pydantic."""
+    if not 0 <= omega <= 1:
+        raise ValueError(f"omega: must lie in [0, 1]; got {omega}")
 
 
 def omega_of(omega: float | tuple[float, ...], agent_id: int) -> float:

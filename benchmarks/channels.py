@@ -51,7 +51,8 @@ def main() -> None:
             case = {"transport": name, "fault": fault}
             rows += [case | row for row in guarded(inject, name, fault)]
     args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "channels.json").write_text(json.dumps(rows, indent=1) + "\n")
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    (args.output / "channels.json").write_text(f"[\n{lines}\n]\n")
     (args.output / "channels.md").write_text(tables(rows))
     print(tables(rows))
 
@@ -100,7 +101,7 @@ def measure(tell: Tell, workers: int, size: int, rounds: int) -> None:
                     running[name] = started(name, workers, size)
                 if name in running:
                     exchange(running[name], message, workers)
-                seconds = time.perf_counter() - began
+                seconds = round(time.perf_counter() - began, 6)
             except Exception as error:
                 running.pop(name, None)
                 tell({"transport": name, "turn": turn, "error": f"{type(error).__name__}: {error}"})

@@ -68,8 +68,8 @@ def described(row: Row) -> str:
     if "error" in row:
         return str(row["error"])
     if "first_reply_s" in row:
-        return f"first reply after {row['first_reply_s']:.2f} s, last {row['last_reply_s']:.2f} s"
-    words = f"{row['replies']} replies after {row['seconds']:.2f} s"
+        return f"first reply after {row['first_reply_s']:.3f} s, last {row['last_reply_s']:.3f} s"
+    words = f"{row['replies']} replies after {row['seconds']:.3f} s"
     words += f" ({', '.join(row['errors'])})" if row["errors"] else ""
     return words + (f", repaired in {row['repair_s']:.1f} s" if "repair_s" in row else "")
 

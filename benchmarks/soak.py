@@ -220,8 +220,8 @@ def markdown(result: dict[str, Any]) -> str:
     faults = ", ".join(f"{count} x {kind}" for kind, count in sorted(result["faults"].items()))
     lines = [
         f"{result['rounds']} rounds, {sum(result['faults'].values())} faults ({faults}), seed "
-        f"{result['seed']}. {result['rounds_redone']} rounds were done twice. The disturbed run "
-        f"took {result['seconds']['disturbed']} s, the undisturbed one "
+        f"{result['seed']}. {result['rounds_redone']} rounds were done twice.",
+        f"The disturbed run took {result['seconds']['disturbed']} s, the undisturbed one "
         f"{result['seconds']['undisturbed']} s.",
         f"Digests equal: {'yes' if result['digests_equal'] else 'no'}. "
         f"Leftovers: {sum(result['left'].values())}.",

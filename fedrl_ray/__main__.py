@@ -11,7 +11,7 @@ from .jobs.versions import SUBMITTED_FROM, on_arrival
 
 
 def _arrive() -> None:
-    """What a job does first, before it imports anything that a cluster may lack."""
+    """Prepare a job, before it imports anything that a cluster may lack."""
     try:
         on_arrival()
     except RunError as error:

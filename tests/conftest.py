@@ -55,7 +55,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def small() -> Callable[..., Experiment]:
-    """Builds the small experiment with changes: small(federation={"agents_per_actor": 1})."""
+    """Return a builder of the small experiment: small(federation={"agents_per_actor": 1})."""
 
     def build(**changes: Any) -> Experiment:
         return from_dict(merged(SMALL, changes))
@@ -65,7 +65,7 @@ def small() -> Callable[..., Experiment]:
 
 @pytest.fixture
 def small_yaml(tmp_path: Path) -> Callable[..., Path]:
-    """Writes the small experiment, with changes, as a file."""
+    """Return a function that writes the small experiment, with changes, as a file."""
     import yaml
 
     def write(**changes: Any) -> Path:
@@ -78,7 +78,7 @@ def small_yaml(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """One Ray for the whole session: four logical CPUs, no dashboard, loopback only."""
+    """Start one Ray for the whole session: four logical CPUs, no dashboard, loopback only."""
     import ray
 
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
@@ -88,7 +88,7 @@ def local_ray() -> Iterator[None]:
 
 @pytest.fixture
 def float64() -> Iterator[None]:
-    """Learners built in this test compute in float64."""
+    """Let learners built in this test compute in float64."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

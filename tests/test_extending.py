@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md pass the contract tests as what they are: files in folders.
+"""The examples of docs/extending.md pass the contract tests as files in plug-in folders.
 
 Each is written to the path it names, in a copy of the source tree.
 """
@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+pytestmark = pytest.mark.processes
 BLOCKS = {
     path: f"# {path}\n{text}"
     for path, text in re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
@@ -33,7 +34,7 @@ CONTRACTS = (
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the source tree with the files of the page."""
+    """Return a copy of the source tree with the files of the page."""
     tree = tmp_path_factory.mktemp("extended")
     for folder in ("algorithms", "fedrl_ray", "tests", "tune_configs"):
         ignored = shutil.ignore_patterns("__pycache__")
@@ -71,7 +72,7 @@ def test_the_examples_are_listed(extended: Path) -> None:
 
 
 def test_the_examples_pass_the_contract_tests(extended: Path) -> None:
-    """Among them: packing and resuming change no bit of the page's experiments."""
+    """The contracts include: packing and resuming change no bit of the page's experiments."""
     chosen = f"({' or '.join(PLUGINS)}) and not one_of_a_pair"
     options = ("-k", chosen, "-v", "-p", "no:cacheprovider", "--no-header")
     result = python(extended, "-m", "pytest", *CONTRACTS, *options)

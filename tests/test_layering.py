@@ -46,8 +46,10 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def imported(module: str, source: str) -> Iterator[str]:
-    """Absolute names of what a module imports, wherever in the file; names taken from a package
-    are given with it, as they may be modules."""
+    """Yield the absolute names that a module imports, anywhere in the file.
+
+    Names imported from a package come with the package, because they may be modules.
+    """
     package = module.split(".")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -59,7 +61,7 @@ def imported(module: str, source: str) -> Iterator[str]:
 
 
 def upward(sources: Mapping[str, str]) -> list[str]:
-    """Imports that run from a package of fedrl_ray to one above it."""
+    """Return the imports that run from a package of fedrl_ray to one above it."""
     found = []
     for module, source in sources.items():
         own = module.split(".")
@@ -76,7 +78,7 @@ def upward(sources: Mapping[str, str]) -> list[str]:
 
 
 def circles(sources: Mapping[str, str]) -> list[list[str]]:
-    """Circles of imports among modules, those for type checkers and inside functions included."""
+    """Return circles of imports among modules, with those for type checkers and in functions."""
     graph = {module: _modules_imported(module, sources) for module in sources}
     found: list[list[str]] = []
     done: set[str] = set()
@@ -95,7 +97,7 @@ def circles(sources: Mapping[str, str]) -> list[list[str]]:
 
 
 def _modules_imported(module: str, sources: Mapping[str, str]) -> set[str]:
-    """The modules behind what a module imports: the name itself, or the module that has it."""
+    """Return the modules that a module's imports name, or that hold the imported names."""
     found = set()
     for name in imported(module, sources[module]):
         parent = name.rpartition(".")[0]
@@ -107,7 +109,7 @@ def _modules_imported(module: str, sources: Mapping[str, str]) -> set[str]:
 
 
 def modules_after(module: str) -> set[str]:
-    """What a fresh interpreter holds after importing a module and every plug-in."""
+    """Return the modules of a fresh interpreter after it imports a module and every plug-in."""
     command = [sys.executable, "-c", IMPORT.format(module=module)]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     return set(json.loads(result.stdout))

@@ -47,7 +47,7 @@ def test_a_plug_in_documents_itself(kind: str, name: str) -> None:
 
 
 def documented_keys(model: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
-    """Every key of a schema and of the schemas inside it, with its description."""
+    """Yield every key of a schema and of the schemas inside it, with its description."""
     for name, field in model.model_fields.items():
         yield name, field.description
         for inner in schemas_in(field.annotation):
@@ -163,7 +163,7 @@ def test_exact_fedrq_keeps_the_laws(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def same_bits_however_it_runs(preset: str, tmp_path: Path) -> None:
-    """Agents together; one by one; and stopped half-way, resumed packed otherwise."""
+    """Agents together, one by one, and stopped half-way and resumed in another packing."""
     together = train(unscored(preset, agents_per_actor=AGENTS), tmp_path / "together")
     alone = unscored(preset, agents_per_actor=1)
     assert digests(train(alone, tmp_path / "alone")) == digests(together)

@@ -1,4 +1,4 @@
-"""Every experiment file at its own size, through the command line, on its own pool."""
+"""Every experiment file at its own size, through the command line, on its own backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROUNDS = 3
 
 
 def overrides(preset: str) -> list[str]:
-    """A short budget, and learning from the first round on; every size stays."""
+    """Return overrides for a short budget and learning from the first round on; sizes stay."""
     experiment = load(PRESETS[preset])
     interval = experiment.round_steps
     sets = [f"federation.steps={ROUNDS * interval}", f"checkpoint.every={interval}"]

@@ -1,4 +1,4 @@
-"""Help and refusals answer at once: what takes seconds to import waits until a run begins.
+"""Help and errors come at once: slow imports wait until a run begins.
 
 Times depend on the machine, so the law is stated as what a process holds when it ends.
 """
@@ -46,7 +46,7 @@ main()
 
 
 def imported(*arguments: object) -> tuple[int, str, set[str]]:
-    """Exit status and standard error of the command line, and the roots of what it imported."""
+    """Return exit status and standard error of the command line, and the roots of its imports."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     modules = json.loads(done.stdout.splitlines()[-1])
@@ -62,7 +62,7 @@ def test_help_imports_nothing_slow(command: str) -> None:
 
 MISTAKES = [
     ("train", ["learner.omgea=0.1"], "learner.omgea: unknown key"),
-    ("train", ["learner"], "--set must be key.subkey=value"),
+    ("train", ["learner"], "--set: must be key.subkey=value"),
     ("train", ["environment.name=pendulum"], "but pendulum is continuous"),
     ("train", ["environment.perturb.gravity=0.5"], "evaluation.grid: must be at least 5"),
     ("train", ["learner.name=fedrddpg", "learner.noise_sigma=-1"], "learner.noise_sigma should"),
@@ -100,7 +100,7 @@ class ImportedModules(Request[list[str]]):
 def test_an_actor_that_has_learnt_holds_torch_and_nothing_of_the_command_line(
     local_ray: None, small: Any
 ) -> None:
-    """Two perturbed parameters: the grid that the driver lays out is no business of an actor."""
+    """An actor does not import what only the driver's grid of two perturbed parameters needs."""
     perturb = {"pole_length": 0.5, "gravity": 0.5}
     experiment = small(environment={"perturb": perturb}, evaluation={"grid": 5})
     order = RoundOrder.to(range(5), Driver(experiment).server.shared)

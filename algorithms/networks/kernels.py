@@ -128,7 +128,7 @@ def _tile(
     sums: list[Any],
     ahead: _Prefetch,
 ) -> None:
-    """Write the sums of a tile: products plus `first`, which has one entry per vector of columns."""
+    """Write the sums of a tile: products plus `first`, one entry per vector of columns."""
     for total, value in zip(sums, first * len(rows), strict=True):
         builder.store(value, total)
     starts = [x.row(i) for i in rows]
@@ -206,7 +206,7 @@ class _Prefetch:
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any, line: Any) -> None:
         array = make_array(kind)(context, builder, value)
         first, end = builder.mul(line, _int(_LINE)), builder.mul(array.nitems, array.itemsize)
-        is_inside = builder.icmp_signed("<", first, end)  # otherwise the first line is prefetched repeatedly
+        is_inside = builder.icmp_signed("<", first, end)  # else the first line, repeatedly
         self._step = builder.select(is_inside, _int(_LINE), _int(0))
         start = builder.select(is_inside, first, _int(0))
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -467,7 +467,7 @@ def forward(flat: Any, layers: Any, first_row: int, batch: int, made_RF: Any) ->
             weight_IO = _weight(flat, layer, first_row + row)
             bias_1O = _bias(flat, layer, first_row + row)
             following = _soon(flat, layer, first_row + min(row + 1, len(made_RF) - 1))
-            least = 0.0 if index < len(layers) - 1 else _ANYTHING  # ReLU after every layer but the last
+            least = 0.0 if index < len(layers) - 1 else _ANYTHING  # no ReLU after the last
             _layer(x_BI, weight_IO, bias_1O, made.dtype.type(least), y_BO, following)
 
 
@@ -597,7 +597,7 @@ def soft_update(
     num_agents: int,
     rate: Any,
 ) -> None:
-    """Move networks `first_row`, ... of a flat buffer `rate` of the way towards those of another."""
+    """Move networks `first_row`, ... of a buffer `rate` of the way towards those of another."""
     for agent in range(num_agents):
         row, other = first_row + agent, source_row + agent
         for index in range(len(layers)):

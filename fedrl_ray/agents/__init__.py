@@ -1,1 +1,1 @@
-"""What runs inside a worker: local agents, evaluation and the messages to the driver."""
+"""The code inside a worker: local agents, evaluation and the messages to the driver."""

@@ -1,4 +1,4 @@
-"""Local agents that take their steps together, and how a worker starts them."""
+"""Local agents that take their steps together, and their construction in a worker."""
 
 from __future__ import annotations
 
@@ -57,36 +57,43 @@ class LockStepBatch(AgentBatch):
         self._learner, self._env = learner, env
 
     def learn(self, shared: Params, *, clock: int, steps: int) -> None:
+        """Take the broadcast, then `steps` local steps; `clock` were taken before."""
         self._learner.clock = clock
         self._learner.load_shared(shared)
         for _ in range(steps):
             self._learner.step(self._env)
 
     def shared(self) -> Params:
+        """Return the learner's parameters that are averaged: each [N, ...]."""
         return self._learner.shared()
 
     def drain_metrics(self) -> dict[str, Array]:
+        """Return the learner's means since the last call, each [N]."""
         return self._learner.drain_metrics()
 
     def drain_episodes(self) -> tuple[Array, Array]:
+        """Return the environments' sums of returns and numbers of episodes since the last call."""
         return self._env.drain_episodes()
 
     def agent_state(self, row: int) -> AgentState:
+        """Return the states of an agent's learner and environment, under a prefix each."""
         learner, env = self._learner.agent_state(row), self._env.agent_state(row)
         return prefixes.join({"learner": learner, "environment": env})
 
     def load_agent_state(self, row: int, state: AgentState) -> None:
+        """Take back the result of `agent_state`."""
         self._learner.load_agent_state(row, prefixes.select(state, "learner"))
         self._env.load_agent_state(row, prefixes.select(state, "environment"))
 
     def close(self) -> None:
+        """Close the environments."""
         self._env.close()
 
 
 class SelfHostedLearner(Learner):
     """A learner that steps its own environments (RLlib's algorithms).
 
-    An instance of the class is the policy alone, for evaluations; `host` builds the agents.
+    An instance of the class is only the policy, for evaluations; `host` builds the agents.
     """
 
     @classmethod
@@ -95,7 +102,7 @@ class SelfHostedLearner(Learner):
         """Build the local agents of a worker."""
 
     def step(self, env: VectorEnv) -> None:
-        """Refuse: `host` builds what learns."""
+        """Raise TypeError, because the batch that `host` builds does the steps."""
         raise TypeError(f"{type(self).__name__} steps its own environments")
 
 

@@ -1,4 +1,4 @@
-"""Scoring the global policy on test environments, all of them in one batched rollout."""
+"""Evaluation of the global policy on all test environments in one batched rollout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..vector_envs.family import EnvFamily
 from .messages import Evaluation
 
 NOMINAL_INDEX = 1_000_000
-"""Episode seeds of the nominal environment, kept apart from those of the grid."""
+"""Index that keys the nominal environment's episode seeds, if it is not part of the grid."""
 
 
 def one_agent(experiment: Experiment, family: EnvFamily) -> Learner:
@@ -26,7 +26,7 @@ def one_agent(experiment: Experiment, family: EnvFamily) -> Learner:
 
 
 def initial_shared(experiment: Experiment, family: EnvFamily) -> Params:
-    """What is averaged, as it is before any learning; no agent axis."""
+    """Return the averaged parameters before any learning; no agent axis."""
     shared = one_agent(experiment, family).shared()
     return {name: x[0] for name, x in shared.items()}
 
@@ -55,7 +55,7 @@ class Rollouts:
         self._seed = experiment.evaluation.seed
 
     def returns(self, act: Act) -> Array:
-        """[M, episodes] undiscounted returns."""
+        """Return undiscounted returns: [M, episodes]."""
         seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes)
         rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
         env = self._family.make(rows, seeds, retire=True)
@@ -68,19 +68,19 @@ class Rollouts:
 
 
 class LearntPolicy:
-    """The greedy policy of an experiment's learner, by its parameters."""
+    """The greedy policy of an experiment's learner, for any parameters."""
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
         self.learner = one_agent(experiment, family)
 
     def of(self, shared: Params) -> Act:
-        """Take the parameters (no agent axis)."""
+        """Load the parameters (no agent axis) and return the policy."""
         self.learner.load_shared(shared)
         return lambda obs: np.asarray(self.learner.act(obs[None])[0])
 
 
 class EvaluationGrid:
-    """The test grid, and the nominal environment where the grid lacks it, for any policy."""
+    """The test grid for any policy, with the nominal environment added if the grid lacks it."""
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
         grid = family.grid(
@@ -158,7 +158,7 @@ def evaluation_of_agents(
 
 
 def find_row(grid: Dynamics, point: Dynamics) -> int | None:
-    """The row of a grid that is a given point, if any."""
+    """Return the row of a grid that equals a given point, or None."""
     if not grid:
         return 0
     close = [np.isclose(x, point[name][0], rtol=1e-12, atol=0) for name, x in grid.items()]

@@ -1,4 +1,4 @@
-"""The execution profile: what must be equal for two runs to give the same bits."""
+"""The execution profile: two runs give the same bits only under equal profiles."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ if TYPE_CHECKING:
     from .messages import Place
 
 COMPILER_SETTINGS = ("NUMBA_CPU_FEATURES", "NUMBA_OPT")
-"""Of the environment; each changes what is compiled."""
+"""Environment variables that change the compiled code."""
 PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
 def device_of(experiment: Mapping[str, Any]) -> str:
-    """Where the networks of an experiment (plain data) live."""
+    """Return the device of an experiment's (plain data) networks."""
     return str(experiment["learner"].get("device", "cpu"))
 
 
 def threads_of(experiment: Mapping[str, Any]) -> dict[str, int]:
-    """What an experiment (plain data) adds to the profile where threads step its environments."""
+    """Return an experiment's (plain data) entry for threads that step its environments, if any."""
     threads = experiment["environment"].get("threads", 1)
     return {"environment_threads": threads} if threads > 1 else {}
 
 
 def compiled_for(experiment: Mapping[str, Any]) -> dict[str, Any]:
-    """The processor that an experiment's (plain data) kernels are compiled for, and by what; False
-    where torch computes."""
+    """Return the processor that an experiment's (plain data) kernels are compiled for.
+
+    The compiler's versions and settings come with it. `compiled` is False if torch computes.
+    """
     if not experiment["learner"].get("compiled", False) or device_of(experiment) != "cpu":
         return {"compiled": False}
     import llvmlite.binding
@@ -42,8 +44,10 @@ def compiled_for(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execution_profile(experiment: Mapping[str, Any]) -> dict[str, Any]:
-    """Device, instruction set, threads and the versions of what computes an experiment (plain
-    data)."""
+    """Return the profile of this process for an experiment (plain data).
+
+    It holds the device, the instruction set, the threads and the versions of the libraries.
+    """
     import torch
 
     return (
@@ -61,7 +65,7 @@ def execution_profile(experiment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Of packages, by name."""
+    """Return the installed version of each package."""
     return {name: _version(name) for name in packages}
 
 
@@ -73,7 +77,7 @@ def _version(package: str) -> str:
 
 
 def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
-    """Each key that differs, as `torch 2.13.0 here, 2.12.0 there`."""
+    """Return each key that differs, as `torch 2.13.0 here, 2.12.0 there`."""
     keys = sorted(here.keys() | there.keys())
     return [
         f"{key} {here.get(key)} here, {there.get(key)} there"
@@ -83,30 +87,30 @@ def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
 
 
 def unlike_nodes(places: Iterable[Place | None], profile: dict[str, Any]) -> dict[str, str]:
-    """The law that does not hold where hosts run under other profiles than the driver's."""
+    """Return the law that does not hold if workers run under other profiles than the driver's."""
     found = {p.hostname: differences(p.profile, profile) for p in places if p is not None}
     words = [f"{name}: {'; '.join(changed)}" for name, changed in found.items() if changed]
     if not words:
         return {}
     return {
         "faults": "nodes differ, so an agent that is rebuilt on another may give other bits "
-        f"({', '.join(words)}; there is the driver's)"
+        f"({', '.join(words)}; `there` is the driver's node)"
     }
 
 
 def require_device(device: str) -> None:
-    """Raises UserError where this process has no such device."""
+    """Raise UserError if this process has no such device."""
     import torch
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            f"learner.device is cuda, but torch {torch.__version__} finds none on "
-            f"{platform.node()} (resources.gpu gives Ray actors one)"
+            f"learner.device: is cuda, but torch {torch.__version__} finds no GPU on "
+            f"{platform.node()}; Ray actors get one by resources.gpu"
         )
 
 
 def single_thread() -> None:
-    """One torch thread in this process: thread counts change bits, and actors fill the cores."""
+    """Let torch use one thread: thread counts change bits, and actors fill the cores."""
     import torch
 
     torch.set_num_threads(1)

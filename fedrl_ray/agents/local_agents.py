@@ -47,7 +47,7 @@ class LocalAgents:
         self._batches = [build_batch(e, group) for group in ids]
 
     def run_round(self, order: RoundOrder) -> RoundReply:
-        """E local steps from the broadcast, of the agents that the order names.
+        """Take E local steps from the broadcast with the agents that the order names.
 
         Raises RunError if their parameters diverge.
         """
@@ -122,7 +122,7 @@ class LocalAgents:
             batch.close()
 
     def _states(self) -> dict[int, AgentState]:
-        """Everything of each agent."""
+        """Return everything of each agent."""
         return {
             agent: batch.agent_state(row)
             for batch in self._batches
@@ -130,15 +130,15 @@ class LocalAgents:
         }
 
     def _taking_part(self, clocks: Mapping[int, int]) -> list[AgentBatch]:
-        """Return the batches of the agents with a clock; they share one within a batch."""
+        """Return the batches of the agents in `clocks`; the agents of a batch share one clock."""
         if any(len({clocks.get(a) for a in b.agent_ids}) > 1 for b in self._batches):
             self._step_apart()
         return [batch for batch in self._batches if batch.agent_ids[0] in clocks]
 
     def _step_apart(self) -> None:
-        """Make each agent a batch of its own: their clocks came to differ.
+        """Make each agent a batch of its own, because their clocks now differ.
 
-        Under `on_failure: continue` this happens where a run is resumed with another packing.
+        Under `on_failure: continue` this happens if a run is resumed with another packing.
         """
         states = self._states()
         self.close()
@@ -155,12 +155,12 @@ def joined(parts: Sequence[Params]) -> Params:
 
 
 def update_norm(shared: Params, broadcast: Params) -> Array:
-    """Distance of each agent's parameters to the broadcast they started from: [N]."""
+    """Return the distance of each agent's parameters to the broadcast they started from: [N]."""
     squares = [
         np.square(x.astype(np.float64) - broadcast[name]).reshape(len(x), -1).sum(1)
         for name, x in shared.items()
     ]
-    # np.sum adds a list in another order for N = 1 than for N > 1
+    # np.sum would add the list in another order for N = 1 than for N > 1
     return np.asarray(np.sqrt(functools.reduce(np.add, squares)))
 
 

@@ -1,1 +1,1 @@
-"""Where workers live: in this process or as Ray actors, and what they need."""
+"""Backends: workers in this process or as Ray actors, and the resources that they need."""

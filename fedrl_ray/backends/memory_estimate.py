@@ -1,6 +1,6 @@
-"""How much memory an experiment needs, and how much there is.
+"""The memory that an experiment needs, and the memory that is available.
 
-The constants and factors are measured (docs/design.md says how); they err on the side of too much.
+The constants and factors are measured (docs/memory.md says how); they err on the side of too much.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import psutil
 from algorithms.types import Params
 
 from ..agents.evaluation import initial_shared
-from ..config.build import build_family, learner_class
+from ..config.build import build_aggregator, build_family, learner_class
 from ..config.schema import Experiment
 
 ACTOR = 240 * 2**20
-"""A process with torch that holds no agent yet, bytes; what is shared with its like counts once."""
+"""Bytes of an actor with torch and no agent yet; memory that all actors share is not counted."""
 PROGRAM = 330 * 2**20
-"""The command line and the driver's actor beside it, or both with the agents in one process."""
+"""Bytes of the command line and the driver's actor, or of one process with both and the agents."""
 RAY = 350 * 2**20
-"""Ray's own processes on one machine."""
+"""Bytes of Ray's own processes on one machine."""
 CGROUP = Path("/sys/fs/cgroup")
 _CGROUPS = (("memory.max", "memory.current"),
             ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))  # fmt: skip
-"""Limit and use of a container, version 2 and 1."""
+"""Files with the limit and the use of a container's memory, for cgroups of version 2 and 1."""
 
 
 class MemoryEstimate(NamedTuple):
-    """Bytes. object_store: shared memory, through which parameters travel."""
+    """Memory in bytes. object_store: Ray's shared memory, through which parameters travel."""
 
     agents: int
     actors: int
@@ -38,7 +38,7 @@ class MemoryEstimate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of all parts, in bytes."""
         return sum(self)
 
     def __str__(self) -> str:
@@ -48,10 +48,11 @@ class MemoryEstimate(NamedTuple):
 
 
 class _Sizes(NamedTuple):
-    """Bytes of one agent: all its networks, those that are trained, which targets are not, what
-    layers make of a minibatch, its replay buffer and what a whole run puts into it, its
-    environment; and of the driver's test environments together. A buffer's memory is taken at once:
-    it comes in blocks that are larger than many transitions."""
+    """Memory of one agent, and of the driver's test environments together, in bytes.
+
+    networks: all networks. trained: networks without targets. activations: layers of a minibatch.
+    replay: the replay buffer, which is allocated at once. stored: its part that a whole run fills.
+    """
 
     networks: int
     trained: int
@@ -63,45 +64,54 @@ class _Sizes(NamedTuple):
 
     @property
     def state(self) -> int:
-        """What a checkpoint holds of the learner: two moments of what is trained among it."""
+        """Bytes of the learner in a checkpoint, with two moments of each trained parameter."""
         return self.stored + self.networks + 2 * self.trained
 
     @property
     def peak(self) -> int:
-        """What it holds, gradients and moments among it, what an update and a round's end work on,
-        and a checkpoint's copy of the state."""
+        """Most bytes at any time.
+
+        They include gradients and moments, the work space of an update and of the end of a round,
+        and a checkpoint's copy of the state.
+        """
         held = self.replay + self.networks + 3 * self.trained + self.activations + self.environment
         return held + 4 * self.networks + self.state
 
 
 def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
-    """The most that a run needs at any time, its agents in so many actors; 0: in the program.
+    """Return the most memory that a run needs at any time.
 
-    A round's parameters travel once to all actors, and from each as a pair of float64 sums.
+    actors: number of actors that hold the agents; 0 means that the program holds them. A round's
+    parameters travel once to all actors, and from each actor as a pair of float64 sums.
     """
     sizes = _sizes(experiment)
     library = learner_class(experiment).bytes_per_process(experiment.learner.settings)
+    k, rule = experiment.federation.num_agents, build_aggregator(experiment)
+    shared = PROGRAM + library + (RAY if actors else 0)
     return MemoryEstimate(
-        agents=sizes.peak * experiment.federation.num_agents,
+        agents=sizes.peak * k,
         actors=actors * (ACTOR + library),
-        driver=PROGRAM + library + (RAY if actors else 0) + 10 * sizes.networks + sizes.test_grid,
+        driver=shared
+        + 10 * sizes.networks
+        + sizes.test_grid
+        + rule.driver_bytes(k, sizes.networks),
         object_store=(2 + 4 * actors) * sizes.networks if actors else 0,
     )
 
 
 def state_bytes(experiment: Experiment) -> int:
-    """One agent's share of a checkpoint, rather too much than too little."""
+    """Return an upper estimate of one agent's share of a checkpoint, in bytes."""
     sizes = _sizes(experiment)
     return sizes.state + sizes.environment
 
 
 def available() -> int:
-    """Bytes free on this machine, within the limit of the container if there is one."""
+    """Return the free memory of this machine, within its container's limit if any, in bytes."""
     free = psutil.virtual_memory().available
     for names in _CGROUPS:
         try:
             limit, used = (int((CGROUP / name).read_text()) for name in names)
-        except (OSError, ValueError):  # no such version, or "max"
+        except (OSError, ValueError):  # the file does not exist, or says "max"
             continue
         free = min(free, max(0, limit - used))
     return free
@@ -128,6 +138,6 @@ def _sizes(experiment: Experiment) -> _Sizes:
 
 
 def _activations(parameters: Params, batch: int) -> int:
-    """What goes into every layer of all networks of an agent and comes out, of a minibatch."""
+    """Return the bytes of all layers' inputs and outputs for a minibatch of one agent."""
     weights = [x for name, x in parameters.items() if name.endswith(".weight")]
     return 4 * batch * sum(sum(weight.shape) for weight in weights)

@@ -15,11 +15,11 @@ from .channel import Listener, SendBuffer
 from .requests import AnyRequest, Reset
 
 Build = Callable[[Mapping[str, Any], Sequence[int]], LocalAgents]
-"""Builds local agents from an experiment (plain data) and agent ids."""
+"""Function or class that builds local agents from an experiment (plain data) and agent ids."""
 
 
 class RayWorker:
-    """One actor; `build` makes its agents (`build_local_agents`, or another class in tests).
+    """One actor; `build` makes its agents (`LocalAgents`, or another class in tests).
 
     Requests arrive as Ray's messages, or on a channel from a driver on the same node. An exception
     is returned as a WorkerFailure, so that it keeps its own words. `ray.method` gives the calls of

@@ -1,4 +1,4 @@
-"""The plug-ins of an experiment, as objects."""
+"""Construction of the plug-ins that an experiment names."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from algorithms.types import Spec
 
@@ -34,13 +34,13 @@ def _budget(experiment: Experiment) -> None:
         unit = experiment.round_steps // f.sync_interval
         counted = f" ({experiment.round_steps} local steps)" if unit > 1 else ""
         raise UserError(
-            f"federation.sync_interval must divide federation.steps ({f.steps}), "
+            f"federation.sync_interval: must divide federation.steps ({f.steps}); "
             f"got {f.sync_interval}{counted}"
         )
 
 
 def _agents(experiment: Experiment) -> None:
-    """Keys that hold one value per agent."""
+    """Check the keys that hold one value per agent."""
     k, sampler = experiment.federation.num_agents, experiment.client_sampler
     try:
         experiment.learner.settings.require_agents(k)
@@ -57,13 +57,13 @@ def _learns(experiment: Experiment) -> None:
     starts = settings.steps_before_learning()
     if starts >= f.steps:
         raise UserError(
-            f"learner.learning_starts must be below federation.steps ({f.steps}), "
-            f"or nothing is ever learnt, got {starts}"
+            f"learner.learning_starts: must be below federation.steps ({f.steps}), "
+            f"or nothing is ever learnt; got {starts}"
         )
     if settings.forgets_on_sync() and starts >= f.sync_interval:
         raise UserError(
-            f"learner.learning_starts must be below federation.sync_interval ({f.sync_interval}) "
-            f"with reset_on_sync, or nothing is ever learnt, got {starts}"
+            f"learner.learning_starts: must be below federation.sync_interval ({f.sync_interval}) "
+            f"with reset_on_sync, or nothing is ever learnt; got {starts}"
         )
 
 
@@ -71,29 +71,30 @@ def _quorum(experiment: Experiment) -> None:
     f = experiment.federation
     if f.min_agents > f.num_agents:
         raise UserError(
-            f"federation.min_agents must be at most num_agents ({f.num_agents}), got {f.min_agents}"
+            f"federation.min_agents: must be at most num_agents ({f.num_agents}); "
+            f"got {f.min_agents}"
         )
 
 
 def _resources(experiment: Experiment) -> None:
-    """Needs of single agents name agents that exist."""
+    """Check that needs of single agents name agents that exist."""
     k = experiment.federation.num_agents
     for agent in experiment.resources.agents:
         if not (agent.isascii() and agent.isdecimal() and int(agent) < k):
             raise UserError(
-                f"resources.agents must name agents by their ids, 0 to {k - 1}, got {agent!r}"
+                f"resources.agents: must name agents by their ids, 0 to {k - 1}; got {agent!r}"
             )
 
 
 def _gpu(experiment: Experiment) -> None:
-    """A worker asks Ray for the GPU that it uses: Ray hides all others."""
+    """Check that every worker asks Ray for the GPU that it uses: Ray hides all others."""
     f = experiment.federation
     if experiment.learner.settings.network_device() != "cuda" or f.backend == "in_process":
         return
     for agent in range(f.num_agents):
         if not experiment.resources.of(agent).gpu:
             raise UserError(
-                "learner.device cuda needs resources.gpu above 0 for every agent, "
+                "resources.gpu: must be above 0 for every agent with learner.device cuda; "
                 f"got {experiment.resources.of(agent).gpu or 0:g} for agent {agent}"
             )
 
@@ -112,13 +113,13 @@ def _learner(experiment: Experiment, spec: Spec) -> None:
 
 
 def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
-    training: dict[str, Any] = experiment.environment.settings.perturb
+    training = experiment.environment.settings.perturb
     family.ranges(training)
     k = experiment.federation.num_agents
     for name, value in training.items():
         if isinstance(value, tuple) and len(value) != k:
             raise UserError(
-                f"environment.perturb.{name} must hold one value per agent ({k}), got {len(value)}"
+                f"environment.perturb.{name}: must hold one value per agent ({k}); got {len(value)}"
             )
     own = experiment.evaluation.perturb is not None
     key = "evaluation.perturb" if own else "environment.perturb"

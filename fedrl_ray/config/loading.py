@@ -1,4 +1,4 @@
-"""Reading experiments: YAML files, overrides and plain data to an `Experiment`."""
+"""Conversion of YAML files, overrides and plain data to an `Experiment`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load(
 ) -> Experiment:
     """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
 
-    Raises UserError, one line: the file, the full key, the rule and the value.
+    Raises UserError with one line: the file, the full key, the rule and the value.
     """
     source = str(path)
     data = under_new_names(read_yaml(Path(path)), source=source, hint=hint_at_old_keys)
@@ -30,7 +30,7 @@ def load(
 
 
 def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:
-    """An experiment from plain data. Raises UserError."""
+    """Return an experiment from plain data. Raises UserError."""
     try:
         sections: dict[str, Any] = {
             key: value for key, value in data.items() if key not in _SECTIONS and value is not None
@@ -55,9 +55,9 @@ def _plugin(section: str, data: Any) -> Plugin:
     if default is not None and (data is None or (isinstance(data, Mapping) and "name" not in data)):
         data = {"name": default} | dict(data or {})
     if not isinstance(data, Mapping):
-        raise UserError(f"{section} must be a mapping with a name, got {data!r}; known: {known}")
+        raise UserError(f"{section}: must be a mapping with a name; got {data!r}; known: {known}")
     if not isinstance(data.get("name"), str):
-        raise UserError(f"{section}.name must be one of {known}, got {data.get('name')!r}")
+        raise UserError(f"{section}.name: must be one of {known}; got {data.get('name')!r}")
     cls = plugins.load(kind, data["name"], key=f"{section}.name")
     keys = {key: value for key, value in data.items() if key != "name"}
     schema = _SCHEMAS.get(section, Plugin)
@@ -66,4 +66,4 @@ def _plugin(section: str, data: Any) -> Plugin:
     except ValidationError as error:
         raise UserError(explain_violation(error, cls.Config, prefix=section)) from None
     except TypeError as error:
-        raise UserError(f"{section}: keys must be words, got {error}") from None
+        raise UserError(f"{section}: keys must be words; got {error}") from None

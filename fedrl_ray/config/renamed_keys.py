@@ -13,14 +13,14 @@ RENAMED = {
     "federation.pool": "federation.backend",
     "sweep.pool": "sweep.backend",
 }
-"""Old dotted key -> new dotted key, in the same section. To be removed in version 0.3."""
+"""Old dotted key -> new dotted key, in the same section. Version 0.3 drops the old keys."""
 
 
 def under_new_names(data: Mapping[str, Any], *, source: str, hint: bool = True) -> dict[str, Any]:
     """Return an experiment (plain data) with every renamed key under its new name.
 
-    source: the file, for hints and errors. hint: whether an old name is logged. Raises UserError
-    where the file holds both names of a key.
+    source: the file, for hints and errors. hint: True logs each old name. Raises UserError if the
+    file holds both names of a key.
     """
     result = dict(data)
     for old, new in RENAMED.items():

@@ -1,7 +1,7 @@
 """The experiment: a strict YAML file as frozen models.
 
-`experiments` reads one. The sections `learner`, `aggregator` and `environment` hold the `Config`
-of the plug-in they name.
+`loading` reads one. Each plug-in section (`learner`, `aggregator`, `environment` and so on) holds
+the `Config` of the plug-in that it names.
 """
 
 from __future__ import annotations
@@ -23,64 +23,66 @@ from .sweep import SweepConfig
 
 Count = Annotated[int, Field(ge=1)]
 MOST_ROLLOUTS = 10**6
-"""Episodes of one evaluation."""
+"""Most episodes of one evaluation."""
 _PLUGINS = tuple(kind.section for kind in KINDS.values())
 
 
 class FederationConfig(Settings):
-    """Keys of `federation`: who learns, how long, and where it runs."""
+    """Keys of `federation`: the agents, their budget, and the backend."""
 
     num_agents: Count = 5
-    """Local agents K, one environment each."""
+    """Number K of local agents, each with its own environment."""
     steps: Count = 50_000
     """Budget: local steps per agent. The number of rounds is steps / sync_interval."""
     sync_interval: Count = 100
-    """Local steps E between two averagings; it must divide `steps`."""
+    """Local steps E between two averagings; E must divide `steps`."""
     backend: Literal["auto", "ray", "in_process"] = "auto"
-    """Local agents as Ray actors, or all in the driver's process; auto: in the process where tables
-    are learnt or one actor would hold all agents, and nothing is asked of a cluster. The results
-    are the same."""
+    """`ray` runs the local agents in Ray actors, `in_process` runs all of them in the driver's
+    process. `auto` runs them in the process if the learner is tabular or one actor would hold all
+    agents, unless `resources` asks Ray for something. The results are the same."""
     agents_per_actor: Count | Literal["auto"] = "auto"
-    """Agents hosted by one actor; auto: one actor per CPU, agents spread evenly over them."""
+    """Local agents in one Ray actor. auto: one actor per CPU, with the agents spread evenly."""
     channel: Literal["auto", "ray"] = "auto"
     """Transport between the driver and its Ray workers. `auto` uses shared memory for workers on
     the driver's node and Ray's messages for all others. `ray` uses Ray's messages only. The results
     are the same."""
     round_timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds after which an actor that has not answered is killed and rebuilt."""
+    """Seconds that an actor may take for a round. Then the driver kills and rebuilds it."""
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds that a new actor may take to find its resources and to come up."""
+    """Seconds that a new actor may take to find its resources and to start."""
     on_failure: Literal["rewind", "continue"] = "rewind"
-    """A lost actor: reload the last checkpoint (same bits as undisturbed), or go on with the
-    survivors."""
+    """Reaction to a lost actor. `rewind` reloads the last checkpoint and gives the same bits as an
+    undisturbed run; `continue` goes on with the surviving agents."""
     max_rewinds: Annotated[int, Field(ge=0)] = 3
-    """Failures in a row, without a new round completed, before the run stops."""
+    """Most failures in a row, without a new round completed. One more ends the run."""
     min_agents: Count = 1
-    """Under `continue`: fewest agents whose average makes a round."""
+    """Fewest agents that make a round, under `on_failure: continue`."""
 
 
 class EvaluationConfig(Settings):
-    """Keys of `evaluation`: the test grid and when it is used."""
+    """Keys of `evaluation`: the test grid and the schedule of evaluations."""
 
     every: Count | None = 1000
-    """Local steps between two evaluations, acted on at the next averaging; null: at the end."""
+    """Local steps between two evaluations; each takes place at the next averaging. null: only at
+    the end."""
     grid: Annotated[int, Field(ge=1, le=100_000)] = 11
-    """Environments of the test grid."""
+    """Number of environments in the test grid."""
     episodes: Annotated[int, Field(ge=1, le=100_000)] = 10
     """Episodes per environment."""
     perturb: dict[str, Perturbation] | None = None
-    """What the test grid perturbs; null: the same as `environment.perturb`."""
+    """Parameters that the test grid perturbs; null: the same as `environment.perturb`."""
     where: Literal["driver", "agents", "none"] = "driver"
-    """Who evaluates: the driver on the test grid, each agent on its own environment (a fleet
-    without a simulator), or nobody."""
+    """`driver` evaluates in the driver on the test grid, `agents` lets each agent evaluate on its
+    own environment (a fleet without a simulator), `none` evaluates never."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of the evaluation episodes; kept apart from `seed`, so that runs are paired."""
+    """Seed of the evaluation episodes. It does not depend on the experiment's `seed`, so that runs
+    are paired."""
 
     @model_validator(mode="after")
     def _rollouts_have_a_size(self) -> Self:
         if self.grid * self.episodes > MOST_ROLLOUTS:
             raise ValueError(
-                f"grid * episodes must be at most {MOST_ROLLOUTS}, for all are rolled out at once; "
+                f"grid * episodes must be at most {MOST_ROLLOUTS}, as all run at once; "
                 f"got {self.grid * self.episodes}"
             )
         return self
@@ -90,10 +92,10 @@ class CheckpointConfig(Settings):
     """Keys of `checkpoint`."""
 
     every: Count | None = 5000
-    """Local steps between two checkpoints, acted on at the next averaging; null: only the first
-    and the last."""
+    """Local steps between two checkpoints; each is written at the next averaging. null: only the
+    first and the last."""
     keep: Count = 2
-    """Checkpoints kept."""
+    """Number of newest checkpoints that are kept."""
 
 
 class Plugin(Settings):
@@ -127,7 +129,7 @@ class EnvironmentPlugin(Plugin):
 
 
 EXECUTION_KEYS = (("environment", "threads"), ("learner", "device"), ("learner", "compiled"))
-"""Keys of the execution profile: with another value it is the same experiment, in other bits."""
+"""Keys of the execution profile: another value gives the same experiment, but other bits."""
 
 
 _SINCE_0_2 = ("server_optimizer", "client_sampler")
@@ -137,9 +139,9 @@ class Experiment(Settings):
     """One experiment, complete: every key has its value."""
 
     name: Annotated[str, Field(pattern=r"^\w[\w .+-]{0,99}$")] = "experiment"
-    """What runs and reports call it: letters, digits, `_ . + -` and blanks."""
+    """Name of the experiment in runs and reports: letters, digits, `_ . + -` and blanks."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of everything that is drawn, but the evaluation episodes."""
+    """Seed of all random numbers except those of the evaluation episodes."""
     federation: FederationConfig = FederationConfig()
     learner: LearnerPlugin
     aggregator: Plugin
@@ -150,26 +152,26 @@ class Experiment(Settings):
     checkpoint: CheckpointConfig = CheckpointConfig()
     resources: ResourcesConfig = ResourcesConfig()
     sweep: SweepConfig | None = None
-    """What `fedrl-ray sweep` searches; `train` passes it over."""
+    """Search of `fedrl-ray sweep`; `train` ignores it."""
 
     @property
     def round_steps(self) -> int:
-        """Local steps between two averagings: E, which a learner may count in larger units."""
+        """Local steps between two averagings: E times the learner's unit, which is mostly 1."""
         return self.federation.sync_interval * self.learner.settings.steps_per_interval_unit()
 
     @property
     def rounds(self) -> int:
-        """Averagings in the budget."""
+        """Number of averagings in the budget."""
         return self.federation.steps // self.round_steps
 
     @property
-    def test_perturb(self) -> Mapping[str, Any]:
-        """What the test grid perturbs."""
+    def test_perturb(self) -> Mapping[str, Perturbation]:
+        """Parameters that the test grid perturbs."""
         own = self.evaluation.perturb
         return self.environment.settings.perturb if own is None else own
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` reads back; what config.yaml holds: one trial, no sweep."""
+        """Return plain data that `from_dict` reads back: the content of config.yaml, no sweep."""
         data = self.model_dump(mode="json", exclude={"sweep", *_PLUGINS})
         return data | {name: plugin.build_dict() for name, plugin in self.plugins().items()}
 
@@ -184,7 +186,7 @@ class Experiment(Settings):
         }
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the learnt parameters: a checkpoint resumes only under the same.
+        """Return the keys that decide the learnt parameters; a resume requires the same ones.
 
         Sections that version 0.1 did not have are left out while they hold their defaults.
         """
@@ -199,5 +201,5 @@ class Experiment(Settings):
         return kept | {"federation": federation}
 
     def fingerprint(self) -> str:
-        """sha256 of `identity`."""
+        """Return the sha256 of `identity`."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()

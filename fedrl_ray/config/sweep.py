@@ -14,58 +14,62 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Fifo(Settings):
-    """Every trial runs to the end of its budget."""
+    """FIFO: every trial runs to the end of its budget."""
 
     name: Literal["fifo"] = "fifo"
+    """fifo."""
 
 
 class Asha(Settings):
-    """ASHA: of the trials that reach a rung, only the best go on (Li et al. 2020)."""
+    """ASHA: only the best of the trials that reach a rung go on (Li et al. 2020)."""
 
     name: Literal["asha"]
+    """asha."""
     grace: Count | None = None
     """Local steps per agent before a trial may be stopped; null: the budget / reduction^2."""
     reduction: Annotated[int, Field(ge=2)] = 3
-    """One trial in so many goes on from rung to rung."""
+    """Reduction factor: one trial in `reduction` goes on from a rung to the next."""
 
 
 class Pbt(Settings):
-    """Population based training: poor trials take up the state of good ones, with other keys."""
+    """Population based training: poor trials copy the state of good ones and change their keys."""
 
     name: Literal["pbt"]
+    """pbt."""
     interval: Count | None = None
     """Local steps per agent between two exchanges; null: a tenth of the budget."""
     resample: Annotated[float, Field(ge=0, le=1)] = 0.25
-    """Probability that a key is drawn anew; else it is multiplied by 0.8 or 1.2."""
+    """Probability that a key is drawn anew; otherwise it is multiplied by 0.8 or 1.2."""
 
 
 class SweepConfig(Settings):
-    """Keys of `sweep`: what is searched, and how."""
+    """Keys of `sweep`: the search space, the scheduler and the searcher."""
 
     search: Annotated[dict[str, Any], Field(min_length=1)]
     """Dotted keys of the experiment, each with a list of values (a grid) or a distribution:
-    {uniform: [low, high]}, {loguniform: [low, high]}, {randint: [low, high]} without the upper
-    end, {choice: [values]}."""
+    {uniform: [low, high]}, {loguniform: [low, high]}, {randint: [low, high]} (high excluded) or
+    {choice: [values]}."""
     seeds: Count = 1
-    """Seeds of every point: the experiment's `seed` and those that follow it."""
+    """Number of seeds per point: the experiment's `seed` and the next ones."""
     samples: Count = 1
-    """Draws of the distributions; under optuna suggestions, under pbt the population."""
+    """Number of draws from the distributions. With optuna it is the number of suggestions, with pbt
+    the size of the population."""
     metric: Literal["worst", "average", "nominal", "cvar"] = "worst"
-    """What schedulers and searchers maximise; cvar is the mean of the worst quarter of the test
-    environments."""
+    """Return that schedulers and searchers maximise; cvar is the mean over the worst quarter of the
+    test environments."""
     scheduler: Annotated[Fifo | Asha | Pbt, Field(discriminator="name")] = Fifo()
-    """Which trials go on: fifo, asha or pbt; a name, or a mapping with its keys."""
+    """Rule that stops or changes trials: fifo, asha or pbt; a name, or a mapping with its keys."""
     searcher: Literal["random", "optuna"] = "random"
-    """Who draws from the distributions: independent draws, or Optuna's suggestions."""
+    """Source of the points: independent draws (random), or Optuna's suggestions."""
     backend: Literal["auto", "in_process", "ray"] = "auto"
-    """Agents of a trial in its own process, or as actors with a CPU each; auto: actors where the
-    cluster has more than one node."""
+    """`in_process` runs a trial's agents in its own process, `ray` in actors with a CPU each. auto:
+    actors if the cluster has more than one node."""
     max_concurrent: Count | None = None
-    """Most trials at once; null: as many as there are CPUs."""
+    """Most trials that run at once; null: as many as there are CPUs."""
     max_failures: Annotated[int, Field(ge=0)] = 3
-    """Deaths of a trial's process after which it is given up."""
+    """Most deaths of a trial's process. One more gives the trial up."""
     trackers: tuple[Literal["mlflow", "wandb"], ...] = ()
-    """Experiment trackers that are told too; they read their own environment variables."""
+    """Experiment trackers that also get the results; they read their own environment variables."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,11 +117,11 @@ class SweepConfig(Settings):
             raise ValueError(f"scheduler pbt needs a distribution over numbers for {key}")
 
     def spaces(self) -> dict[str, Grid | SearchRange | Choice]:
-        """The parsed search space."""
+        """Return the parsed search space of each key."""
         return {key: parse(key, raw) for key, raw in self.search.items()}
 
     def identity(self) -> dict[str, Any]:
-        """What decides the table: a sweep is resumed only under the same."""
+        """Return the keys that decide the results; a resume requires the same ones."""
         data = self.model_dump(mode="json")
         free = ("backend", "max_concurrent", "max_failures", "trackers")
         return {key: value for key, value in data.items() if key not in free}

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 import typing
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..common.spelling import nearest
 from ..common.validation import shortened
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 
 def explain_violation(error: ValidationError, model: type[BaseModel], *, prefix: str = "") -> str:
-    """The first error of a validation, and how many more there are."""
+    """Return the first error of a validation, and the number of further ones."""
     errors = error.errors(include_url=False)
     first = max(errors, key=lambda e: (_is_unknown_key(e), _depth(e)))
     more = _further(errors, first, model, prefix)
     return _describe(first, model, prefix) + (f" (and {more} more)" if more else "")
 
 
-def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
+def _describe(error: ErrorDetails, model: type[BaseModel], prefix: str) -> str:
     path = _path(error, model)
     key = ".".join([prefix, *path] if prefix else path) or "configuration"
     if _is_unknown_key(error):
@@ -30,37 +34,40 @@ def _describe(error: Any, model: type[BaseModel], prefix: str) -> str:
         return f"{key}: required, but missing"
     if error["type"] == "union_tag_invalid":
         context = error["ctx"]
-        return f"{key}.name must be one of {context['expected_tags']}, got {context['tag']!r}"
+        return f"{key}.name: must be one of {context['expected_tags']}; got {context['tag']!r}"
     message = re.sub(r"^(Value error,|Input|String|Tuple|List|Dictionary) ", "", error["msg"])
+    message = re.sub(r"^should ", "must ", message)
     whole_section = not prefix and len(path) == 1 and isinstance(error["input"], dict)
     if error["type"] == "value_error" and (not path or whole_section):
         return f"{key}: {message}"
-    return f"{key} {message}, got {shortened(error['input'])}"
+    return f"{key}: {message}; got {shortened(error['input'])}"
 
 
-def _is_unknown_key(error: Any) -> bool:
-    return bool(error["type"] == "extra_forbidden")
+def _is_unknown_key(error: ErrorDetails) -> bool:
+    return error["type"] == "extra_forbidden"
 
 
-def _depth(error: Any) -> int:
-    """Prefer the branch of a union that came furthest: the rule broken, not the type."""
+def _depth(error: ErrorDetails) -> int:
+    """Return a rank that is highest for the union branch that came furthest: a rule, not a type."""
     rules = ("greater", "less", "finite", "value_error", "pattern")
     return len(error["loc"]) + (2 if any(word in error["type"] for word in rules) else 0)
 
 
-def _further(errors: list[Any], first: Any, model: type[BaseModel], prefix: str) -> int:
-    """Errors at other keys; several branches of one union are one error."""
+def _further(
+    errors: Iterable[ErrorDetails], first: ErrorDetails, model: type[BaseModel], prefix: str
+) -> int:
+    """Return the number of errors at other keys; several branches of one union are one error."""
     depth = 1 if prefix else 2
 
-    def key(error: Any) -> tuple[str, ...]:
+    def key(error: ErrorDetails) -> tuple[str, ...]:
+        """Return the key of an error, up to the depth that counts as one key."""
         return tuple(_path(error, model)[:depth])
 
     return len({key(e) for e in errors} - {key(first)})
 
 
-def _path(error: Any, model: type[BaseModel]) -> list[str]:
-    """The parts of the key at fault; an unknown one is the file's own word, whatever it looks
-    like."""
+def _path(error: ErrorDetails, model: type[BaseModel]) -> list[str]:
+    """Return the parts of the key at fault; an unknown key keeps the file's own word."""
     *loc, last = error["loc"] or ("",)
     if _is_unknown_key(error):
         return [*_key_path(tuple(loc), model), str(last)]
@@ -68,7 +75,7 @@ def _path(error: Any, model: type[BaseModel]) -> list[str]:
 
 
 def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
-    """The location without the names of union branches, which are no keys of the file."""
+    """Return the location without the names of union branches, which are no keys of the file."""
     path: list[str] = []
     current: Any = model
     for part in loc:
@@ -88,19 +95,19 @@ def _key_path(loc: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
 
 
 def _branches(models: list[type[BaseModel]]) -> set[str]:
-    """What pydantic calls the models of a union: their names, or the one `name` they allow."""
+    """Return pydantic's labels for the models of a union: their names, or their legal `name`."""
     allowed = [typing.get_args(m.model_fields["name"].annotation) for m in models
                if "name" in m.model_fields]  # fmt: skip
     return {m.__name__ for m in models} | {name for names in allowed for name in names}
 
 
 def _is_branch(part: str) -> bool:
-    """Pydantic labels union branches `float`, `constrained-int`, `tuple[...]`, `literal[...]`."""
+    """Return True for a label of pydantic: `float`, `constrained-int`, `tuple[...]` and so on."""
     return part in {"float", "int", "str", "bool", "none"} or any(c in part for c in "[(-")
 
 
 def models_inside(annotation: Any) -> list[type[BaseModel]]:
-    """The pydantic models inside an annotation."""
+    """Return the pydantic models inside an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [m for arg in typing.get_args(annotation) for m in models_inside(arg)]

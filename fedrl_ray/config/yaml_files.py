@@ -1,4 +1,4 @@
-"""Reading experiment files and dotted overrides as plain data."""
+"""Experiment files and dotted overrides as plain data."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import yaml
 from ..common.errors import UserError
 
 MOST_BYTES = 2**20
-"""Of an experiment file."""
+"""Largest size of an experiment file."""
 MOST_VALUES = 50_000
-"""Of an experiment, with every alias counted as what it stands for."""
+"""Most values of an experiment; an alias counts as many as the node it refers to."""
 MOST_LEVELS = 50
-"""Of sections in sections."""
+"""Most levels of sections inside sections."""
 MOST_BITS = 64
-"""Of a whole number."""
+"""Most bits of a whole number."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises UserError with the line where it does not parse."""
+    """Return the mapping in a YAML file. Raises UserError with the line that does not parse."""
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise UserError(f"{path}: larger than an experiment file may be, {MOST_BYTES} bytes")
+            raise UserError(f"{path}: must be at most {MOST_BYTES} bytes, as an experiment file")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -49,19 +49,19 @@ def _mapping(text: str, path: Path) -> dict[str, Any]:
     except _UNREADABLE as error:
         raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
-        raise UserError(f"{path}: must be a mapping of keys, got {type(data).__name__}")
+        raise UserError(f"{path}: must be a mapping of keys; got {type(data).__name__}")
     for key in data:
         if not isinstance(key, str):
-            raise UserError(f"{path}: keys must be words, got {key!r}")
+            raise UserError(f"{path}: keys must be words; got {key!r}")
     return data
 
 
 _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError, AttributeError, KeyError, TypeError)
-"""What the YAML library raises on text that is no YAML, or on tags with values that do not fit."""
+"""Errors of the YAML library on text that is no YAML, or on tags with values that do not fit."""
 
 
 def _parse(text: str) -> Any:
-    """Plain data in which no two places share an object, whatever the file's anchors say."""
+    """Return plain data in which no two places share an object, even if the file has anchors."""
     return _unshared(yaml.load(text, Loader=_StrictLoader))
 
 
@@ -72,13 +72,13 @@ def _unshared(data: Any) -> Any:
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Set `section.key=value` for each override; values are YAML. The input is not changed."""
+    """Return the data with `section.key=value` set for each override; values are YAML."""
     data = copy.deepcopy(data)
     for override in overrides:
         key, equals, text = override.partition("=")
         parts = _parts(key.strip())
         if not equals or not all(parts):
-            raise UserError(f"--set must be key.subkey=value, got {override!r}")
+            raise UserError(f"--set: must be key.subkey=value; got {override!r}")
         try:
             value = _parse(text)
         except _UNREADABLE:
@@ -88,14 +88,14 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> dict[str,
 
 
 def _parts(key: str) -> list[str]:
-    """The sections on the way; below sweep.search the rest is one key, itself dotted."""
+    """Split a dotted key; below sweep.search the rest is one key, itself dotted."""
     parts = key.split(".")
     searched = parts[:2] == ["sweep", "search"] and len(parts) > 2
     return ["sweep", "search", ".".join(parts[2:])] if searched else parts
 
 
 def set_key(data: dict[str, Any], parts: Sequence[str], value: Any, source: str) -> None:
-    """Set one dotted key, given in parts, in place. Raises UserError naming the source."""
+    """Set one dotted key, given in parts, in place. Raises UserError with the source."""
     for part in parts[:-1]:
         if data.get(part) is None:
             data[part] = {}
@@ -106,7 +106,7 @@ def set_key(data: dict[str, Any], parts: Sequence[str], value: Any, source: str)
 
 
 def get_key(data: Any, parts: Sequence[str]) -> Any:
-    """The value at one dotted key, given in parts; None where there is none."""
+    """Return the value at one dotted key, given in parts, or None."""
     for part in parts:
         data = data.get(part) if isinstance(data, dict) else None
     return data
@@ -116,8 +116,11 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that reads 1e-3 as a number (YAML 1.2) and refuses a key given twice, and what
-    would stand for far more than it is: aliases of aliases, levels without end, endless digits."""
+    """SafeLoader that reads 1e-3 as a number (YAML 1.2) and refuses a key given twice.
+
+    It also refuses small texts that expand to large data: aliases of aliases, very deep levels and
+    very long numbers.
+    """
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)
@@ -125,6 +128,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node, and refuse it if it is too deep or stands for too many values."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         self._level += 1
         if self._level > MOST_LEVELS:
@@ -140,6 +144,7 @@ class _StrictLoader(yaml.SafeLoader):
         return node
 
     def construct_yaml_int(self, node: Any) -> int:
+        """Return a whole number, and refuse one of too many bits."""
         if len(node.value) <= MOST_BITS + len("-0b"):
             value = super().construct_yaml_int(node)
             if value.bit_length() <= MOST_BITS:
@@ -147,6 +152,7 @@ class _StrictLoader(yaml.SafeLoader):
         raise _refused(f"a whole number of more than {MOST_BITS} bits", node.start_mark)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping, and refuse a key that is given twice."""
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
@@ -162,7 +168,7 @@ def _refused(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 def _inside(node: Any) -> list[Any]:
-    """The nodes that a node is made of."""
+    """Return the nodes that a node consists of."""
     if isinstance(node, yaml.MappingNode):
         return [inner for pair in node.value for inner in pair]
     return list(node.value) if isinstance(node, yaml.SequenceNode) else []

@@ -1,4 +1,4 @@
-"""Where a federation's time goes: seconds per phase."""
+"""Time of a federation: seconds per phase."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ PHASES = (
     "checkpoint",
     "recovery",
 )
-"""learning: the longest time inside a host. communication: what is left of a round's call to all
-hosts. aggregation: merging the replies. recovery: rounds that were lost, and going back."""
+"""Names of the phases.
+
+learning: the longest time inside a worker. communication: the rest of a round's call to all
+workers. aggregation: merging the replies. recovery: rounds that were lost, and going back.
+"""
 
 
 class PhaseClock:
-    """Seconds per phase since they were last taken. A phase begun inside another interrupts it, so
-    that no second counts twice."""
+    """Seconds per phase since they were last taken.
+
+    A phase that begins inside another interrupts it, so no second counts twice.
+    """
 
     def __init__(self) -> None:
         self._spent = dict.fromkeys(PHASES, 0.0)
@@ -29,7 +34,7 @@ class PhaseClock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """What happens inside belongs to this phase."""
+        """Charge the time inside the block to this phase."""
         self._charge()
         self._running.append(name)
         try:
@@ -39,7 +44,7 @@ class PhaseClock:
             self._running.pop()
 
     def add(self, name: str, seconds: float) -> None:
-        """Seconds measured elsewhere."""
+        """Add seconds that were measured elsewhere."""
         self._spent[name] += max(0.0, seconds)
 
     def add_call(self, waited: float, learning: float, *, lost: bool) -> None:
@@ -52,7 +57,7 @@ class PhaseClock:
         self.add("recovery" if lost else "communication", waited - learning)
 
     def take(self) -> dict[str, float]:
-        """Seconds by phase, counted from 0 again."""
+        """Return the seconds by phase, and count from 0 again."""
         self._charge()
         spent, self._spent = self._spent, dict.fromkeys(PHASES, 0.0)
         return spent

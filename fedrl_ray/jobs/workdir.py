@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from modulefinder import ModuleFinder
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from ..common.errors import UserError
 from ..config.schema import Experiment
+from ..vector_envs.user.config import GymnasiumConfig
 from .wheel import PACKAGES
 
 EXPERIMENT = "experiment.yaml"
@@ -52,9 +52,10 @@ def _copy(path: Path, folder: Path) -> None:
 
 def user_module(experiment: Experiment) -> str | None:
     """Return the user's module that makes the environments, or None."""
-    settings: Any = experiment.environment.settings
-    named = getattr(settings, "factory", None) or getattr(settings, "id", None) or ""
-    module, colon, _ = str(named).partition(":")
+    settings = experiment.environment.settings
+    if not isinstance(settings, GymnasiumConfig):
+        return None
+    module, colon, _ = (settings.factory or settings.id or "").partition(":")
     return module if colon else None
 
 
@@ -75,7 +76,8 @@ def _modules(experiment: Experiment) -> list[Path]:
     finder = ModuleFinder(path=[str(root)], excludes=list(PACKAGES))
     with contextlib.suppress(ImportError):  # a folder without __init__.py is taken as a whole
         finder.import_hook(name)
-    found = (name for name, m in finder.modules.items() if getattr(m, "__file__", None))
+    modules = finder.modules.items()
+    found = (name for name, module in modules if vars(module)["__file__"])  # typeshed lacks it
     tops = {name.partition(".")[0] for name in found} | {top}
     return sorted(_place(root, top) for top in tops)
 

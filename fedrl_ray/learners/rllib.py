@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.learner import LearnerConfig
+from algorithms.omega import Level
 from algorithms.types import AgentState, Array, Params, Spec
 
 from ..agents.agent_batch import AgentBatch, SelfHostedLearner
@@ -59,7 +60,7 @@ class RLlib(SelfHostedLearner):
         """Environment steps of one training iteration (RLlib's train_batch_size_per_learner for
         PPO, APPO and IMPALA, else min_sample_timesteps_per_iteration); null: the whole interval
         where it counts steps, 1000 where it counts iterations."""
-        omega: Annotated[float, Field(ge=0, le=1)] = 0.0
+        omega: Level = 0.0
         """Robustness level of DQN's or SAC's target; 0: RLlib's own algorithm."""
         expectile: Annotated[float, Field(gt=0, lt=1)] = 0.01
         """Expectile level of the degree network, where omega is above 0."""
@@ -91,7 +92,7 @@ class RLlib(SelfHostedLearner):
         return flat.reshape(*obs.shape[:2], *flat.shape[1:])
 
     def greedy_policy(self) -> nn.Module:
-        """What `act` does, to be exported. Raises UserError for a module that cannot be."""
+        """Return the policy that `act` follows, for export. Raises UserError if it has none."""
         from ..rllib.algorithm import algorithm_config
         from ..rllib.exported import exported
 

@@ -15,6 +15,8 @@ from ray.rllib.core.learner.learner import Learner
 from ray.rllib.core.rl_module.default_model_config import DefaultModelConfig
 from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
 
+from algorithms.omega import require_level
+
 from ..common.errors import UserError
 from .config_keys import value_of
 from .robust_dqn import RobustDQNLearner, RobustDQNModule
@@ -46,8 +48,10 @@ def robust(config: AlgorithmConfig, *, omega: float, expectile: float) -> Algori
     if parts is None:
         name = config.algo_class.__name__ if isinstance(config.algo_class, type) else "none"
         raise UserError(f"learner.algorithm: must be DQN or SAC for a robust target; got {name}")
-    if not 0 <= omega <= 1:
-        raise UserError(f"learner.omega: must lie in [0, 1]; got {omega}")
+    try:
+        require_level(omega)
+    except ValueError as error:
+        raise UserError(f"learner.{error}") from None
     if not 0 < expectile < 1:
         raise UserError(f"learner.expectile: must lie in (0, 1); got {expectile}")
     config = config.copy(copy_frozen=False)

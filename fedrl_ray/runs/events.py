@@ -1,7 +1,7 @@
-"""What happened in a run besides its rounds: log.jsonl, a JSON object per event.
+"""Events of a run besides its rounds: log.jsonl, with one JSON object per event.
 
-Written with the standard library's logging, so that a program that holds a run can add handlers
-of its own to the logger `fedrl_ray`.
+Events go through the standard library's logging. A program that holds a run can therefore add its
+own handlers to the logger `fedrl_ray`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from ..common.json_values import nan_as_null
 from ..common.log import LOGGER
@@ -21,7 +21,10 @@ LOG = "log.jsonl"
 
 
 class Event(NamedTuple):
-    """level: of the standard library's logging. fields: besides those that all events have."""
+    """A kind of event.
+
+    level: of the standard library's logging. fields: those that not every event has.
+    """
 
     level: int
     fields: tuple[str, ...]
@@ -32,17 +35,17 @@ EVENTS = {
     "started": Event(
         logging.INFO,
         ("rounds", "backend", "packing", "memory", "workers"),
-        "A new run. `rounds`: the budget; `backend`: `ray` or `in_process`; `packing`: agents of "
-        "each worker; `memory`: bytes estimated, for `agents`, `actors`, `driver` and "
+        "A run began. `rounds`: the budget; `backend`: `ray` or `in_process`; `packing`: agents of "
+        "each worker; `memory`: estimated bytes of `agents`, `actors`, `driver` and "
         "`object_store`; `workers`: the `agents`, `node`, `hostname` and `pid` of each.",
     ),
     "resumed": Event(
         logging.INFO,
         ("rounds", "backend", "packing", "memory", "workers"),
-        "The same, of a run that goes on from the checkpoint of `round`.",
+        "A run goes on from the checkpoint of `round`; fields as for `started`.",
     ),
     "driver_died": Event(
-        logging.WARNING, ("reason",), "The process that held the driver; this one is another."
+        logging.WARNING, ("reason",), "The process of the driver died; a new one took over."
     ),
     "evaluation": Event(
         logging.INFO, ("nominal", "average", "worst", "seconds"), "Returns of the global policy."
@@ -50,13 +53,13 @@ EVENTS = {
     "checkpoint": Event(
         logging.INFO,
         ("bytes", "seconds"),
-        "One was written. `bytes`: of the agents' states, which are nearly all of it.",
+        "A checkpoint was written. `bytes`: size of the agents' states, nearly all of it.",
     ),
     "worker_lost": Event(
         logging.WARNING,
         ("kind", "reason", "node", "pid"),
-        "An actor with its `agents`. `kind`: `died`, `timeout`, or `exception`, whose `reason` is "
-        "the traceback.",
+        "A worker with its `agents` was lost. `kind`: `died`, `timeout`, or `exception`, whose "
+        "`reason` is the traceback.",
     ),
     "rewind": Event(
         logging.WARNING, ("from_round", "to_round"), "All agents went back to a checkpoint."
@@ -64,7 +67,7 @@ EVENTS = {
     "checkpoint_refused": Event(
         logging.WARNING,
         ("reason",),
-        "Torn or edited: passed over on the way back to one that is as it was written.",
+        "A checkpoint is torn or edited; the run goes back to an older one.",
     ),
     "rebuilt": Event(
         logging.WARNING,
@@ -72,28 +75,34 @@ EVENTS = {
         "Under `on_failure: continue`: lost `agents` go on from their own states of `from_round`.",
     ),
     "completed": Event(logging.INFO, ("seconds", "digest"), "The budget was spent."),
-    "interrupted": Event(logging.INFO, ("seconds", "digest"), "Ended before, after a checkpoint."),
+    "interrupted": Event(
+        logging.INFO, ("seconds", "digest"), "The run ended early, after a checkpoint."
+    ),
     "failed": Event(logging.ERROR, ("reason",), "The run cannot go on; `reason` is one line."),
 }
 """Every event of log.jsonl by name."""
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; its message is the event."""
+    """Formats a record as one line of JSON; the record's message is the event."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a record of another logger has no fields of its own."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         row = {
             "time": time.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
-        return json.dumps(nan_as_null(row | getattr(record, "fields", {})), default=str)
+        return json.dumps(nan_as_null(row | vars(record).get("fields", {})), default=str)
 
 
 class LineFile(logging.Handler):
-    """Appends records to a file, opened for each: events are rare. Where the disk is full the
-    event is dropped, as training itself will say so; half a line never spoils the next."""
+    """Appends records to a file, which it opens for each record because events are rare.
+
+    If the disk is full, the event is dropped: training itself reports a full disk. Half a line
+    never spoils the next one.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -110,19 +119,19 @@ class LineFile(logging.Handler):
             pass
 
 
-def _ends_torn(file: Any) -> bool:
+def _ends_torn(file: BinaryIO) -> bool:
     if not file.seek(0, os.SEEK_END):
         return False
     file.seek(-1, os.SEEK_END)
-    return bool(file.read(1) != b"\n")
+    return file.read(1) != b"\n"
 
 
 class RunLog:
-    """log.jsonl of one run directory; its name is the `run` of every event."""
+    """log.jsonl of one run directory; the directory's name is the `run` of every event."""
 
     def __init__(self, directory: Path) -> None:
         self._run = directory.name
-        # not by getLogger, which would keep one of every run for ever
+        # getLogger would keep the logger of every run for ever
         self._logger = logging.Logger(LOGGER, logging.INFO)
         self._logger.parent = logging.getLogger(LOGGER)
         self._logger.addHandler(LineFile(directory / LOG))
@@ -130,13 +139,13 @@ class RunLog:
     def note(
         self, event: str, *, round: int, agents: Sequence[int] | None = None, **fields: Any
     ) -> None:
-        """Write an event of `EVENTS`. agents: those it is about; None: all."""
+        """Write an event of `EVENTS`. agents: the agents that it concerns; None means all."""
         row = {"run": self._run, "round": round, "agents": agents} | fields
         self._logger.log(EVENTS[event].level, event, extra={"fields": row})
 
 
 def to_stderr() -> None:
-    """Events also go to this process's standard error; in an actor that is its log in Ray."""
+    """Send events to this process's standard error too; in an actor that is its log in Ray."""
     logger = logging.getLogger(LOGGER)
     if not any(isinstance(h, logging.StreamHandler) for h in logger.handlers):
         handler = logging.StreamHandler()

@@ -1,6 +1,6 @@
-"""A run's figures as metrics of Ray, which every node offers to Prometheus.
+"""Numbers of a run as Ray metrics, which every node offers to Prometheus.
 
-Counters count what was done, rounds repeated after a rewind included; gauges say where a run is.
+Counters count all work, rounds repeated after a rewind included; gauges show the present state.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..agents.messages import RoundReport
 
 
 class Metric(NamedTuple):
-    """Ray puts `ray_` before the name, and `_total` after that of a counter."""
+    """A metric. Ray puts `ray_` before its name, and `_total` after that of a counter."""
 
     name: str
     kind: Literal["counter", "gauge"]
@@ -26,31 +26,34 @@ class Metric(NamedTuple):
 METRICS = (
     Metric("fedrl_rounds", "counter", "rounds", (), "Rounds completed."),
     Metric("fedrl_agent_steps", "counter", "steps", (), "Local steps, summed over agents."),
-    Metric("fedrl_failures", "counter", "actors", ("kind",), "Actors lost: `died` (with its "
-           "process or node), `timeout`, or `exception` in user code."),
+    Metric("fedrl_failures", "counter", "actors", ("kind",), "Lost actors, by kind: `died` (with "
+           "its process or node), `timeout`, or `exception` in user code."),
     Metric("fedrl_rewinds", "counter", "times", (), "All agents went back to a checkpoint."),
     Metric("fedrl_bytes", "counter", "bytes", (), "Parameters sent out and partial sums sent back "
            "for averaging."),
-    Metric("fedrl_phase_seconds", "counter", "seconds", ("phase",), "Wall time: `learning` (the "
-           "slowest actor's), `communication` (what is left of a round), `aggregation`, "
-           "`evaluation`, `checkpoint`, `recovery` (rounds lost, and going back)."),
-    Metric("fedrl_round", "gauge", "rounds", (), "The round that the run is at."),
+    Metric("fedrl_phase_seconds", "counter", "seconds", ("phase",), "Wall time: `learning` (of the "
+           "slowest actor), `communication` (the rest of a round), `aggregation`, `evaluation`, "
+           "`checkpoint`, `recovery` (lost rounds, and going back)."),
+    Metric("fedrl_round", "gauge", "rounds", (), "Round that the run has reached."),
     Metric("fedrl_participants", "gauge", "agents", (), "Agents that took part in the last round."),
-    Metric("fedrl_agent_steps_per_second", "gauge", "steps/s", (), "Of the last round."),
-    Metric("fedrl_return_worst", "gauge", "return", (), "The last evaluation's minimum over test "
-           "environments."),
-    Metric("fedrl_return_average", "gauge", "return", (), "Its mean over test environments."),
-    Metric("fedrl_return_nominal", "gauge", "return", (), "In the unperturbed environment."),
+    Metric("fedrl_agent_steps_per_second", "gauge", "steps/s", (), "Local steps per second of the "
+           "last round, summed over agents."),
+    Metric("fedrl_return_worst", "gauge", "return", (), "Minimum over test environments in the "
+           "last evaluation."),
+    Metric("fedrl_return_average", "gauge", "return", (), "Mean over test environments in the last "
+           "evaluation."),
+    Metric("fedrl_return_nominal", "gauge", "return", (), "Return in the unperturbed environment "
+           "in the last evaluation."),
 )  # fmt: skip
-"""Every metric; all have the tag `run` besides their own."""
+"""Every metric; each has the tag `run` besides its own tags."""
 
 
 REFRESH_SECONDS = 5.0
-"""Ray forgets a gauge that is not set again within two of its reports, 20 s."""
+"""Seconds between two updates of the gauges. Ray drops a gauge that nobody sets for 20 s."""
 
 
 class PrometheusMetrics:
-    """The metrics of one run. Does nothing where this process has not joined Ray."""
+    """The metrics of one run. It does nothing if this process has not joined Ray."""
 
     def __init__(self, run: str) -> None:
         self._metrics = _ray_metrics(run)
@@ -58,11 +61,11 @@ class PrometheusMetrics:
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Gauges are kept up no longer."""
+        """Stop updating the gauges."""
         self._closed.set()
 
     def round(self, report: RoundReport) -> None:
-        """A completed round, with its evaluation if there was one."""
+        """Count a completed round, with its evaluation if there was one."""
         steps = report.steps // report.round * report.participants
         self._add("fedrl_rounds", 1)
         self._add("fedrl_agent_steps", steps)
@@ -76,12 +79,12 @@ class PrometheusMetrics:
                 self._set(f"fedrl_return_{name}", value)
 
     def phases(self, seconds: dict[str, float]) -> None:
-        """Seconds by phase, since the last."""
+        """Add seconds by phase, measured since the last call."""
         for phase, value in seconds.items():
             self._add("fedrl_phase_seconds", value, phase=phase)
 
     def event(self, name: str, fields: dict[str, Any]) -> None:
-        """An event of the run's log; two of them are counted."""
+        """Count an event of the run's log if it is a lost worker or a rewind."""
         if name == "worker_lost":
             self._add("fedrl_failures", 1, kind=fields["kind"])
         elif name == "rewind":
@@ -105,7 +108,7 @@ class PrometheusMetrics:
 
 
 def _ray_metrics(run: str) -> dict[str, Any]:
-    ray: Any = sys.modules.get("ray")  # who has not imported it has not joined it
+    ray: Any = sys.modules.get("ray")  # a process that has not imported Ray has not joined it
     if ray is None or not ray.is_initialized():
         return {}
     from ray.util.metrics import Counter, Gauge

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 PATIENCE_SECONDS = 15.0
-"""How long a start is waited for in silence."""
+"""Seconds before a start is reported as still going on."""
 
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class Started(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """A report, None if the budget was spent before; and whether it is spent now."""
+    """A report (None if the budget was spent before), and True in `done` if it is spent now."""
 
     report: RoundReport | None
     done: bool
@@ -160,7 +160,7 @@ class RemoteRun(TrainingRun):
     def advance(self) -> RoundReport | None:
         """Complete one round; after a death of the driver, the first one since the checkpoint.
 
-        Returns None if the budget was spent already.
+        Return None if the budget was spent already.
         """
         report, self.done = self._insist(lambda: self._ask(self._actor.advance))
         if report is None:
@@ -178,7 +178,7 @@ class RemoteRun(TrainingRun):
         """End the actor and with it the agents; `at_once` does not wait for a round to end."""
         if not at_once:
             with contextlib.suppress(RayError, RunError, UserError):
-                self._ask(self._actor.close, timeout=30.0)  # unless it is gone already
+                self._ask(self._actor.close, timeout=30.0)  # raises if the actor is gone already
         if self._actor is not None:
             ray.kill(self._actor)
 
@@ -193,7 +193,7 @@ class RemoteRun(TrainingRun):
         self.done, self.exemptions = self._ask(self._actor.start, tell=True)
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """Make a call, and make it again on a new driver that resumes where the old one died."""
+        """Make a call; if the driver dies, make it again on a new driver that has resumed."""
         while True:
             try:
                 if self._actor is None:
@@ -205,10 +205,8 @@ class RemoteRun(TrainingRun):
     def _count_death(self, error: RayError) -> None:
         """Prepare a new driver. Raises RunError after `max_rewinds` deaths without a new round."""
         self._deaths += 1
-        ray.kill(
-            self._actor
-        )  # a driver that is only out of reach must not go on beside the new one
-        self._told.append("the driver died; another takes up the newest checkpoint")
+        ray.kill(self._actor)  # one that is only out of reach must not go on beside the new one
+        self._told.append("the driver died; a new one goes on from the newest checkpoint")
         if self._deaths > self.experiment.federation.max_rewinds:
             raise RunError(
                 f"the driver died {self._deaths} times without a new round completed "
@@ -239,8 +237,10 @@ class RemoteRun(TrainingRun):
 
 
 def _near() -> NodeAffinitySchedulingStrategy | str:
-    """On this program's own node while that is alive. Ray takes a soft wish for nothing where an
-    actor asks for no CPU."""
+    """Return a strategy that places the actor on this program's own node while that is alive.
+
+    A soft affinity would not do: Ray ignores it if an actor asks for no CPU.
+    """
     here = ray.get_runtime_context().get_node_id()
     if any(node["NodeID"] == here for node in cluster.nodes()):
         return NodeAffinitySchedulingStrategy(here, soft=False)

@@ -7,12 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ..agents.messages import Evaluation, RoundReport
 from ..backends.backend import Backend
-from ..backends.memory_estimate import MemoryEstimate, estimate
+from ..backends.memory_estimate import MemoryEstimate
 from ..backends.plan import Plan, build_backend
 from ..common.errors import RunError, one_line
 from ..common.json_values import nan_as_null
@@ -23,10 +22,10 @@ from ..federation.resume_rules import require_same_run
 from ..storage import checkpoints, locations
 from ..storage.local_mirror import CHECKPOINTS, LocalMirror
 from ..storage.locations import Location
-from ..storage.locks import MORE_PATIENCE, PATIENCE, DirectoryLock
 from ..storage.manifests import read_manifest
 from . import run_directory
 from .run_directory import SUMMARY
+from .run_facts import memory_of, packing_of, start_fields, summary_of
 from .run_records import RunRecords
 from .training_run import TrainingRun
 
@@ -35,9 +34,9 @@ class Run(TrainingRun):
     """Trains an experiment into a folder or a URI, new or resumed.
 
     `directory` is the folder of its logs on this machine. plan: the layout computed beforehand;
-    None computes it. fall_back: if the newest checkpoint cannot be read, resume from an older one,
-    and wait longer for a program that wrote there and is ending. driver_died: why the process that
-    held the driver before is gone.
+    None computes it. fall_back: resume from an older checkpoint if the newest cannot be read, and
+    wait longer for a program that wrote there and is ending. driver_died: reason of the death of
+    the earlier driver's process.
     """
 
     def __init__(
@@ -69,10 +68,10 @@ class Run(TrainingRun):
         """Build the driver, and claim the run's directory or a free one for this program alone."""
         self._require_mine(resume)
         if resume:
-            self._lock(patient)
+            self._held.enter_context(run_directory.claim(self.location, patient=patient))
         self.driver = driver or self._new_driver()
         if not resume:  # after everything that may fail: a failure must leave no folder
-            self._lock(patient)
+            self._held.enter_context(run_directory.claim(self.location, patient=patient))
             self._require_mine(resume)  # another program may have begun and ended meanwhile
 
     def _new_driver(self) -> Driver:
@@ -85,15 +84,6 @@ class Run(TrainingRun):
             require_same_run(self.location, self.experiment, stored)
         else:
             run_directory.require_free(self.directory, shown=self.location)
-
-    def _lock(self, patient: bool) -> None:
-        """Lock a folder; behind a URI there are no locks."""
-        if isinstance(self.location, Path):
-            where, patience = str(self.location), MORE_PATIENCE if patient else PATIENCE
-            lock = DirectoryLock(
-                self.location, shown=where, doing="writing there", patience=patience
-            )
-            self._held.enter_context(lock)
 
     def _begin(
         self, resume: bool, any_profile: bool, fall_back: bool, driver_died: str | None
@@ -126,15 +116,12 @@ class Run(TrainingRun):
     @property
     def packing(self) -> list[int]:
         """Number of agents of each worker."""
-        return [len(group) for group in self.driver.groups]
+        return packing_of(self.driver)
 
     @property
     def memory(self) -> MemoryEstimate:
         """The memory that the run needs, as estimated beforehand."""
-        if self._plan is not None:
-            return self._plan.memory
-        actors = len(self.driver.groups) if self.driver.backend.kind == "ray" else 0
-        return estimate(self.experiment, actors)
+        return memory_of(self.driver) if self._plan is None else self._plan.memory
 
     @property
     def exemptions(self) -> dict[str, str]:  # type: ignore[override]
@@ -197,7 +184,7 @@ class Run(TrainingRun):
         self._records.cut(self.driver.server.round)
 
     def _save(self) -> None:
-        """Logs come first: a resumed run must find every row up to its checkpoint."""
+        """Upload the logs, then save: a resumed run must find every row up to its checkpoint."""
         self._mirror.publish()
         self.driver.save()
 
@@ -206,21 +193,13 @@ class Run(TrainingRun):
         return checkpoints.path_of(folder, self.driver.server.round)
 
     def _summarise(self, status: str) -> dict[str, Any]:
-        progress = self.driver.progress
-        summary = {
-            "status": status,
-            "name": self.experiment.name,
-            "rounds": self.driver.server.round,
-            "steps": self.steps,
-            "agent_steps": int(progress["agent_steps"]),
-            "seconds": round(progress["seconds"], 3),
-            "digest": self.driver.digest(),
-            "state_digest": read_manifest(self._checkpoint_path()).state_digest,
-            "backend": self.driver.backend.kind,
-            "packing": self.packing,
-            "exemptions": self.driver.exemptions,
-            "evaluation": self._records.last_evaluation(),
-        }
+        summary = summary_of(
+            self.experiment,
+            self.driver,
+            status=status,
+            state_digest=read_manifest(self._checkpoint_path()).state_digest,
+            evaluation=self._records.last_evaluation(),
+        )
         write_text(self.directory / SUMMARY, json.dumps(nan_as_null(summary), indent=1))
         self._tell(status, seconds=summary["seconds"], digest=summary["digest"])
         self._mirror.publish()
@@ -256,15 +235,8 @@ class Run(TrainingRun):
     def _tell_start(self, resume: bool, driver_died: str | None) -> None:
         if driver_died is not None:
             self._tell("driver_died", reason=driver_died)
-        places = zip(self.driver.groups, self.driver.backend.places(wait=True), strict=True)
-        self._tell(
-            "resumed" if resume else "started",
-            rounds=self.experiment.rounds,
-            backend=self.driver.backend.kind,
-            packing=self.packing,
-            memory=self.memory._asdict(),
-            workers=[{"agents": g} | ({} if p is None else p.to_dict()) for g, p in places],
-        )
+        fields = start_fields(self.driver, self.memory)
+        self._tell("resumed" if resume else "started", **fields)
 
     @contextmanager
     def _telling_failures(self) -> Iterator[None]:

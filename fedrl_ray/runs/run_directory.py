@@ -1,11 +1,15 @@
-"""A run directory: config.yaml, metrics.jsonl, evaluations.jsonl, TensorBoard events,
-checkpoints/, summary.json. Everything in it is text or safetensors."""
+"""A run directory, whose files are all text or safetensors.
+
+It holds config.yaml, metrics.jsonl, evaluations.jsonl, log.jsonl, TensorBoard events, checkpoints/
+and summary.json.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,8 @@ from ..common.text_files import write_text
 from ..config import loading
 from ..config.schema import Experiment
 from ..storage import checkpoints
+from ..storage.locations import Location
+from ..storage.locks import MORE_PATIENCE, PATIENCE, DirectoryLock
 
 CONFIG, SUMMARY, METRICS, EVALUATIONS = (
     "config.yaml",
@@ -28,10 +34,10 @@ CONFIG, SUMMARY, METRICS, EVALUATIONS = (
 
 
 class RoundLog:
-    """A JSON Lines file with a row per round, in order.
+    """A JSON Lines file with one row per round, in order.
 
-    Appending a row drops rows of the same and later rounds: after a rewind or a resume the log
-    tells one history, with no round twice.
+    Appending a row drops rows of the same and of later rounds. After a rewind or a resume the log
+    therefore tells one history, with no round twice.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,14 +54,14 @@ class RoundLog:
         self._last = row["round"]
 
     def cut(self, last_round: int) -> None:
-        """Drop every row after `last_round`, and a line cut short."""
+        """Drop every row after `last_round`, and a last line that is incomplete."""
         kept = [row for row in read_rows(self._path) if row["round"] <= last_round]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in kept))
         self._last = kept[-1]["round"] if kept else -1
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log. A last line cut short by a crash is passed over.
+    """Return the rows of a log without a last line that a crash has cut short.
 
     Raises UserError for any other line that is not a row of ours.
     """
@@ -75,40 +81,57 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
-        raise UserError(f"{path}: line {number} does not read as JSON") from None
+        raise UserError(f"{path}: line {number} must be JSON") from None
     if not isinstance(row, dict) or not {"round", "steps"} <= row.keys():
-        raise UserError(f"{path}: line {number} is not a row of a log (round and steps missing)")
+        raise UserError(f"{path}: line {number} must be a row of a log, with round and steps")
     for key in ("round", "steps"):
         if type(row[key]) is not int or not 0 <= row[key] < 2**53:
-            raise UserError(f"{path}: line {number}: {key} is no count: {str(row[key])[:60]!r}")
+            shown = str(row[key])[:60]
+            raise UserError(f"{path}: line {number}: {key} must be a count; got {shown!r}")
     return row
 
 
 def require_inside(directory: Path) -> None:
-    """Raises UserError where a link in a run directory leaves it: what is read or written there
-    would be somebody else's."""
+    """Raise UserError if a link in a run directory leaves it.
+
+    We would otherwise read or write somebody else's files.
+    """
     root = os.path.realpath(directory)
     for folder, folders, files in os.walk(directory):
         for path in (Path(folder, name) for name in (*folders, *files)):
             inside = Path(os.path.realpath(path)).is_relative_to(root)
             if path.is_symlink() and not inside:
-                raise UserError(f"{path}: a link that leaves the run directory")
+                raise UserError(f"{path}: is a link that leaves the run directory")
 
 
 BEGINNINGS = (".lock", f".{CONFIG}.partial", ".fedrl-ray-*")
-"""What a program leaves that is killed before its run has begun."""
+"""Files that a program may leave if it is killed before its run has begun."""
 
 
 def require_free(
     path: Path, *, shown: Path | str | None = None, besides: Sequence[str] = ()
 ) -> None:
-    """Raises UserError when something is there already. shown: what the user calls the path.
-    besides: patterns of names that may be there, as `BEGINNINGS` may."""
+    """Raise UserError if a path is taken.
+
+    shown: the user's name for the path. besides: patterns of names that do not count, in addition
+    to `BEGINNINGS`.
+    """
     if path.exists() and (not path.is_dir() or any(_foreign(path, besides))):
         what = describe_occupant(path)
         raise UserError(
             f"--output {shown or path} already holds {what}; choose another, or --resume it"
         )
+
+
+def claim(location: Location, *, patient: bool) -> AbstractContextManager[object]:
+    """Return the lock of a run's folder for this program; behind a URI there are no locks.
+
+    patient: wait longer for a program that wrote there and is ending.
+    """
+    if not isinstance(location, Path):
+        return nullcontext()
+    patience = MORE_PATIENCE if patient else PATIENCE
+    return DirectoryLock(location, shown=str(location), doing="writing there", patience=patience)
 
 
 def _foreign(path: Path, besides: Sequence[str]) -> Iterator[Path]:
@@ -117,7 +140,10 @@ def _foreign(path: Path, besides: Sequence[str]) -> Iterator[Path]:
 
 
 def write_config(path: Path, experiment: Experiment) -> None:
-    """The experiment, every key with its value, in a folder made for it. Raises UserError."""
+    """Write the experiment with all keys into a folder, which is made if needed.
+
+    Raises UserError if that fails.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / CONFIG, yaml.safe_dump(experiment.to_dict(), sort_keys=False))
@@ -126,7 +152,7 @@ def write_config(path: Path, experiment: Experiment) -> None:
 
 
 def describe_occupant(path: Path) -> str:
-    """What a path holds, in words."""
+    """Describe the content of a path."""
     if not path.is_dir():
         return "a file"
     if not (path / CONFIG).exists():
@@ -135,7 +161,7 @@ def describe_occupant(path: Path) -> str:
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment of a run directory. Raises UserError."""
+    """Return the experiment of a run directory. Raises UserError."""
     if not (path / CONFIG).is_file():
         raise UserError(f"{path}: not a run directory, {CONFIG} is missing")
     require_inside(path)
@@ -143,7 +169,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def newest_checkpoint(path: Path) -> Path:
-    """Raises UserError where there is none."""
+    """Return the newest checkpoint of a run directory. Raises UserError if there is none."""
     found = checkpoints.existing(path / "checkpoints")
     if not found:
         raise UserError(f"{path}: no checkpoint to resume from")
@@ -151,26 +177,29 @@ def newest_checkpoint(path: Path) -> Path:
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """What summary.json holds; None while a run has not ended. Raises UserError if it is torn."""
+    """Return the content of summary.json, or None while a run has not ended.
+
+    Raises UserError if the file is torn.
+    """
     try:
         summary = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{path / SUMMARY}: does not read: {error}") from None
+        raise UserError(f"{path / SUMMARY}: cannot be read: {error}") from None
     if not isinstance(summary, dict) or not {"status", "digest"} <= summary.keys():
-        raise UserError(f"{path / SUMMARY}: not a summary (status and digest missing)")
+        raise UserError(f"{path / SUMMARY}: must be a summary, with status and digest")
     return summary
 
 
 def free_output(name: str, base: Path = Path("runs")) -> Path:
-    """runs/NAME, or runs/NAME-2, -3 ... where that is taken."""
+    """Return runs/NAME, or runs/NAME-2, -3 and so on if that is taken."""
     numbers = _numbered(name, base)
     return base / (name if not numbers else f"{name}-{max(numbers) + 1}")
 
 
 def latest_output(name: str, base: Path = Path("runs")) -> Path:
-    """The last of runs/NAME, runs/NAME-2, ... Raises UserError where there is none."""
+    """Return the last of runs/NAME, runs/NAME-2 and so on. Raises UserError if there is none."""
     numbers = _numbered(name, base)
     if not numbers:
         raise UserError(f"--resume: there is no run of {name!r} under {base}/; give --output")
@@ -178,7 +207,7 @@ def latest_output(name: str, base: Path = Path("runs")) -> Path:
 
 
 def _numbered(name: str, base: Path) -> list[int]:
-    """The numbers of the runs of a name; the one without a number is 1."""
+    """Return the numbers of the runs of a name; the run without a number counts as 1."""
     found = {path.name for path in base.iterdir()} if base.is_dir() else set()
     suffixes = (f[len(name) + 1 :] for f in found if f.startswith(f"{name}-"))
     return [1] * (name in found) + [int(s) for s in suffixes if s.isdecimal()]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config.schema import Experiment
 from ..config.sweep import SweepConfig
 from . import directory
 from .points import Variant, listed_names
+
+if TYPE_CHECKING:
+    from ray import tune
 
 
 def listed_variants(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
@@ -32,64 +36,98 @@ def build_tuner(
     resume: bool,
     retry_failed: bool,
     show: bool,
-) -> Any:
+) -> tune.Tuner:
     """Return a new Tuner; with `resume` one that goes on from Tune's own state, if there is any."""
     from ray import tune
 
+    from .search import param_space
+    from .watch import take_up
+
+    folder = folder.absolute()
+    listed = listed_variants(experiment, sweep)
+    trainable = _trainable(experiment, sweep, folder, list(listed.values()))
+    state = folder / directory.TUNE
+    if resume and tune.Tuner.can_restore(state):
+        take_up(folder, sweep, show=show)
+        return tune.Tuner.restore(str(state), trainable, resume_errored=retry_failed)
+    names = list(listed)
+    return tune.Tuner(
+        trainable,
+        param_space=param_space(experiment, sweep),
+        tune_config=_tune_config(experiment, sweep, names),
+        run_config=_run_config(experiment, sweep, folder, len(names), show=show),
+    )
+
+
+def _trainable(
+    experiment: Experiment, sweep: SweepConfig, folder: Path, listed: Sequence[Variant]
+) -> Any:
+    """Return the trainable with its resources. Raises UserError if a trial fits on no node."""
+    from ray import tune
+
     from ..ray_cluster import cluster
-    from .search import num_samples, param_space, scheduler, searcher
-    from .settings import TrialSettings, can_reuse, require_room, resources
-    from .trackers import callbacks
+    from .settings import TrialSettings, require_room, resources
     from .trial import FederationTrial
-    from .watch import Watch, name_of, take_up
 
     settings = TrialSettings(
-        directory=folder.absolute(),
+        directory=folder,
         base=experiment.to_dict(),
         sweep=sweep,
         backend=backend_of_trials(sweep),
         nodes=cluster.capacity(),
     )
-    listed = listed_variants(experiment, sweep)
-    configs = [{"trial": {"point": v.point, "seed": v.seed}} for v in listed.values()]
+    configs = [{"trial": {"point": v.point, "seed": v.seed}} for v in listed]
     require_room(settings, configs or [{"trial": {"point": {}, "seed": experiment.seed}}])
-    trainable = tune.with_resources(
+    return tune.with_resources(
         tune.with_parameters(FederationTrial, settings=settings),
         functools.partial(resources, settings),
     )
-    state = folder.absolute() / directory.TUNE
-    if resume and tune.Tuner.can_restore(state):
-        take_up(folder.absolute(), sweep, show=show)
-        return tune.Tuner.restore(str(state), trainable, resume_errored=retry_failed)
-    names = list(listed)
+
+
+def _tune_config(experiment: Experiment, sweep: SweepConfig, names: list[str]) -> tune.TuneConfig:
+    """Return the search of a sweep; names: of the trials that are known beforehand."""
+    from ray import tune
+
+    from .search import num_samples, scheduler, searcher
+    from .settings import can_reuse
+    from .watch import name_of
+
+    return tune.TuneConfig(
+        metric=sweep.metric,
+        mode="max",
+        scheduler=scheduler(experiment, sweep),
+        search_alg=searcher(experiment, sweep),
+        num_samples=num_samples(sweep),
+        max_concurrent_trials=sweep.max_concurrent,
+        reuse_actors=can_reuse(sweep),
+        trial_name_creator=functools.partial(name_of, names),
+        trial_dirname_creator=functools.partial(name_of, names),
+    )
+
+
+def _run_config(
+    experiment: Experiment, sweep: SweepConfig, folder: Path, num_listed: int, *, show: bool
+) -> tune.RunConfig:
+    """Return storage, failures and callbacks of a sweep."""
+    from ray import tune
+
+    from .search import num_samples
+    from .trackers import callbacks
+    from .watch import Watch
+
     watch = Watch(
-        folder.absolute(),
+        folder,
         sweep,
-        expected=len(names) or num_samples(sweep),
+        expected=num_listed or num_samples(sweep),
         steps=experiment.federation.steps,
         show=show,
     )
-    return tune.Tuner(
-        trainable,
-        param_space=param_space(experiment, sweep),
-        tune_config=tune.TuneConfig(
-            metric=sweep.metric,
-            mode="max",
-            scheduler=scheduler(experiment, sweep),
-            search_alg=searcher(experiment, sweep),
-            num_samples=num_samples(sweep),
-            max_concurrent_trials=sweep.max_concurrent,
-            reuse_actors=can_reuse(sweep),
-            trial_name_creator=functools.partial(name_of, names),
-            trial_dirname_creator=functools.partial(name_of, names),
-        ),
-        run_config=tune.RunConfig(
-            name=directory.TUNE,
-            storage_path=str(folder.absolute()),
-            failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
-            callbacks=[watch, *callbacks(sweep, experiment, folder.absolute())],
-            verbose=0,
-        ),
+    return tune.RunConfig(
+        name=directory.TUNE,
+        storage_path=str(folder),
+        failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
+        callbacks=[watch, *callbacks(sweep, experiment, folder)],
+        verbose=0,
     )
 
 

@@ -23,7 +23,7 @@ def rule(name: str, **keys: Any) -> Aggregator:
 
 
 def agents(dtype: Any, *, spread: float = 0.0) -> Params:
-    """Parameters of 50 agents; `spread` gives them magnitudes over so many decades."""
+    """Return parameters of 50 agents with magnitudes over `spread` decades."""
     rng = np.random.default_rng(0)
     shapes = {"q/0.weight": (50, 7, 9), "q/0.bias": (50, 1, 9), "degree/0.bias": (50, 1, 1)}
     return {

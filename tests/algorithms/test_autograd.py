@@ -22,7 +22,7 @@ TWINS = TwinCritics.Config(
 
 
 class ByAutograd(AutogradLearner):
-    """DQN whose loss is all that is written."""
+    """DQN by autograd: only its loss is written."""
 
     spec_kinds = ("discrete",)
     Config = AutogradConfig

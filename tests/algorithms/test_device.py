@@ -1,7 +1,7 @@
-"""`learner.device`: who has no GPU is told so, and no update mixes devices.
+"""`learner.device`: without a GPU there is an error of one line, and no update mixes devices.
 
-There is no GPU here. torch's meta device refuses what mixes devices as a GPU would, and computes
-nothing; so an update on it shows that everything an update touches was made on one device.
+Most machines have no GPU. torch's meta device refuses mixed devices as a GPU does, and computes
+nothing. An update on it shows that all its tensors were made on one device.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def test_a_minibatch_is_drawn_where_the_replay_is():
 
 def test_an_actor_is_to_ask_for_the_gpu_it_uses(small):
     cuda = {"device": "cuda"}
-    with pytest.raises(UserError, match=r"learner.device cuda needs resources.gpu above 0"):
+    with pytest.raises(UserError, match=r"resources.gpu: must be above 0 for every agent"):
         small(learner=cuda, federation={"backend": "ray"})
     agents = {"agents": {"2": {"gpu": 0.0}}}
     with pytest.raises(UserError, match=r"got 0 for agent 2"):
@@ -65,7 +65,7 @@ def test_an_actor_is_to_ask_for_the_gpu_it_uses(small):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_where_there_is_none_it_is_one_line(small):
     experiment = small(learner={"device": "cuda"})
-    with pytest.raises(UserError, match=r"^learner.device is cuda, but torch \S+ finds none on "):
+    with pytest.raises(UserError, match=r"^learner.device: is cuda, but torch \S+ finds no GPU"):
         LocalAgents(experiment.to_dict(), [0, 1])
 
 

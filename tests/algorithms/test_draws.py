@@ -53,7 +53,7 @@ def test_a_wide_step_keeps_few_numbers() -> None:
 
 
 def test_no_two_streams_share_a_number() -> None:
-    """Over seeds, roles, agents and steps."""
+    """Numbers are uniform over seeds, roles, agents and steps."""
     streams = [
         numbers(list(range(8)), seed=seed, role=role, agent_ids=[agent])
         for seed, role, agent in itertools.product((0, 1), (Role.REPLAY, Role.EPISODE), (0, 1))

@@ -100,7 +100,7 @@ def test_acting_greedily_takes_the_argmax_of_the_shared_network(float64: None) -
 
 
 def test_soft_and_hard_targets_exclude_each_other() -> None:
-    with pytest.raises(ValidationError, match="not both"):
+    with pytest.raises(ValidationError, match="got both"):
         FedRDQN.Config(target_rate=0.1, target_period=10)
     assert FedRDQN.Config().target_rate == 0.005
     assert FedRDQN.Config(target_period=10).target_rate is None

@@ -80,7 +80,7 @@ def test_a_terminal_successor_is_a_neighbour_of_value_zero() -> None:
 def plain_q_averaging(
     env: TabularVectorEnv, actions_TN: Array, *, interval: int, c: float
 ) -> Array:
-    """QAvg as a loop over agents, steps and nothing else: [S, A]."""
+    """Return the result of QAvg as a plain loop over agents and steps: [S, A]."""
     n, states, num_actions = env.kernel_NSAX.shape[:3]
     q = [np.zeros((states, num_actions)) for _ in range(n)]
     visits = np.zeros((n, states, num_actions))
@@ -185,7 +185,7 @@ def test_mode_exact_leaves_the_environment_alone_and_needs_its_kernels() -> None
     learner = FedRQ(FedRQ.Config(mode="exact"), env.spec, agent_ids=[0, 1], seed=0)
     learner.step(env)
     assert same_bits(before, env.agent_state(0))
-    with pytest.raises(TypeError, match="PerturbedCartPoleVectorEnv has not; use mode sampled"):
+    with pytest.raises(TypeError, match="got exact with PerturbedCartPoleVectorEnv"):
         learner.step(cartpoles([0, 1]))
 
 
@@ -196,7 +196,7 @@ def test_mode_exact_leaves_the_environment_alone_and_needs_its_kernels() -> None
         ({"step_size": {"kind": "power", "exponent": 0.5}}, "greater than 0.5"),
         ({"step_size": {"kind": "constant", "c": 1.0}}, "Extra inputs"),
         ({"step_size": {"kind": "wobbling"}}, "'constant', 'decaying', 'power'"),
-        ({"mode": "exact", "epsilon": 0.1}, "epsilon has no meaning in mode exact"),
+        ({"mode": "exact", "epsilon": 0.1}, "epsilon must be null in mode exact"),
         ({"omega": 1.5}, "less than or equal to 1"),
         ({"epsilon": -0.1}, "greater than or equal to 0"),
     ],

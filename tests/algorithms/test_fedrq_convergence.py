@@ -1,4 +1,4 @@
-"""Where FedRQ goes, against the exact solutions it should reach."""
+"""Limits of FedRQ, compared with the exact solutions that it should reach."""
 
 from __future__ import annotations
 

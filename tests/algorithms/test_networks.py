@@ -1,4 +1,4 @@
-"""Stacked networks: the same bits for every grouping, and the arithmetic of plain torch."""
+"""Groups of networks: the same bits for every number of agents, and the results of plain torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def critic_and_degree_widths(hidden: tuple[int, ...]) -> set[tuple[int, ...]]:
 
 
 def actor_critic_widths(hidden: tuple[int, ...]) -> set[tuple[int, ...]]:
-    """Q(s, a), pi(s) and D(s)."""
+    """Return a group of Q(s, a), pi(s) and D(s)."""
     return {
         (wide_in, *hidden, out)
         for obs, actions in CONTINUOUS.values()
@@ -63,7 +63,7 @@ def tensor(numbers: Numbers) -> Tensor:
 
 
 class Problem(NamedTuple):
-    """Parameters of 50 networks, and data to fit: x [N, B, in], y [N, B, out]."""
+    """Return parameters of 50 networks, and data to fit: x [N, B, in], y [N, B, out]."""
 
     widths: tuple[int, ...]
     params: Params
@@ -83,12 +83,12 @@ class Problem(NamedTuple):
         return cls(widths, params, home.asarray(x), home.asarray(y))
 
     def first(self, count: int) -> Problem:
-        """The first networks of it."""
+        """Return the first networks of the group."""
         params = {name: x[:count] for name, x in self.params.items()}
         return self._replace(params=params, x=self.x[:count], y=self.y[:count])
 
     def fit(self, kind: OffPolicyConfig, rows: list[int]) -> list[Tensor]:
-        """Two clipped Adam steps on these agents: outputs, slopes, parameters and moments."""
+        """Take two clipped Adam steps; return outputs, gradients, parameters and moments."""
         group, adam = factory.trained(kind, len(rows), [self.widths])
         net, seen = group.networks[0], list[Numbers]()
         net.load({name: x[rows] for name, x in self.params.items()})
@@ -110,7 +110,7 @@ def apply_gradients(
     rates: tuple[float, ...] = (1e-3,),
     step: int = 0,
 ) -> tuple[Numbers, ...]:
-    """A step on the squared errors summed over everything; the outputs before it."""
+    """Take a step on the sum of squared errors; return the outputs before it."""
     outs = group.forward(*xs)
     slopes = (2 * (out - y) for out, y in zip(outs, ys, strict=True))
     adam.apply_gradients(*slopes, max_norm=max_norm, learning_rates=rates, steps_done=step)
@@ -262,7 +262,7 @@ UNEQUAL = ((7, 12, 9, 1), (5, 12, 9, 3))
 def fit(
     group: NetworkGroup, adam: StackedAdam, problems: list[Problem], rates: tuple[float, ...]
 ) -> None:
-    """Three steps on the sum of the networks' losses."""
+    """Take three steps on the sum of the networks' losses."""
     for net, problem in zip(group.networks, problems, strict=True):
         net.load(problem.params)
     xs, ys = [p.x for p in problems], [p.y for p in problems]
@@ -426,7 +426,7 @@ def test_blocks_of_a_matrix_are_transposed(
 
 
 def by_strips(strip: Any, width: int) -> Any:
-    """`kernels.product` by strips of one kind, so many bytes wide."""
+    """Compute `kernels.product` by strips of one kind, `width` bytes wide."""
 
     @numba.njit  # type: ignore[untyped-decorator]
     def product(x: Any, w: Any, bias: Any, least: Any, y: Any, ahead: Any) -> None:

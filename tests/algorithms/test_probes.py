@@ -1,4 +1,4 @@
-"""Learners on problems whose answers are known by hand, before any benchmark."""
+"""Learners on small problems whose answers are known by hand."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trained(learner_class: Any, settings: dict[str, Any], env: Any, **changes: A
 
 
 def value_of_start(learner: Any, env: Any) -> Array:
-    """max_a Q(0, a) or Q(0, pi(0)), per agent."""
+    """Return max_a Q(0, a) or Q(0, pi(0)) of each agent."""
     obs = start(env)
     if isinstance(learner, FedRDQN):
         return np.asarray(learner.networks["q"](obs)[:, 0].max(-1))
@@ -50,7 +50,7 @@ def degree_of_start(learner: Any, env: Any) -> Array:
 
 
 def start(env: Any) -> Array:
-    """State 0 for every agent: [N, 1, S]."""
+    """Return state 0 for every agent: [N, 1, S]."""
     return np.tile(np.eye(env.spec.obs_size, dtype=np.float32)[0], (len(env.seeds), 1, 1))
 
 
@@ -72,7 +72,7 @@ def test_a_time_limit_is_no_termination() -> None:
 
 @pytest.mark.parametrize("algorithm", [DQN, DDPG], ids=["fedrdqn", "fedrddpg"])
 def test_probe_degree_two_neighbours(algorithm: Any) -> None:
-    """0 with probability p, else 1: the expectile (1-p) tau / (p (1-tau) + (1-p) tau)."""
+    """Return the expectile of 0 with probability p, else 1: (1-p) tau / (p (1-tau) + (1-p) tau)."""
     learner_class, settings, spec = algorithm
     env = probes.probe_degree_two_neighbours(spec(2), worst=[0.5, 0.1, 0.0])
     learner = trained(learner_class, settings, env, omega=0.3)

@@ -1,4 +1,4 @@
-"""The ring buffer against a list per agent."""
+"""The ring buffer, compared with a list per agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ARRAYS = Home(None)
 
 
 def transition(n: int, number: int) -> Transition:
-    """Every entry tells its agent and the number of the step."""
+    """Return a transition whose entries encode the agent and the number of the step."""
     tag_N = 100.0 * np.arange(n) + number
     obs_N2 = np.stack([tag_N, tag_N + 0.25], axis=1).astype(np.float32)
     return Transition(obs_N2, np.full(n, number % 3), tag_N, obs_N2 + 0.5, np.arange(n) % 2)
@@ -28,7 +28,7 @@ def filled(n: int, capacity: int, count: int, home: Home = ARRAYS) -> Replay:
 
 
 def every_row(n: int, size: int) -> np.ndarray:
-    """Uniform numbers that pick each stored row once."""
+    """Return uniform numbers that pick each stored row once."""
     return np.tile((np.arange(size) + 0.5) / size, (n, 1))
 
 

@@ -1,4 +1,4 @@
-"""The paper's equations against numbers worked out by hand."""
+"""The paper's equations, compared with numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tensor(*values: float) -> Tensor:
 
 
 def expectile(samples: Tensor, level: float) -> float:
-    """Where the gradient of the loss, averaged over the samples, is zero."""
+    """Return the value at which the mean gradient of the loss over the samples is zero."""
 
     def gradient(at: float) -> float:
         prediction = torch.full_like(samples, at, requires_grad=True)
@@ -50,7 +50,7 @@ def test_a_prediction_above_its_target_weighs_one_minus_the_level() -> None:
     ("worst", "known"), [(0.5, 0.01), (0.1, 0.083), (0.05, 0.161), (0.01, 0.5), (0.001, 0.91)]
 )
 def test_expectile_of_two_points(worst: float, known: float) -> None:
-    """0 with probability `worst`, else 1, at the level 0.01."""
+    """Return the expectile at level 0.01 of 0 with probability `worst`, else 1."""
     zeros = round(1000 * worst)
     samples = torch.cat([torch.zeros(zeros), torch.ones(1000 - zeros)]).double()
     assert expectile(samples, 0.01) == pytest.approx(known, abs=0.001)
@@ -101,7 +101,7 @@ def test_without_a_degree_network_the_target_is_that_of_omega_zero_bit_for_bit()
 
 @given(st.floats(-100, 100), UNIT, UNIT, UNIT)
 def test_the_target_falls_as_omega_grows(value: float, drop: float, a: float, b: float) -> None:
-    """As long as D lies below the successor's value."""
+    """This holds as long as D lies below the successor's value."""
     low, high = sorted((a, b))
     y_low, y_high = (
         robust_target(

@@ -1,4 +1,4 @@
-"""Schemas are strict: what is no number is not read as one, and every refusal is one line."""
+"""Schemas are strict: only a number is read as a number, and every error is one line."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def refusal(model: type[BaseModel], **keys: Any) -> str:
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"omega": True}, "section.omega should be a valid number, got True"),
-        ({"omega": "0.3"}, "section.omega should be a valid number, got '0.3'"),
-        ({"omega": [0.1, "0.2"]}, "section.omega.1 should be a valid number, got '0.2'"),
-        ({"omega": [0.1, 2]}, "section.omega.1 should be less than or equal to 1, got 2"),
-        ({"epsilon": "1"}, "section.epsilon should be a valid number, got '1'"),
+        ({"omega": True}, "section.omega: must be a valid number; got True"),
+        ({"omega": "0.3"}, "section.omega: must be a valid number; got '0.3'"),
+        ({"omega": [0.1, "0.2"]}, "section.omega.1: must be a valid number; got '0.2'"),
+        ({"omega": [0.1, 2]}, "section.omega.1: must be less than or equal to 1; got 2"),
+        ({"epsilon": "1"}, "section.epsilon: must be a valid number; got '1'"),
         (
             {"epsilon": {"start": True, "end": 0.1, "steps": 5}},
-            "section.epsilon.start should be a valid number, got True",
+            "section.epsilon.start: must be a valid number; got True",
         ),
-        ({"batch_size": "16"}, "section.batch_size should be a valid integer, got '16'"),
-        ({"batch_size": 16.5}, "section.batch_size should be a valid integer, got 16.5"),
-        ({"target_period": True}, "section.target_period should be a valid integer, got True"),
-        ({"hidden_sizes": [64, True]}, "section.hidden_sizes.1 should be a valid integer"),
-        ({"hidden_sizes": 64}, "section.hidden_sizes should be a valid tuple, got 64"),
-        ({"max_grad_norm": "none"}, "section.max_grad_norm should be a valid number, got 'none'"),
-        ({"reset_on_sync": 1}, "section.reset_on_sync should be a valid boolean, got 1"),
+        ({"batch_size": "16"}, "section.batch_size: must be a valid integer; got '16'"),
+        ({"batch_size": 16.5}, "section.batch_size: must be a valid integer; got 16.5"),
+        ({"target_period": True}, "section.target_period: must be a valid integer; got True"),
+        ({"hidden_sizes": [64, True]}, "section.hidden_sizes.1: must be a valid integer"),
+        ({"hidden_sizes": 64}, "section.hidden_sizes: must be a valid tuple; got 64"),
+        ({"max_grad_norm": "none"}, "section.max_grad_norm: must be a valid number; got 'none'"),
+        ({"reset_on_sync": 1}, "section.reset_on_sync: must be a valid boolean; got 1"),
     ],
 )
 def test_what_is_no_number_is_not_read_as_one(keys: dict[str, Any], message: str) -> None:
@@ -55,11 +55,11 @@ def test_what_is_no_number_is_not_read_as_one(keys: dict[str, Any], message: str
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (True, "section.perturb.pole_length should be a valid number, got True"),
-        ("0.5", "section.perturb.pole_length should be a valid number, got '0.5'"),
-        ([0.5, "1"], "section.perturb.pole_length.1 should be a valid number, got '1'"),
-        ({"low": "1", "high": 2}, "section.perturb.pole_length.low should be a valid number"),
-        ({"low": 2, "high": 1}, "section.perturb.pole_length low must not exceed high"),
+        (True, "section.perturb.pole_length: must be a valid number; got True"),
+        ("0.5", "section.perturb.pole_length: must be a valid number; got '0.5'"),
+        ([0.5, "1"], "section.perturb.pole_length.1: must be a valid number; got '1'"),
+        ({"low": "1", "high": 2}, "section.perturb.pole_length.low: must be a valid number"),
+        ({"low": 2, "high": 1}, "section.perturb.pole_length: low must not exceed high"),
     ],
 )
 def test_a_perturbation_is_strict_too(value: Any, message: str) -> None:
@@ -67,9 +67,9 @@ def test_a_perturbation_is_strict_too(value: Any, message: str) -> None:
 
 
 def test_a_seed_is_a_number(small: Callable[..., Any]) -> None:
-    with pytest.raises(UserError, match=r"seed should be a valid integer, got '7'"):
+    with pytest.raises(UserError, match=r"seed: must be a valid integer; got '7'"):
         small(seed="7")
-    with pytest.raises(UserError, match=r"federation\.steps should be a valid integer, got True"):
+    with pytest.raises(UserError, match=r"federation\.steps: must be a valid integer; got True"):
         small(federation={"steps": True})
 
 
@@ -105,7 +105,7 @@ def test_sizes_have_bounds(learner: Any, keys: dict[str, Any]) -> None:
 def test_a_time_limit_has_a_bound(family: Any) -> None:
     ours = {"factory": "tests.support.user_envs:Spring"} if family is Gymnasium else {}
     message = refusal(family.Config, max_episode_steps=10**7 + 1, **ours)
-    assert message.startswith("section.max_episode_steps should be less than or equal to 10000000")
+    assert message.startswith("section.max_episode_steps: must be less than or equal to 10000000")
 
 
 def test_a_kernel_has_a_bound_and_is_not_made_before_it_is_needed() -> None:
@@ -119,7 +119,7 @@ def test_a_kernel_has_a_bound_and_is_not_made_before_it_is_needed() -> None:
 @pytest.mark.parametrize("learner", [FedRDQN, FedRQ])
 def test_epsilon_is_a_probability(learner: Any) -> None:
     message = refusal(learner.Config, epsilon={"start": 1.5, "end": 0.1, "steps": 10})
-    assert message.startswith("section.epsilon must stay within [0, 1], as a probability does, got")
+    assert message.startswith("section.epsilon: must stay within [0, 1], as a probability does;")
     assert "less than or equal to 1" in refusal(learner.Config, epsilon=1.5)
     assert learner.Config(epsilon={"start": 1, "end": 0, "steps": 10}).epsilon.at(5) == 0.5
 
@@ -127,7 +127,7 @@ def test_epsilon_is_a_probability(learner: Any) -> None:
 @pytest.mark.parametrize("key", ["learning_rate", "degree_learning_rate", "actor_learning_rate"])
 def test_a_learning_rate_starts_above_zero(key: str) -> None:
     message = refusal(FedRDDPG.Config, **{key: {"start": 0, "end": 0.1, "steps": 10}})
-    assert message.startswith(f"section.{key} must start above 0, or nothing is learnt, got")
+    assert message.startswith(f"section.{key}: must start above 0, or nothing is learnt; got")
     assert "greater than 0" in refusal(FedRDDPG.Config, **{key: 0})
     rate = getattr(FedRDDPG.Config(**{key: {"start": 1e-3, "end": 0, "steps": 10}}), key)
     assert rate.at(10) == 0.0

@@ -37,7 +37,7 @@ def test_reward_of_the_successor_counts_under_the_kernel() -> None:
 
 
 def held(mdp: FederatedMDP, points: Array, s: int, a: int, *, omega: float) -> list[bool]:
-    """Which distributions [V, X] lie in P_omega(s,a)."""
+    """Return the mask of the distributions [V, X] that lie in P_omega(s,a)."""
     kernels = np.repeat(average_kernel(mdp)[None], len(points), axis=0)
     kernels[:, s, a] = points
     return in_covering_set(kernels, mdp, omega=omega)[:, s, a].tolist()  # type: ignore[no-any-return]

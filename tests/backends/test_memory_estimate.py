@@ -1,6 +1,6 @@
-"""What a run needs is estimated before it starts, recorded, and refused if it is not there.
+"""The memory of a run is estimated before it starts, recorded, and refused if there is less.
 
-That the figures are right was measured, see docs/design.md: here it is that they follow the run.
+Estimates follow the run here; docs/memory.md has how far they lie from measured values.
 """
 
 from __future__ import annotations
@@ -129,6 +129,14 @@ def test_where_agents_are_and_what_they_need_is_recorded(small: Any, tmp_path: P
     assert started["backend"] == summary["backend"] == "in_process"
     assert started["memory"] == memory_estimate.estimate(experiment, 0)._asdict()
     assert sum(started["memory"].values()) == run.memory.total
+
+
+def test_a_rule_that_sees_every_row_counts_them_in_the_driver(small: Any) -> None:
+    mean = memory_estimate.estimate(small(), 0)
+    rows = memory_estimate.estimate(small(aggregator={"name": "trimmed_mean"}), 0)
+    shared = initial_shared(small(), build_family(small()))
+    assert rows.driver - mean.driver == 3 * 5 * sum(x.nbytes for x in shared.values())
+    assert rows.agents == mean.agents
 
 
 def test_packing_in_words() -> None:

@@ -22,6 +22,7 @@ from fedrl_ray.chaos.program import Program
 from fedrl_ray.config import loading
 from tests.support.runs import digests, train
 from tests.support.small import SMALL, merged
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
@@ -70,10 +71,14 @@ class Job:
         self.seen.look()
         return self.program.status, self.program.output().splitlines()
 
-    def left(self) -> dict[str, int]:
-        found = leftovers.take(self.cluster.environment)
-        found["processes"] = len(self.cluster.processes("ray::RayWorker"))
-        return {what: count for what, count in found.items() if count}
+    def require_nothing_left(self) -> None:
+        """Assert that nothing of ours remains on the cluster; Ray ends processes late."""
+        assert not any(leftovers.take(self.cluster.environment).values())
+        eventually(self._require_no_processes, within=leftovers.PATIENCE_SECONDS)
+
+    def _require_no_processes(self) -> None:
+        for title in (leftovers.AGENTS, leftovers.DRIVER):
+            assert self.cluster.processes(title) == []
 
     def digests(self) -> tuple[str, str]:
         return digests(json.loads((self.output / "summary.json").read_text()))
@@ -116,7 +121,7 @@ def test_the_quorum_does_not_wait_for_an_agent_that_can_live_nowhere(job, cluste
     status, words = run.end()
     assert status == 0, words
     assert run.seen.missing(num_agents=3) > 0 and run.seen.events["rebuilt"] == 0
-    assert run.left() == {}
+    run.require_nothing_left()
 
 
 def test_fewer_than_min_agents_stop_the_run_with_one_line(job, cluster, robot):
@@ -127,7 +132,7 @@ def test_fewer_than_min_agents_stop_the_run_with_one_line(job, cluster, robot):
     status, words = run.end()
     assert status == 1
     assert words[-1].startswith("error: 2 agents are left, federation.min_agents is 3")
-    assert run.left() == {}
+    run.require_nothing_left()
 
 
 def test_a_node_that_dies_while_a_checkpoint_is_written_changes_no_bit(job, cluster):
@@ -148,7 +153,7 @@ def test_an_agent_and_the_driver_that_die_together_change_no_bit(job, cluster):
     status, words = run.end()
     assert status == 0 and run.seen.events["driver_died"] == 1, words
     assert run.digests() == run.undisturbed()
-    assert run.left() == {}
+    run.require_nothing_left()
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_nothing_on_the_cluster(job):
@@ -158,7 +163,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_nothing_on_the_cluster(job):
     status, words = run.end()
     assert status == 130, words
     assert json.loads((run.output / "summary.json").read_text())["status"] == "interrupted"
-    assert run.left() == {}
+    run.require_nothing_left()
 
 
 def test_an_exception_in_user_code_ends_the_run_once_and_leaves_nothing(job):
@@ -167,7 +172,7 @@ def test_an_exception_in_user_code_ends_the_run_once_and_leaves_nothing(job):
     assert status == 1
     assert sum("ValueError: sensor 7 gives no reading" in line for line in words) == 1
     assert run.seen.events["worker_lost"] <= 2 and run.seen.events["rewind"] == 0  # two workers
-    assert run.left() == {}
+    run.require_nothing_left()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a node a mount of its own")

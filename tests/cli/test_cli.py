@@ -30,21 +30,21 @@ def fedrl(capsys, monkeypatch):
 BAD_KEYS = [
     ("learner.omgea=0.1", "learner.omgea: unknown key (did you mean 'omega'?)"),
     ("federtion.steps=10", "federtion: unknown key (did you mean 'federation'?)"),
-    ("learner.omega=1.5", "learner.omega should be less than or equal to 1, got 1.5"),
-    ("learner.omega=.nan", "learner.omega should be a finite number, got nan"),
-    ("learner.omega=[0.1, 0.2]", "learner.omega must be one number or 5, one per agent, got 2"),
+    ("learner.omega=1.5", "learner.omega: must be less than or equal to 1; got 1.5"),
+    ("learner.omega=.nan", "learner.omega: must be a finite number; got nan"),
+    ("learner.omega=[0.1, 0.2]", "learner.omega: must be one number or 5, one per agent; got 2"),
     ("environment.perturb.pole_length=20", "pole_length: must stay within [0.05, 10] m"),
     ("environment.perturb.pole_lenth=0.5", "environment.perturb.pole_lenth: no such parameter"),
-    ("federation.num_agents=0", "federation.num_agents should be greater than or equal to 1"),
-    ("federation.sync_interval=7", "federation.sync_interval must divide federation.steps (240)"),
+    ("federation.num_agents=0", "federation.num_agents: must be greater than or equal to 1"),
+    ("federation.sync_interval=7", "federation.sync_interval: must divide federation.steps (240)"),
     ("environment.name=pendulum", "learns on discrete environments, but pendulum is continuous"),
     ("environment.name=cartpool", "no environment is called 'cartpool' (did you mean 'cartpole'?)"),
     ("learner.name=dqn", "learner.name: no learner is called 'dqn'"),
     ("evaluation.grid=1", "evaluation.grid: must be at least 2"),
     ("federation.num_agents=2000000000", "not enough memory"),
-    ("learner.target_rate=0.1 learner.target_period=10", "soft) or target_period (hard), not both"),
-    ("learner.reset_on_sync=true learner.learning_starts=20", "learning_starts must be below"),
-    ("learner", "--set must be key.subkey=value, got 'learner'"),
+    ("learner.target_rate=0.1 learner.target_period=10", "soft) or target_period (hard); got both"),
+    ("learner.reset_on_sync=true learner.learning_starts=20", "learning_starts: must be below"),
+    ("learner", "--set: must be key.subkey=value; got 'learner'"),
     ("learner.omega=[", "--set learner.omega: not a YAML value"),
 ]
 
@@ -64,10 +64,10 @@ def test_bad_keys_are_one_line_and_status_2(fedrl, small_yaml, tmp_path, change,
 BAD_FILES = [
     (None, "no such file"),
     ("a: [1", "not YAML"),
-    ("- 1\n- 2", "must be a mapping of keys, got list"),
+    ("- 1\n- 2", "must be a mapping of keys; got list"),
     ("name: x\nname: y", "key 'name' is given twice"),
-    ("learner: 3\nenvironment: {name: cartpole}", "learner must be a mapping with a name, got 3"),
-    ("learner: {name: fedrdqn}", "environment must be a mapping with a name, got None"),
+    ("learner: 3\nenvironment: {name: cartpole}", "learner: must be a mapping with a name; got 3"),
+    ("learner: {name: fedrdqn}", "environment: must be a mapping with a name; got None"),
     ("!!python/object:os.system x", "not YAML"),
 ]
 
@@ -182,16 +182,16 @@ def test_help_and_config_errors_import_no_torch_before_they_are_needed():
 
 MORE_BAD_KEYS = [
     ("name=../outside", "name"),
-    ("name=''", "name should match pattern"),
+    ("name=''", "name: must match pattern"),
     ("federation.agents_per_actor=two", "federation.agents_per_actor"),
-    ("learner.hidden_sizes=[a]", "learner.hidden_sizes.0 should be a valid integer"),
-    ("learner.name=null", "learner.name must be one of"),
-    ("learner.learning_starts=240", "learner.learning_starts must be below federation.steps"),
+    ("learner.hidden_sizes=[a]", "learner.hidden_sizes.0: must be a valid integer"),
+    ("learner.name=null", "learner.name: must be one of"),
+    ("learner.learning_starts=240", "learner.learning_starts: must be below federation.steps"),
     ("evaluation.perturb.pole_lenght=0.5", "evaluation.perturb.pole_lenght: no such parameter"),
-    ("evaluation.grid=1000000000000", "evaluation.grid should be less than or equal to"),
+    ("evaluation.grid=1000000000000", "evaluation.grid: must be less than or equal to"),
     ("environment.perturb.pole_length={low: 2, high: 1}", "low must not exceed high"),
-    ("seed=true", "seed should be a valid integer"),
-    ("learner.omega='0.3'", "learner.omega should be a valid number"),
+    ("seed=true", "seed: must be a valid integer"),
+    ("learner.omega='0.3'", "learner.omega: must be a valid number"),
     ("name=" + 2000 * "[", "--set name"),
 ]
 
@@ -237,8 +237,8 @@ def test_a_run_without_evaluations_has_a_report_all_the_same(fedrl, small_yaml, 
 
 
 CORRUPT = [
-    ("metrics.jsonl", "line 2 does not read as JSON"),
-    ("evaluations.jsonl", "line 2 does not read as JSON"),
+    ("metrics.jsonl", "line 2 must be JSON"),
+    ("evaluations.jsonl", "line 2 must be JSON"),
 ]
 
 
@@ -279,9 +279,9 @@ def test_default_outputs_count_up(fedrl, small_yaml, tmp_path, monkeypatch):
     ("change", "words"),
     [
         ("sweep.search={learner.omgea: [0]}", "learner.omgea: unknown key (did you mean 'omega'?)"),
-        ("sweep.search.learner.omega=[]", "sweep.search.learner.omega must hold at least one"),
+        ("sweep.search.learner.omega=[]", "sweep.search.learner.omega: must hold at least one"),
         ("evaluation.where=none", "sweep.metric: no evaluation gives worst"),
-        ("sweep.seeds=0", "sweep.seeds should be greater than or equal to 1"),
+        ("sweep.seeds=0", "sweep.seeds: must be greater than or equal to 1"),
         ("sweep=null", "sweep: required, but missing"),
     ],
 )

@@ -179,9 +179,9 @@ MARKUP = st.sampled_from(["<script>", "</script>", "<img src=x onerror=", "'", '
                           "]]>", "{{", "javascript:", "\u2028", "a"])  # fmt: skip
 
 
-@settings(max_examples=12, derandomize=True, database=None, deadline=None,
+@settings(max_examples=5, derandomize=True, database=None, deadline=None,
           suppress_health_check=list(HealthCheck))  # fmt: skip
-@given(words=st.lists(MARKUP, min_size=1, max_size=4))
+@given(words=st.lists(MARKUP, min_size=2, max_size=8))
 def test_markup_of_users_is_text_in_reports_and_in_the_dashboard(tmp_path_factory, words):
     """Markup may stand in names of folders and experiments, keys, values, metrics and reasons."""
     evil = "<b>" + "".join(words)

@@ -33,7 +33,7 @@ def launcher(name: str) -> dict[str, Any]:
 
 
 def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A linter that a development install puts beside Python."""
+    """Return a linter that a development install puts beside Python."""
     command = [str(Path(sys.executable).parent / name), *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
@@ -101,7 +101,7 @@ def test_the_slurm_script_passes_shellcheck():
 
 
 def parse(group: Any, words: list[str]) -> dict[str, Any]:
-    """The parameters of a command line, parsed by the command itself."""
+    """Return the parameters of a command line, parsed by the command itself."""
     return group.commands[words[0]].make_context(words[0], list(words[1:])).params
 
 
@@ -111,7 +111,7 @@ WRITTEN = re.compile(
 
 
 def commands(path: Path) -> list[list[str]]:
-    """What follows `fedrl-ray` or `sbatch ... cluster/slurm.sh` in a file; bare names are prose."""
+    """Return the arguments after `fedrl-ray` or `sbatch ... cluster/slurm.sh` in a file."""
     text = path.read_text()
     if path.suffix == ".yaml":
         text = "\n".join(strings(yaml.safe_load(text))) + "\n" + "\n".join(comments(text))

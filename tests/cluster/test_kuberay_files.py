@@ -1,4 +1,4 @@
-"""cluster/kuberay-*.yaml against Kubernetes' schemas and KubeRay's."""
+"""cluster/kuberay-*.yaml, checked with the schemas of Kubernetes and of KubeRay."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def groups(name: str) -> list[dict[str, Any]]:
 
 
 def check_kubernetes(document: dict[str, Any]) -> None:
-    """As the API server's strict validation: unknown fields are errors."""
+    """Validate as strictly as the API server: unknown fields are errors."""
     kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
 
 
@@ -91,7 +91,7 @@ def test_a_job_that_is_run_again_goes_on_from_the_volume():
 
 @cache
 def definition(kind: str) -> dict[str, Any]:
-    """The schema of ray.io/v1 in the operator's own definition of a kind."""
+    """Return the schema of ray.io/v1 in the operator's own definition of a kind."""
     text = (Path(str(CRDS)) / f"ray.io_{kind.lower()}s.yaml").read_text()
     crd = yaml.load(text, Loader=yaml.CSafeLoader)  # a megabyte: half a minute in Python
     (version,) = (v for v in crd["spec"]["versions"] if v["name"] == "v1")
@@ -99,7 +99,7 @@ def definition(kind: str) -> dict[str, Any]:
 
 
 def strict(schema: Any) -> Any:
-    """The API server's reading of a definition: unknown fields refused, counts may be words."""
+    """Return a definition as the API server reads it: no unknown fields, counts may be words."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):
@@ -113,7 +113,7 @@ def strict(schema: Any) -> Any:
 
 
 def with_metadata(schema: dict[str, Any]) -> dict[str, Any]:
-    """`metadata` is checked by the API server itself, not by a definition."""
+    """Drop `metadata`, which the API server itself checks, not a definition."""
     schema = copy.deepcopy(schema)
     schema["properties"]["metadata"] = {"type": "object", "required": ["name"]}
     return schema
@@ -131,7 +131,7 @@ def test_ray_kinds_meet_the_operators_own_definitions(name):
 
 
 def fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every field of our schema with its path; references are followed."""
+    """Yield every field of our schema with its path; references are followed."""
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]]
     for name, below in schema.get("properties", {}).items():

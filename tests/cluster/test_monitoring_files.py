@@ -1,4 +1,4 @@
-"""cluster/prometheus*.yaml and grafana-dashboard.json against the programs that read them."""
+"""cluster/prometheus*.yaml and grafana-dashboard.json, checked by the programs that read them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def queries() -> list[str]:
 
 
 def promtool(path: Path) -> str:
-    """What `promtool check config` finds wrong; empty if nothing."""
+    """Return the errors of `promtool check config`; empty if there is none."""
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("promtool, which comes with Prometheus, is not on PATH")
@@ -92,7 +92,7 @@ def test_grafana_takes_the_dashboard_and_knows_every_field_of_it():
 
 
 def lost(given: Any, kept: Any, path: str = "") -> list[str]:
-    """The paths whose value Grafana's own model of a dashboard does not keep."""
+    """Return the paths whose value Grafana's own model of a dashboard does not keep."""
     if isinstance(given, dict) and isinstance(kept, dict):
         return [p for key in given for p in lost(given[key], kept.get(key), f"{path}.{key}")]
     if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -25,6 +24,7 @@ from fedrl_ray.reports.numbers import interval_text, number  # noqa: E402
 from fedrl_ray.reports.section import Section  # noqa: E402
 from fedrl_ray.reports.sections import sections  # noqa: E402
 from tests.support.report_runs import write_run, write_sweep  # noqa: E402
+from tests.support.waiting import eventually  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="no Chromium on PATH (apt-get install chromium)"
@@ -113,16 +113,26 @@ def section(folder: Path, id: str) -> Section:
 
 def test_every_figure_is_drawn_from_this_host_alone_and_the_console_is_silent(browser, folder, url):
     figures = [found.id for found in sections(read([folder])) if found.figure is not None]
-    marks = browser.evaluate(
-        "Object.fromEntries([...document.querySelectorAll('#sections section')].map(s => [s.id,"
-        "s.querySelectorAll('.main-svg .trace, .main-svg .hm, .main-svg .barlayer path').length]))"
-    )
-    assert all(marks[id] > 0 for id in figures)
+
+    def all_drawn() -> None:
+        marks = browser.evaluate(
+            "Object.fromEntries([...document.querySelectorAll('#sections section')].map(s => [s.id,"
+            "s.querySelectorAll('.main-svg .trace, .main-svg .hm, .main-svg .barlayer path')"
+            ".length]))"
+        )
+        assert all(marks[id] > 0 for id in figures)
+
+    eventually(all_drawn)
     assert [at for at in browser.requests if not at.startswith((url, "data:", "blob:"))] == []
     assert browser.messages == []
 
 
 def test_the_numbers_are_those_of_the_run_directories(browser, folder):
+    eventually(lambda: require_numbers(browser, folder))
+
+
+def require_numbers(browser: Browser, folder: Path) -> None:
+    """Assert that the headline, the trials, the front and the curve are those of the files."""
     assert headline(read([folder])) in browser.evaluate("document.body.innerText")
     rows = {row[0]: row[1:] for row in cells(browser, "#trial-rows tr")}
     for path in sorted((folder / "trials").iterdir()):
@@ -139,8 +149,10 @@ def test_the_numbers_are_those_of_the_run_directories(browser, folder):
 
 
 def test_text_of_users_is_shown_as_it_is(browser):
-    reasons = [row[1] for row in cells(browser, "#trial-rows tr")]
-    assert "failed: <b>no</b>" in reasons
+    def the_reason_is_shown() -> None:
+        assert "failed: <b>no</b>" in [row[1] for row in cells(browser, "#trial-rows tr")]
+
+    eventually(the_reason_is_shown)
     assert browser.evaluate("document.querySelector('#trials b, #missing b')") is None
 
 
@@ -156,21 +168,27 @@ def test_a_new_row_appears_and_what_the_reader_has_set_stays(browser, folder):
     x, y, width, height = box(browser, "#learning-worst .legendtoggle")
     drag(browser, (x + width / 2, y + height / 2), (x + width / 2, y + height / 2))
     browser.wait_for("seen._fullData.some(t => t.visible === 'legendonly')")
-    before = _state(browser)
+    before = state(browser)
     for trial in (1, 3):
         add_evaluation(folder, trial, worst=33.25)
     browser.wait_for("document.getElementById('trial-rows').textContent.includes('33.2')")
     browser.wait_for("seen.calcdata.some(t => t.some(p => p.y === 33.25))")
-    assert _state(browser) == before
+    eventually(lambda: require_state(browser, before))
     for trial in TRIALS:
         complete(folder, trial)
     browser.wait_for("document.getElementById('differences')")  # a section that was not there
     browser.wait_for("document.getElementById('state').textContent.includes('6 completed')")
-    assert _state(browser) == before
+    eventually(lambda: require_state(browser, before))
     assert browser.messages == []
 
 
-def _state(browser: Browser) -> Any:
+def require_state(browser: Browser, expected: Any) -> None:
+    """Assert what the reader has set; the page scrolls back after it has drawn."""
+    assert state(browser) == expected
+
+
+def state(browser: Browser) -> Any:
+    """Return the figure, zoom, lines, table and place that the reader has set."""
     return browser.evaluate(
         f"[seen === {CURVE}, seen.layout.xaxis.range, seen.layout.yaxis.range,"
         "seen._fullData.map(t => t.visible).slice(0, 2),"
@@ -196,18 +214,19 @@ def test_a_phone_shows_everything_within_its_width(browser):
     browser.wait_for(
         "[...document.querySelectorAll('.js-plotly-plot')].every(p => p._fullLayout.width < 390)"
     )
-    widest = browser.evaluate("document.documentElement.scrollWidth")
-    scrolls = browser.evaluate(
+    browser.wait_for("document.documentElement.scrollWidth <= 390")
+    browser.wait_for(
         "(() => { const s = document.querySelector('#trials .scroll');"
-        "return s.scrollWidth > s.clientWidth; })()"
+        "return s.scrollWidth <= s.clientWidth; })()"
     )
     browser.resize(1100, 800)
-    assert widest <= 390 and not scrolls
 
 
 def test_it_says_so_when_the_dashboard_has_ended(browser):
     browser.send("Network.emulateNetworkConditions", offline=True, latency=0,
                  downloadThroughput=0, uploadThroughput=0)  # fmt: skip
-    time.sleep(0.5)  # an answer may be under way
-    browser.evaluate("(() => { const now = Date.now; Date.now = () => now() + 60000; })()")
-    browser.wait_for("!document.getElementById('silent').hidden")
+    browser.evaluate(
+        "(() => { const now = Date.now; window.later = 0; Date.now = () => now() + later; })()"
+    )
+    # An answer may be under way, and the page counts from it: so a minute passes at every look.
+    browser.wait_for("(later += 60000, !document.getElementById('silent').hidden)")

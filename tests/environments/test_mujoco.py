@@ -243,7 +243,7 @@ def test_threads_are_an_execution_profile_and_no_other_experiment() -> None:
     assert one.identity() == two.identity()
     assert threads_of(one.to_dict()) == {}
     assert threads_of(two.to_dict()) == {"environment_threads": 2}
-    with pytest.raises(UserError, match="threads should be greater than or equal to 1, got 0"):
+    with pytest.raises(UserError, match="threads: must be greater than or equal to 1; got 0"):
         experiment(0)
 
 

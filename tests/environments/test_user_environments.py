@@ -211,7 +211,7 @@ def test_arguments_that_would_not_reach_a_worker_are_refused(value: Any) -> None
     with pytest.raises(ValidationError) as caught:
         Gymnasium.Config(**keys)
     message = explain_violation(caught.value, Gymnasium.Config, prefix="environment")
-    assert message.startswith("environment.kwargs.mass must be made of null, true, false, finite")
+    assert message.startswith("environment.kwargs.mass: must be made of null, true, false, finite")
     assert message.endswith(f"got {value!r}")
 
 

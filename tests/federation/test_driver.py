@@ -35,7 +35,7 @@ def test_resumed_equals_never_stopped(small, tmp_path):
     experiment = small()
     whole = train(experiment, tmp_path / "whole")
     stopped = Run(experiment, tmp_path / "stopped")
-    for _ in range(7):  # past the checkpoint of round 4, short of that of round 8
+    for _ in range(7):  # after the checkpoint of round 4, before that of round 8
         stopped.advance()
     stopped.close()
     resumed = Run(experiment, tmp_path / "stopped", resume=True)
@@ -120,7 +120,7 @@ def test_a_reply_to_an_old_order_is_discarded(small, tmp_path):
     experiment = small(federation={"on_failure": "continue", "agents_per_actor": 2})
 
     class Echo(FaultyBackend):
-        """Host 0 answers call 3 with its reply to call 2."""
+        """Worker 0 answers call 3 with its reply to call 2."""
 
         def run_round(self, order, workers):
             results = list(super().run_round(order, workers))
@@ -170,7 +170,7 @@ def test_evaluation_on_the_grid_defines_nominal_average_worst(small, tmp_path):
     assert summary["dynamics"]["pole_length"] == pytest.approx([0.5, 5 / 6, 7 / 6, 1.5])
     assert summary["average"] == pytest.approx(np.mean(summary["returns"]))
     assert summary["worst"] == min(summary["returns"])
-    assert summary["nominal"] > 0  # not on the even grid: measured apart
+    assert summary["nominal"] > 0  # not part of an even grid, so evaluated separately
 
 
 def test_a_longer_budget_extends_a_finished_run(small, tmp_path):

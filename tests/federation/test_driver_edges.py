@@ -21,7 +21,7 @@ UNPERTURBED = {"name": "gymnasium", "id": "CartPole-v1"}
 
 
 class LosesWorkersIn(InProcessBackend):
-    """Loses host 0 at given calls of one method, counted from 0."""
+    """A backend that loses worker 0 at given calls of one method, counted from 0."""
 
     def __init__(self, experiment: Any, method: str, calls: set[int]) -> None:
         f = experiment.federation
@@ -54,7 +54,7 @@ def run_with(backend: InProcessBackend, experiment: Any, directory: Any) -> Run:
 
 @pytest.mark.parametrize("lost_at", [{0}, {1}, {3}, {0, 1}])
 def test_a_host_lost_while_saving_changes_no_bit_and_is_told(small, tmp_path, lost_at):
-    """Saves: 0 is the first checkpoint, 3 the last."""
+    """Save 0 writes the first checkpoint, save 3 the last."""
     experiment = small(federation={"agents_per_actor": 3})
     whole = train(experiment, tmp_path / "whole")
     run = run_with(LosesWorkersIn(experiment, "save", lost_at), experiment, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Who takes part: sampled agents step, the others rest; each agent follows its own clock."""
+"""Participation: sampled agents step, the others rest, and each agent has its own clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RULES = [(kind, name) for kind in KINDS for name in plugins.names(kind)]
 
 
 def section(kind: str, name: str) -> dict[str, Any]:
-    """The section of an experiment that names a plug-in."""
+    """Return the section of an experiment that names a plug-in."""
     return {plugins.KINDS[kind].section: {"name": name} | KEYS.get(name, {})}
 
 

@@ -1,4 +1,4 @@
-"""Replies are merged as they come: the driver's memory does not grow with the number of hosts."""
+"""Replies are merged as they come: the driver's memory does not grow with the workers."""
 
 from __future__ import annotations
 

@@ -6,10 +6,8 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,9 +18,11 @@ import yaml
 
 from fedrl_ray.config import loading
 from fedrl_ray.runs.run_directory import METRICS, read_rows
-from tests.support.heads import Head, free_port, head, node_ip
+from tests.support.dropping_proxy import DroppingProxy
+from tests.support.heads import Head, free_ports, head, node_ip
 from tests.support.runs import digests, train
 from tests.support.small import SMALL, merged
+from tests.support.waiting import eventually
 
 COMMAND = [sys.executable, "-m", "fedrl_ray"]
 SPRING = """
@@ -45,7 +45,7 @@ class Spring(gymnasium.Env):
 
     def step(self, action):
         if self.mass not in (0.8, 1.0, 1.2) and HOLD.exists():
-            time.sleep(0.05)
+            time.sleep(0.03)
         self.v += 0.1 * (2 * action - 1 - STIFFNESS * self.x) / self.mass
         self.x += 0.1 * self.v
         return np.array([self.x, self.v], np.float32), -abs(self.x), False, False, {}
@@ -142,56 +142,15 @@ def _secrets(cluster: Head, known: Any, fetched: Path) -> list[str]:
     return [*map(str, files), *([token] if token in json.dumps(known) else [])]
 
 
-class _Dropping:
-    """A proxy to a port that cuts the first two connections that tail a log after a while."""
-
-    def __init__(self, port: int) -> None:
-        self._to, self._lock, self.dropped = port, threading.Lock(), 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-
-    def __enter__(self) -> _Dropping:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        request = near.recv(65536)
-        far = socket.create_connection(("127.0.0.1", self._to))
-        far.sendall(request)
-        left = 1 << 40
-        with self._lock:
-            if b"/logs/tail" in request and self.dropped < 2:
-                left, self.dropped = 300 * (1 + self.dropped), self.dropped + 1
-        threading.Thread(target=self._pass, args=(near, far, 1 << 40), daemon=True).start()
-        self._pass(far, near, left)
-
-    @staticmethod
-    def _pass(source: socket.socket, target: socket.socket, left: int) -> None:
-        with contextlib.suppress(OSError):
-            while left > 0 and (data := source.recv(min(65536, left))):
-                target.sendall(data)
-                left -= len(data)
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_digest(
     cluster, fedrl, tmp_path, monkeypatch
 ):
     hold, storage = cluster.folder / "hold", cluster.folder / "store"
-    longer = {"name": "held", "federation": {"steps": 600, "backend": "in_process"}}
+    longer = {
+        "name": "held",
+        "federation": {"steps": 800, "backend": "in_process"},
+        "evaluation": {"every": 400},
+    }
     path, output = springs(tmp_path, hold, **longer), storage / "held"
     monkeypatch.syspath_prepend(tmp_path)
     whole = train(loading.load(path), tmp_path / "whole")
@@ -212,8 +171,7 @@ def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_dig
     summary = json.loads((output / "summary.json").read_text())
     assert summary["status"] == "interrupted" and 2 <= summary["rounds"] < whole["rounds"]
 
-    hold.unlink()
-    with _Dropping(int(cluster.url.rpartition(":")[2])) as proxy:
+    with DroppingProxy(int(cluster.url.rpartition(":")[2]), then=hold.unlink) as proxy:
         again = [*arguments, "--id", "held-2", "--follow"]
         status, out, err = fedrl(*again, "--address", f"http://127.0.0.1:{proxy.port}")
     assert status == 0, out + err
@@ -239,12 +197,16 @@ def _follower(cluster: Head, folder: Path, *command: object) -> Iterator[subproc
 
 
 def _wait_for_rounds(output: Path, process: subprocess.Popen[str], rounds: int) -> None:
-    for _ in range(1200):
-        if len(read_rows(output / METRICS)) >= rounds:
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.1)
-    raise AssertionError("no rounds within 120 s")
+    def there() -> bool:
+        return len(read_rows(output / METRICS)) >= rounds
+
+    eventually(lambda: require(there() or process.poll() is not None), within=120.0)
+    assert there(), process.communicate()
+
+
+def require(condition: bool) -> None:
+    """Assert a condition."""
+    assert condition
 
 
 OTHERS = {
@@ -255,7 +217,7 @@ OTHERS = {
     ),
     "no such file": ({"RAY_AUTH_TOKEN_PATH": "/nope"}, 2, "/nope: no such file"),
     "no head": (
-        {"RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{free_port()}"}, 1, "Connection refused",
+        {"RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{free_ports(1)[0]}"}, 1, "Connection refused",
     ),
     "from afar": ({"RAY_API_SERVER_ADDRESS": f"http://{node_ip()}:1", "RAY_AUTH_TOKEN_PATH": ""},
                   2, "other machines can reach this cluster, and there is no token here"),
@@ -270,7 +232,7 @@ def test_who_does_not_belong_gets_one_line(fedrl, case):
     status, out, err = fedrl("status", **environment)
     assert (status, out) == (expected, "")
     assert words in err and err.startswith("error: ") and err.count("\n") == 1
-    assert time.monotonic() - start < 30  # 2 to 7 s here; nothing waits for Ray's own minutes
+    assert time.monotonic() - start < 60  # 2 to 7 s here; nothing waits for Ray's own minutes
 
 
 def test_an_unknown_job_is_one_line(fedrl):

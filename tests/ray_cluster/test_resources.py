@@ -80,10 +80,10 @@ def test_what_no_node_has_is_refused():
 @pytest.mark.parametrize(
     ("resources", "words"),
     [
-        ({"gpu": -1}, "resources.gpu should be greater than or equal to 0, got -1"),
-        ({"memory": "2 cows"}, "resources.memory must be a number of bytes"),
+        ({"gpu": -1}, "resources.gpu: must be greater than or equal to 0; got -1"),
+        ({"memory": "2 cows"}, "resources.memory: must be a number of bytes"),
         ({"custom": {"CPU": 1}}, "must hold custom resources only; 'CPU' does not name one"),
-        ({"agents": {5: {"gpu": 1}}}, "must name agents by their ids, 0 to 4, got '5'"),
+        ({"agents": {5: {"gpu": 1}}}, "must name agents by their ids, 0 to 4; got '5'"),
         ({"agents": {0: {"gpus": 1}}}, "resources.agents.0.gpus: unknown key"),
     ],
 )
@@ -192,8 +192,9 @@ def run(environment: dict[str, str], *arguments: Any) -> subprocess.CompletedPro
 
 def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tmp_path):
     path = small_yaml(
-        federation={"backend": "ray", "steps": 40},
+        federation={"backend": "ray", "steps": 40, "num_agents": 2},
         resources={"agents": {1: {"custom": {"robot": 1}}}},
+        evaluation={"every": None, "where": "none"},
     )
     result = run(two_nodes, path, "--output", tmp_path / "run", "--json")
     assert result.returncode == 0, result.stderr
@@ -213,10 +214,19 @@ def test_an_agent_works_on_the_node_that_has_its_robot(two_nodes, small_yaml, tm
         ({"agents": {0: {"custom": {"robot": 2}}}}, "agent 0 asks for CPU 1, robot 2"),
     ],
 )
-def test_a_refusal_is_one_line_in_seconds(two_nodes, small_yaml, tmp_path, resources, words):
-    path = small_yaml(federation={"backend": "ray"}, resources=resources)
+def test_what_no_node_of_the_two_has_is_refused(small, resources, words):
+    nodes = [{"CPU": 2.0}, {"CPU": 1.0, "robot": 1.0}]
+    packed, requests = pack(small(resources=resources), nodes)
+    with pytest.raises(UserError) as told:
+        require_capacity(packed, requests, nodes)
+    assert words in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_refusal_is_one_line_in_seconds(two_nodes, small_yaml, tmp_path):
+    path = small_yaml(federation={"backend": "ray"}, resources={"custom": {"robot": 1}})
     begun = time.monotonic()
     result = run(two_nodes, path, "--output", tmp_path / "run")
-    assert result.returncode == 2 and words in result.stderr
+    assert result.returncode == 2
+    assert "asks for CPU 1, robot 2, which no node" in result.stderr
     assert result.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
     assert time.monotonic() - begun < 60  # ten on a machine that is not busy

@@ -21,6 +21,7 @@ from fedrl_ray.reports.numbers import interval_text  # noqa: E402
 from fedrl_ray.reports.page import write_report  # noqa: E402
 from fedrl_ray.reports.sections import sections  # noqa: E402
 from tests.support.report_runs import config_of, returns_of, write_sweep  # noqa: E402
+from tests.support.waiting import eventually  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="no Chromium on PATH (apt-get install chromium)"
@@ -127,7 +128,14 @@ def test_no_injected_script_or_request_gets_past_the_policy(browser):
         "return [window.bad ?? 0, left]; })()"
     )
     assert ran == [0, False]
-    browser.messages.clear()  # the browser says what it refused
+    eventually(lambda: require_refusals(browser))
+    browser.messages.clear()
+
+
+def require_refusals(browser):
+    """Assert that the browser has told what it refused: it does so after the answer."""
+    browser.evaluate("0")  # messages are read with an answer
+    assert len(browser.messages) >= 2, browser.messages
 
 
 def test_a_phone_shows_everything_within_its_width(browser):
@@ -135,9 +143,8 @@ def test_a_phone_shows_everything_within_its_width(browser):
     browser.wait_for(
         "[...document.querySelectorAll('.plot')].every(p => p._fullLayout.width < 390)"
     )
-    widest = browser.evaluate("document.documentElement.scrollWidth")
+    browser.wait_for("document.documentElement.scrollWidth <= 390")
     browser.resize(1100, 800)
-    assert widest <= 390
 
 
 def test_it_prints(browser, tmp_path):

@@ -174,7 +174,7 @@ def test_workers_learn_on_an_environment_registered_with_tune(tmp_path: Path) ->
             {"config": {"train_batch_size_per_learner": 9}},
             "size_per_learner: cannot be set in an exp",
         ),
-        ({"config": {"gamma": [object()]}}, "learner.config.gamma must be made of null, true"),
+        ({"config": {"gamma": [object()]}}, "learner.config.gamma: must be made of null, true"),
         ({"config": {"minibatch_size": 100}}, "learner.config: `minibatch_size` (100) must be"),
         (
             {"config": {"model_config": {"use_lstm": True}}},
@@ -187,7 +187,7 @@ def test_workers_learn_on_an_environment_registered_with_tune(tmp_path: Path) ->
         ({"iteration_steps": 30}, "learner.iteration_steps: must divide federation.sync_interval"),
         ({"interval_unit": "iterations"}, "got 40 (40000 local steps)"),
         ({"omega": 0.3}, "learner.algorithm: must be DQN or SAC for a robust target; got PPO"),
-        ({"omega": 1.3}, "learner.omega should be less than or equal to 1, got 1.3"),
+        ({"omega": 1.3}, "learner.omega: must be less than or equal to 1; got 1.3"),
     ],
 )
 def test_a_mistake_is_refused_in_one_line(changes: dict[str, Any], words: str) -> None:

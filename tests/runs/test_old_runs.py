@@ -24,7 +24,7 @@ OLD = Path(__file__).parents[1] / "data" / "run_0_1"
 
 @pytest.fixture
 def old_run(tmp_path: Path) -> Path:
-    """A copy of a run that version 0.1 stopped half-way."""
+    """Return a copy of a run that version 0.1 stopped half-way."""
     return Path(shutil.copytree(OLD / "run", tmp_path / "run"))
 
 

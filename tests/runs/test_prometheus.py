@@ -28,14 +28,14 @@ SAMPLE = re.compile(r"^ray_(fedrl_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 
 
 class Values(dict[tuple[str, str], float]):
-    """Values by metric and by kind or phase; NaN for a metric that has not arrived."""
+    """Return values by metric and by kind or phase; NaN for a metric that has not arrived."""
 
     def __missing__(self, key: tuple[str, str]) -> float:
         return float("nan")
 
 
 def scrape(run: str) -> Values:
-    """Our metrics of a run at this node's endpoint, by name and by kind or phase."""
+    """Return our metrics of a run at this node's endpoint, by name and by kind or phase."""
     (node,) = ray.nodes()
     url = f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
     with urllib.request.urlopen(url, timeout=5) as answer:
@@ -62,7 +62,7 @@ def test_the_prometheus_endpoint_tells_what_the_logs_tell(small, tmp_path, local
 
 
 def require_as_logged(values: Values, rows: list[Any], last: dict[str, Any]) -> None:
-    """The metrics say what metrics.jsonl and the last evaluation say."""
+    """Assert that the metrics equal metrics.jsonl and the last evaluation."""
     assert values.get(("fedrl_round", "")) == 12
     assert values["fedrl_rounds_total", ""] == len(rows) == 12
     assert values["fedrl_agent_steps_total", ""] == rows[-1]["agent_steps"] == 1200
@@ -123,7 +123,7 @@ def test_the_documented_metrics_are_those_there_are():
 
 
 def heavy(tmp_path: Path, **sections: object) -> Path:
-    """An experiment whose agent 2 raises in its fourth round."""
+    """Return an experiment whose agent 2 raises in its fourth round."""
     mass = {"target": "mass", "verify": False}
     data = {
         "name": "heavy",
@@ -142,7 +142,7 @@ def heavy(tmp_path: Path, **sections: object) -> Path:
 
 
 def at_the_terminal(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The program as a user runs it, in the session's Ray cluster."""
+    """Run the program as a user does, in the session's Ray cluster."""
     address = ray.get_runtime_context().gcs_address
     command = [
         sys.executable,

@@ -14,7 +14,7 @@ import pytest
 
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.export.evaluate import evaluate_run
-from fedrl_ray.runs import run, run_directory
+from fedrl_ray.runs import run_directory
 from fedrl_ray.runs.run import Run
 from fedrl_ray.storage.locks import DirectoryLock
 from fedrl_ray.sweeps import directory
@@ -150,8 +150,8 @@ def test_what_is_no_lock_is_told_in_one_line(tmp_path):
 
 
 def test_a_run_that_goes_on_is_not_resumed_beside_itself_but_read(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "PATIENCE", 0.0)
-    monkeypatch.setattr(run, "MORE_PATIENCE", 0.0)
+    monkeypatch.setattr(run_directory, "PATIENCE", 0.0)
+    monkeypatch.setattr(run_directory, "MORE_PATIENCE", 0.0)
     first = Run(small(federation={"steps": 40}), tmp_path / "run")
     for keys in ({"resume": True}, {"resume": True, "fall_back": True}):
         with pytest.raises(UserError, match=f"{tmp_path}/run: another program is writing there"):
@@ -166,7 +166,7 @@ def test_a_run_that_goes_on_is_not_resumed_beside_itself_but_read(small, tmp_pat
 
 
 def test_a_start_that_fails_lets_go(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "PATIENCE", 0.0)
+    monkeypatch.setattr(run_directory, "PATIENCE", 0.0)
     Run(small(federation={"steps": 40}), tmp_path / "run").close()
     manifest = tmp_path / "run" / "checkpoints" / "round_00000000" / "manifest.json"
     text = manifest.read_text()

@@ -1,4 +1,4 @@
-"""One call of an aggregation rule, as a round makes it."""
+"""Calls of an aggregation rule, as a round makes them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from algorithms.types import Array, Params, ServerState
 
 
 def server_of(shared: Params, num_agents: int, **state: Any) -> ServerState:
-    """A server whose agents have not stepped yet."""
+    """Return a server whose agents have not stepped yet."""
     clocks = np.zeros(num_agents, dtype=np.int64)
     return ServerState(round=4, shared=shared, clocks=clocks, **state)
 
 
 def contribution(shared: Params, ids: Array, server: ServerState) -> Contribution:
-    """The contribution of some of the agents whose parameters are `shared`, each [K, ...]."""
+    """Return the contribution of some of the agents; `shared` has the parameters of all K."""
     own = {name: x[ids] for name, x in shared.items()}
     squares = [
         np.square(own[name].astype(np.float64) - x).reshape(len(ids), -1).sum(1)
@@ -36,7 +36,7 @@ def contribution(shared: Params, ids: Array, server: ServerState) -> Contributio
 def aggregated(
     rule: Aggregator, shared: Params, groups: Sequence[Array], server: ServerState | None = None
 ) -> Aggregate:
-    """The aggregate of agents split into groups, whose messages come in the order given."""
+    """Return the aggregate of agents in groups whose messages come in the given order."""
     first = {name: x[0] for name, x in shared.items()}
     server = server or server_of(first, len(next(iter(shared.values()))))
     messages = [rule.contribute(contribution(shared, ids, server)) for ids in groups]

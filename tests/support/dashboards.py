@@ -1,4 +1,4 @@
-"""A sweep in its middle, and a dashboard that draws little of it: what its tests share."""
+"""A sweep that is under way, and a dashboard that draws little of it, for the dashboard's tests."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TRIALS = {
 
 
 def sweep(path: Path) -> Path:
-    """A trial of every status."""
+    """Return a trial of every status."""
     return write_sweep(path, SEARCH, POINTS, trials=TRIALS)
 
 
 def few(data: ReportData) -> list[Section]:
-    """Two sections in place of all: a figure and a table."""
+    """Return two sections in place of all: a figure and a table."""
     curves = [learning_curves(study)[1] for study in data.studies]
     return [*(curve for curve in curves if curve is not None), configurations(data)]

@@ -1,4 +1,4 @@
-"""Tiny trained runs of every kind, and what comes out of exporting them."""
+"""Tiny trained runs of every kind, and their exports."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ FORMATS = ("onnx", "torch", "rllib")
 
 
 def experiment(kind: str, **changes: Any) -> Any:
-    """The small experiment of a kind: two agents, four rounds."""
+    """Return the small experiment of a kind: two agents, four rounds."""
     data = SMALL | KINDS[kind]
     return from_dict(merged(merged(data, {"federation": {"num_agents": 2, "steps": 80}}), changes))
 
 
 def trained_run(path: Path, kind: str, **changes: Any) -> Path:
-    """A finished run of a kind."""
+    """Return a finished run of a kind."""
     train(experiment(kind, **changes), path)
     return path
 
 
 def observations(kind: str, rows: int) -> Array:
-    """Drawn ones, from wherever: a policy acts anywhere."""
+    """Return random observations: a policy acts on any of them."""
     rng = np.random.default_rng(1)
     if kind == "tabular":
         return rng.integers(16, size=rows)
@@ -45,7 +45,7 @@ def observations(kind: str, rows: int) -> Array:
 
 
 def require_same_actions(run: Path, kind: str, obs: Array, actions: Array) -> None:
-    """As the run's own learner acts; where Q values round alike either action will do."""
+    """Assert that a policy acts as the run's own learner, up to actions with equal Q values."""
     trained = read_trained(run, None)
     wanted = trained.act(obs)
     assert actions.shape == wanted.shape
@@ -59,7 +59,7 @@ def require_same_actions(run: Path, kind: str, obs: Array, actions: Array) -> No
 
 
 def q_values(shared: dict[str, Array], kind: str, obs: Array) -> Array:
-    """Plain numpy in float64."""
+    """Return the outputs, computed by plain numpy in float64."""
     if kind == "tabular":
         return np.asarray(shared["q"][obs])
     x = obs.astype(np.float64)

@@ -10,7 +10,7 @@ from fedrl_ray.backends.placement import groups
 
 
 class FaultyBackend(InProcessBackend):
-    """Loses workers at given calls of `run_round`, counted from 0, as Ray would report it."""
+    """A backend that loses workers, as Ray reports it, at given calls of `run_round` from 0 on."""
 
     def __init__(self, experiment: Any, lose: dict[int, list[int]], kind: str = "died") -> None:
         e = experiment.federation

@@ -19,7 +19,7 @@ MASSES = (0.5, 1.0, 2.0, 1.5, 0.7)
 def cartpoles(
     agent_ids: Sequence[int], lengths: Sequence[float] = POLE_LENGTHS
 ) -> PerturbedCartPoleVectorEnv:
-    """CartPoles whose poles differ in length from agent to agent."""
+    """Return CartPoles whose poles differ in length from agent to agent."""
     family = CartPole(CartPole.Config())
     dynamics = {name: np.repeat(v, len(agent_ids)) for name, v in family.nominal().items()}
     dynamics["pole_length"] = np.array([lengths[agent] for agent in agent_ids])
@@ -27,12 +27,12 @@ def cartpoles(
 
 
 def point_masses(agent_ids: Sequence[int], masses: Sequence[float] = MASSES) -> PointMassVectorEnv:
-    """Point masses that differ in mass from agent to agent."""
+    """Return point masses that differ in mass from agent to agent."""
     return PointMassVectorEnv([masses[agent] for agent in agent_ids], agent_ids)
 
 
 def run(learner: Any, env: Any, steps: int) -> None:
-    """Local steps without averaging."""
+    """Take local steps without averaging."""
     for _ in range(steps):
         learner.step(env)
 
@@ -42,7 +42,7 @@ def row_of(shared: Params, row: int) -> Params:
 
 
 def same_bits(a: dict[str, Array], b: dict[str, Array]) -> bool:
-    """Equal names, shapes, types and bits."""
+    """Assert equal names, shapes, types and bits."""
     return a.keys() == b.keys() and all(
         a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes()
         for k in a

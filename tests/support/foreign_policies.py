@@ -24,7 +24,7 @@ def onnx_file(
     inputs: tuple[str, ...] = ("obs",),
     outputs: tuple[str, ...] = ("action",),
 ) -> Path:
-    """argmax(obs @ WEIGHT), or other nodes and other ends."""
+    """Return an ONNX graph of argmax(obs @ WEIGHT), or of other nodes and other ends."""
     weight = numpy_helper.from_array(WEIGHT, "weight") if weight is None else weight
     scores = helper.make_node("MatMul", ["obs", "weight"], ["scores"])
     best = helper.make_node("ArgMax", ["scores"], ["action"], axis=1, keepdims=0)
@@ -47,7 +47,7 @@ SCORES = [helper.make_node("MatMul", ["obs", "weight"], ["action"])]
 
 
 class Touches:
-    """Unpickled, it makes a folder."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

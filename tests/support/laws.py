@@ -1,4 +1,4 @@
-"""The laws every deep learner keeps, as functions of (class, config, environments)."""
+"""The laws of every deep learner, as functions of (class, config, environments)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def build(learner: Any, config: Any, env: Any, agent_ids: Sequence[int]) -> Any:
 def follows_its_oracle(
     learner_class: Any, oracle_class: Any, config: Any, environments: Environments, *, steps: int
 ) -> None:
-    """N = 3 stacked agents against three plain ones, averaged once half-way: 1e-9 in float64."""
+    """Three stacked agents equal three plain ones to 1e-9 in float64, averaged once half-way."""
     agents, env = (0, 1, 2), environments((0, 1, 2))
     learner = build(learner_class, config, env, agents)
     oracles = [oracle_class(config, env.spec, agent=a, seed=7) for a in agents]
@@ -37,7 +37,7 @@ def follows_its_oracle(
 
 
 def agrees(learner: Any, row: int, oracle: Any) -> None:
-    """Parameters and memory of one row against the oracle's."""
+    """Assert that the parameters and the state of one row equal the oracle's."""
     mine = row_of(learner.shared(), row)
     for name, value in oracle.shared().items():
         np.testing.assert_allclose(mine[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
@@ -45,7 +45,7 @@ def agrees(learner: Any, row: int, oracle: Any) -> None:
 
 
 def packing_changes_no_bit(learner_class: Any, config: Any, environments: Environments) -> None:
-    """Five agents together against 1 + 1 + 3, over two rounds of local steps."""
+    """Five agents together have the bits of 1 + 1 + 3 agents, over two rounds of local steps."""
     envs = [environments(ids) for ids in ([0, 1, 2, 3, 4], [0], [1], [2, 3, 4])]
     ids = [(0, 1, 2, 3, 4), (0,), (1,), (2, 3, 4)]
     learners = [build(learner_class, config, e, i) for e, i in zip(envs, ids, strict=True)]
@@ -66,7 +66,7 @@ def packing_changes_no_bit(learner_class: Any, config: Any, environments: Enviro
 
 
 def agents_are_independent(learner_class: Any, config: Any, environments: Environments) -> None:
-    """Another environment for agent 2 changes agent 2 and no other."""
+    """Another environment for agent 2 changes agent 2 and no other agent."""
     states = []
     for last in (2.0, 0.6):
         env = environments((0, 1, 2), (0.5, 1.0, last))
@@ -100,8 +100,10 @@ def omega_zero_needs_no_degree_network(
 def a_saved_agent_goes_on_exactly(
     learner_class: Any, config: Any, environments: Environments
 ) -> None:
-    """Saved after 50 steps into fresh objects: the next 50 steps are those of a run not stopped.
-    The saved agents come back in another order of rows."""
+    """A state saved after 50 steps goes on in fresh objects with the bits of an undisturbed run.
+
+    The saved agents come back in another order of rows.
+    """
     env = environments((0, 1))
     learner = build(learner_class, config, env, (0, 1))
     run(learner, env, 50)

@@ -1,4 +1,4 @@
-"""Malformed input, drawn: other values, other bytes, files that stand for more than they are."""
+"""Random malformed input: other values, other bytes, small files that expand to large data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 
 class Raw(str):
-    """Text that goes into a YAML file as it is."""
+    """Text that goes into a YAML file unquoted."""
 
 
 NUMBERS = [-1, 0, 1, 2, 3, 1.5, -0.0, 1e-320, 10**12, 2**31, 2**63, 2**64, 10**18, 1e300, 10**400]
@@ -62,7 +62,7 @@ values = _nested(_leaves | st.sampled_from(FRAGMENTS).map(Raw))
 
 
 def places(data: Any, prefix: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of every value inside."""
+    """Yield the path of every value inside."""
     items: Any = data.items() if isinstance(data, dict) else ()
     items = enumerate(data) if isinstance(data, list) else items
     found = [prefix] if prefix else []
@@ -74,8 +74,10 @@ CHANGES = ["replace", "replace", "replace", "remove", "rename", "add", "copy", "
 
 @st.composite
 def mutated(draw: st.DrawFn, base: Any, drawn: st.SearchStrategy[Any] = values) -> Any:
-    """Plain data with one to three changes: a value replaced, a key gone, renamed, added, copied
-    from elsewhere, or a level more."""
+    """Return plain data with one to three changes.
+
+    A change replaces a value, adds a level, or removes, renames, adds or copies a key.
+    """
     data = copied(base)
     for _ in range(draw(st.integers(1, 3))):
         here = places(data)
@@ -113,7 +115,7 @@ def copied(data: Any) -> Any:
 
 
 def to_yaml(data: Any) -> str:
-    """Flow style, with every `Raw` as it is."""
+    """Return YAML in flow style, with every `Raw` unquoted."""
     if isinstance(data, Raw):
         return str(data)
     if isinstance(data, dict):
@@ -128,7 +130,7 @@ def to_yaml(data: Any) -> str:
 
 
 def sections(data: dict[str, Any]) -> str:
-    """A section a line: a change that is no YAML leaves the lines before it alone."""
+    """Return one line per section, so that a change that is no YAML leaves earlier lines alone."""
     return "".join(f"{to_yaml(key)}: {to_yaml(value)}\n" for key, value in data.items())
 
 
@@ -137,7 +139,7 @@ MARKS = [b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\t", b":", b"[", b"}", b"&a ", b
 
 @st.composite
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Bytes with one to four changes: flipped, cut, doubled, put in."""
+    """Return bytes with one to four changes: flipped, cut, doubled or inserted."""
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, max(0, len(content) - 1)))
         stop = min(len(content), start + draw(st.integers(1, 40)))
@@ -160,7 +162,7 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 
 
 def laughs(levels: int, width: int, *, merge: bool = False) -> str:
-    """A file of a few lines that stands for width ** levels values."""
+    """Return a file of a few lines that expands to width ** levels values."""
     lines = ["x0: &x0 {k: 1}" if merge else "x0: &x0 [a]"]
     for level in range(1, levels):
         aliases = ", ".join([f"*x{level - 1}"] * width)

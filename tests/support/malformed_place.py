@@ -58,7 +58,7 @@ SWEPT = TINY | {
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The end of a command: its status and its texts."""
 
     status: int
     out: str
@@ -66,11 +66,11 @@ class Ended(NamedTuple):
 
 
 class Hang(BaseException):
-    """A command that is still running after SECONDS."""
+    """Error of a command that is still running after SECONDS."""
 
 
 def fedrl(*arguments: object) -> Ended:
-    """The command line in this process. Any exception but the end of the program passes."""
+    """Run the command line in this process; every exception but the program's end is raised."""
     out, err = io.StringIO(), io.StringIO()
     before = sys.argv, list(sys.path)
     sys.argv = ["fedrl-ray", *map(str, arguments)]
@@ -87,7 +87,7 @@ def fedrl(*arguments: object) -> Ended:
 
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
-    """Raises Hang after SECONDS, and MemoryError beyond MEMORY more than is used already."""
+    """Raise Hang after SECONDS, and MemoryError if the block takes more than MEMORY."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     handler = signal.signal(signal.SIGALRM, _hang)
@@ -106,7 +106,7 @@ def _hang(number: int, frame: Any) -> None:
 
 
 def require_refusal(ended: Ended) -> None:
-    """One line, status 2 (or 1), nothing else."""
+    """Assert an error of one line with status 2 (or 1), and nothing else."""
     assert ended.status in (1, 2), ended
     assert ended.err.startswith("error: ") and not ended.out, ended
     line = ended.err.removesuffix("\n")
@@ -115,7 +115,7 @@ def require_refusal(ended: Ended) -> None:
 
 
 def tree(root: Path, *besides: Path) -> dict[str, Any]:
-    """Everything below a folder but some folders: what it is, how large, when changed."""
+    """Return kind, size and time of every path below a folder, without some folders."""
     found: dict[str, Any] = {}
     for path in root.iterdir():
         if path in besides:
@@ -132,7 +132,7 @@ SHARES = [pytest.param(0.15, id="some"), pytest.param(1.0, id="all", marks=pytes
 
 
 def case(cases: dict[str, Any], count: int, **drawn: Any) -> Any:
-    """Put a check of drawn values, so many of them in all, into a table."""
+    """Put a check of `count` drawn values into a table."""
 
     def put(body: Any) -> Any:
         cases[body.__name__] = count, body, drawn
@@ -142,7 +142,7 @@ def case(cases: dict[str, Any], count: int, **drawn: Any) -> Any:
 
 
 class Place:
-    """A folder with the runs that are mutated, and all that must stay as it is."""
+    """A folder with the runs that are mutated, and with everything that must not change."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.work = root, root / "work"
@@ -178,13 +178,13 @@ class Place:
         return tree(self.root, self.work)
 
     def fresh(self, kind: str = "run") -> Path:
-        """A copy to be mutated."""
+        """Return a copy to be mutated."""
         shutil.rmtree(self.run, ignore_errors=True)
         shutil.copytree(self.good_run if kind == "run" else self.good_sweep, self.run)
         return self.run
 
     def check(self, ended: Ended) -> bool:
-        """Whether it was accepted; if not, with one line. Nothing else has changed."""
+        """Return True if the input was accepted; else assert one line and an unchanged place."""
         if ended.status:
             require_refusal(ended)
         known = {"e.yaml", "run", "out", "report.html"}
@@ -195,7 +195,7 @@ class Place:
 
 @contextlib.contextmanager
 def opened(root: Path) -> Iterator[Place]:
-    """A place, with the working directory in it."""
+    """Return a place, and make it the working directory."""
     with contextlib.chdir(root):
         place = Place(root)
         with contextlib.chdir(place.work):
@@ -203,7 +203,7 @@ def opened(root: Path) -> Iterator[Place]:
 
 
 def run_examples(count: int, body: Any, place: Place, **drawn: Any) -> None:
-    """`body(place, ...)` on so many draws, the same ones each time."""
+    """Call `body(place, ...)` with the same draws each time."""
     configured = settings(
         max_examples=count,
         derandomize=True,
@@ -228,7 +228,7 @@ def exported(place: Place) -> Ended:
 
 
 def policy_scored(place: Place, content: bytes) -> Ended:
-    """A folder with an ONNX file of this content."""
+    """Return a folder with an ONNX file of this content."""
     shutil.rmtree(place.run, ignore_errors=True)
     place.run.mkdir()
     (place.run / "policy.onnx").write_bytes(content)
@@ -236,7 +236,7 @@ def policy_scored(place: Place, content: bytes) -> Ended:
 
 
 def resumed(place: Place) -> Ended:
-    """A little further than the run went."""
+    """Resume for a little longer than the run went."""
     longer = ["--set", "federation.steps=50", "--resume", "--json"]
     return fedrl("train", place.good_experiment, "--output", place.run, *longer)
 
@@ -251,7 +251,7 @@ def reported(place: Place) -> Ended:
 
 
 def shown(place: Place) -> Ended:
-    """The page of the dashboard: its reader goes on whatever happens, and says what did."""
+    """Read the page of the dashboard: the reader goes on after any error, and reports it."""
     live = Live([place.run])
     live.refresh()
     problem = live.snapshot().problem
@@ -260,7 +260,7 @@ def shown(place: Place) -> Ended:
 
 
 def swept(place: Place) -> Ended:
-    """`sweep --resume`, up to the lock, which another program holds: no Ray is started."""
+    """Run `sweep --resume` up to the lock, which another program holds; Ray is not started."""
     with directory.locked(place.run):
         ended = fedrl("sweep", place.good_experiment, "--output", place.run, "--resume")
     return ended if "another program is running this sweep" not in ended.err else Ended(0, "", "")

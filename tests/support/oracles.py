@@ -1,8 +1,8 @@
-"""One local agent, written plainly: torch.nn.Linear, torch.optim.Adam, a list for a replay buffer,
-float64 throughout. The stacked learners must step to the same numbers.
+"""One local agent, written plainly in float64: torch.nn.Linear, torch.optim.Adam, a list as replay.
 
+The stacked learners must step to the same numbers.
 An oracle sees the same keyed draws and the same initial weights as row `agent` of a learner, and
-its environment is a stack of one row.
+its environment is a vector environment of one row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Q, DEGREE, POLICY = 0, 1, 2
 
 
 def perceptron(widths: list[int], weights: Params) -> nn.Sequential:
-    """Linear, ReLU, ..., Linear in float64."""
+    """Return Linear, ReLU, ..., Linear in float64."""
     layers: list[nn.Module] = []
     for index, (wide_in, wide_out) in enumerate(itertools.pairwise(widths)):
         linear = nn.Linear(wide_in, wide_out, dtype=torch.float64)
@@ -35,7 +35,7 @@ def perceptron(widths: list[int], weights: Params) -> nn.Sequential:
 
 
 def named(net: nn.Sequential) -> Params:
-    """Parameters under the names and in the shapes of a stacked network."""
+    """Return parameters under the names and in the shapes of a stacked network."""
     linears = [layer for layer in net if isinstance(layer, nn.Linear)]
     return {
         f"{index}.{kind}": value.detach().numpy().T.reshape(-1, layer.out_features).copy()
@@ -45,7 +45,7 @@ def named(net: nn.Sequential) -> Params:
 
 
 class OracleAgent:
-    """Act, step, remember, learn; what FedRDQN and FedRDDPG do alike, for one agent."""
+    """The common part of FedRDQN and FedRDDPG for one agent: act, step, store, learn."""
 
     last_bound: float | None = None
 
@@ -65,7 +65,7 @@ class OracleAgent:
         self.nets[name] = perceptron(widths, weights)
 
     def start_learning(self) -> None:
-        """Targets are copies; one Adam per network."""
+        """Make targets as copies, and one Adam per network."""
         for name in [name for name in self.nets if f"{name}_target" in self.targets()]:
             self.nets[f"{name}_target"] = copy.deepcopy(self.nets[name])
         self.adams = {
@@ -113,9 +113,9 @@ class OracleAgent:
     def step_degree(self, obs: Tensor, v_next: Tensor) -> None:
         tau, u = self.config.expectile, v_next - self.nets["degree"](obs)[:, 0]
         weight = torch.where(u < 0, 1 - tau, tau)
-        self.descend("degree", (weight * u**2).mean(), self.config.degree_learning_rate)
+        self.minimise("degree", (weight * u**2).mean(), self.config.degree_learning_rate)
 
-    def descend(self, name: str, loss: Tensor, learning_rate: Any) -> None:
+    def minimise(self, name: str, loss: Tensor, learning_rate: Any) -> None:
         if learning_rate is None:
             learning_rate = self.config.learning_rate
         adam = self.adams[name]
@@ -141,7 +141,7 @@ class OracleAgent:
         return {f"{n}/{k}": v for n, net in self.nets.items() for k, v in named(net).items()}
 
     def load_shared(self, shared: Params) -> None:
-        """Take the mean; with `reset_on_sync` forget the rest."""
+        """Take the averaged parameters; with `reset_on_sync` forget everything else."""
         for name, net in self.nets.items():
             linears = [layer for layer in net if isinstance(layer, nn.Linear)]
             for index, layer in enumerate(linears):
@@ -159,7 +159,7 @@ class OracleAgent:
         raise NotImplementedError
 
     def after_step(self, episode_ended: bool) -> None:
-        """Nothing, unless the exploration has a memory."""
+        """Do nothing; an exploration with state overrides this."""
 
 
 class FedRDQNOracle(OracleAgent):
@@ -184,7 +184,7 @@ class FedRDQNOracle(OracleAgent):
             v_next = self.nets["q_target"](next_obs).max(1).values * (1 - terminated)
         target = self.robust_target(obs, reward, v_next)
         q = self.nets["q"](obs)[torch.arange(len(obs)), action.long()]
-        self.descend("q", ((target - q) ** 2).mean(), self.config.learning_rate)
+        self.minimise("q", ((target - q) ** 2).mean(), self.config.learning_rate)
         if self.omega > 0:
             self.step_degree(obs, v_next)
 
@@ -233,8 +233,8 @@ class FedRDDPGOracle(OracleAgent):
             v_next = self.q("q_target", next_obs, next_action) * (1 - terminated)
         target = self.robust_target(obs, reward, v_next)
         q = self.q("q", obs, action)
-        self.descend("q", ((target - q) ** 2).mean(), self.config.learning_rate)
+        self.minimise("q", ((target - q) ** 2).mean(), self.config.learning_rate)
         if self.omega > 0:
             self.step_degree(obs, v_next)
         actor_loss = -self.q("q", obs, self.pi("policy", obs)).mean()
-        self.descend("policy", actor_loss, self.config.actor_learning_rate)
+        self.minimise("policy", actor_loss, self.config.actor_learning_rate)

@@ -27,7 +27,7 @@ OWN_ENVIRONMENTS = {
 
 
 def small(preset: str, **federation: Any) -> Experiment:
-    """A preset with its keys but of a small size, in this process."""
+    """Return a preset with its keys but of a small size, in this process."""
     data = load(PRESETS[preset]).to_dict() if preset in PRESETS else own_environment(preset)
     budget = {"steps": ROUNDS * STEPS, "sync_interval": STEPS, "num_agents": AGENTS}
     data["federation"] |= budget | {"backend": "in_process"} | federation
@@ -43,7 +43,7 @@ def small(preset: str, **federation: Any) -> Experiment:
 
 
 def own_environment(name: str) -> dict[str, Any]:
-    """The keys of an experiment on an environment of tests/support/user_envs.py."""
+    """Return the keys of an experiment on an environment of tests/support/user_envs.py."""
     environment = {
         "name": "gymnasium",
         "factory": f"tests.support.user_envs:{OWN_ENVIRONMENTS[name]}",
@@ -55,7 +55,7 @@ def own_environment(name: str) -> dict[str, Any]:
 
 
 def unscored(preset: str, **federation: Any) -> Experiment:
-    """The same without an evaluation."""
+    """Return the same experiment without an evaluation."""
     data = small(preset, **federation).to_dict()
     data["evaluation"] |= {"where": "none"}
     return from_dict(data)

@@ -1,6 +1,6 @@
 """Small environments whose answers are known by hand.
 
-A probe has a handful of states, seen as one-hot observations, and a `move` that tells what an
+A probe has a few states, seen as one-hot observations, and a `move` that defines what an
 action does there. Its randomness is keyed by (seed, agent, steps taken), as everything else's is.
 """
 
@@ -56,18 +56,21 @@ class ProbeVectorEnv(EpisodicVectorEnv):
 
 
 def discrete(num_states: int, *, max_episode_steps: int = 100) -> Spec:
-    """Two actions, 0 and 1."""
+    """A probe with two actions, 0 and 1."""
     return Spec(obs_size=num_states, num_actions=2, max_episode_steps=max_episode_steps)
 
 
 def continuous(num_states: int, *, low: float = -1.0, high: float = 1.0) -> Spec:
-    """One action between two bounds."""
+    """A probe with one action between two bounds."""
     return Spec(obs_size=num_states, action_low=(low,), action_high=(high,), max_episode_steps=100)
 
 
 def probe_one_state(spec: Spec, ends: Sequence[float]) -> ProbeVectorEnv:
-    """One state that pays 1 per step: worth 1 if the step terminates (parameter 1), and
-    1 / (1 - gamma) if it goes on for ever (parameter 0), the time limit notwithstanding."""
+    """Return a probe of one state that pays 1 per step.
+
+    Its value is 1 if the step terminates (parameter 1), and 1 / (1 - gamma) if it goes on for ever
+    (parameter 0), even with a time limit.
+    """
 
     def move(state: int, action: float, uniform: float, ends: float) -> tuple[int, float, bool]:
         return 0, 1.0, bool(ends)
@@ -76,8 +79,11 @@ def probe_one_state(spec: Spec, ends: Sequence[float]) -> ProbeVectorEnv:
 
 
 def probe_degree_two_neighbours(spec: Spec, worst: Sequence[float]) -> ProbeVectorEnv:
-    """State 0 leads to a terminal state (value 0) with the probability of the parameter, else to
-    state 1, which pays 1 and ends (value 1). Actions do nothing."""
+    """Return a probe whose state 0 has two successors; actions do nothing.
+
+    With the probability of the parameter the successor is terminal (value 0), else it is state 1,
+    which pays 1 and ends (value 1).
+    """
 
     def move(state: int, action: float, uniform: float, worst: float) -> tuple[int, float, bool]:
         if state == 1:
@@ -91,8 +97,9 @@ FORK_SAFE_REWARD = 0.4
 
 
 def probe_robust_fork(num_agents: int) -> ProbeVectorEnv:
-    """State 0: action 0 pays 0.4 and ends; action 1 leads to state 1, which pays 1 and ends.
+    """Return a probe with a safe and a risky action in state 0.
 
+    Action 0 pays 0.4 and ends; action 1 leads to state 1, which pays 1 and ends.
     With gamma 0.9, Q(0, 0) = 0.4 + 0.9 omega D(0) and Q(0, 1) = 0.9 (1 - omega) + 0.9 omega D(0):
     the greedy action flips from 1 to 0 at omega = 1 - 0.4 / 0.9 = 0.556.
     """
@@ -106,8 +113,11 @@ def probe_robust_fork(num_agents: int) -> ProbeVectorEnv:
 
 
 def probe_robust_slope(num_agents: int) -> ProbeVectorEnv:
-    """The fork with an action in [-1, 1]: with probability (1 + a) / 2 on to state 1, else 0.4 and
-    the end. Q(0, .) is a straight line, whose slope changes sign at omega = 0.556 for gamma 0.9."""
+    """Return the fork with an action in [-1, 1].
+
+    With probability (1 + a) / 2 it leads to state 1, else it pays 0.4 and ends. Q(0, .) is a
+    straight line, whose slope changes sign at omega = 0.556 for gamma 0.9.
+    """
 
     def move(state: int, action: float, uniform: float, _: float) -> tuple[int, float, bool]:
         if state == 1:
@@ -118,7 +128,7 @@ def probe_robust_slope(num_agents: int) -> ProbeVectorEnv:
 
 
 def probe_best_action(best: Sequence[float]) -> ProbeVectorEnv:
-    """One step of reward -(a - best)^2, with an action in [-1, 3]."""
+    """Return a probe of one step with reward -(a - best)^2 and an action in [-1, 3]."""
 
     def move(state: int, action: float, uniform: float, best: float) -> tuple[int, float, bool]:
         return 0, -((action - best) ** 2), True
@@ -127,8 +137,11 @@ def probe_best_action(best: Sequence[float]) -> ProbeVectorEnv:
 
 
 class PointMassVectorEnv(EpisodicVectorEnv):
-    """N masses on a line, pushed by an action [N, 2]: the first pushes, the second brakes. An
-    episode ends where |x| > 1.5. Physics for the tests that need continuous states."""
+    """N masses on a line, for the tests that need continuous states.
+
+    Of the action [N, 2], the first number pushes and the second brakes. An episode ends when
+    |x| > 1.5.
+    """
 
     def __init__(self, mass: Sequence[float], agent_ids: Sequence[int]) -> None:
         spec = Spec(

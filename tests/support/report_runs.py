@@ -23,12 +23,12 @@ CHANGES: dict[str, Any] = {
 
 
 def config_of(**changes: Any) -> dict[str, Any]:
-    """The whole experiment of a written run."""
+    """Return the whole experiment of a written run."""
     return from_dict(merged(merged(SMALL, CHANGES), changes)).to_dict()
 
 
 def returns_of(config: Mapping[str, Any], evaluation: int) -> np.ndarray:
-    """Returns [M, R] of one evaluation: robustness costs average and gains in the worst."""
+    """Return [M, R] returns of one evaluation: robustness lowers the average, raises the worst."""
     m, r = config["evaluation"]["grid"], config["evaluation"]["episodes"]
     rng = np.random.default_rng([config["seed"], evaluation])
     omega = config["learner"]["omega"]
@@ -41,7 +41,7 @@ def run_data(
     returns: Any, *, label: str = "run", status: str = "completed", alone: bool = False,
     nominal: float = 1.0, **changes: Any,
 ) -> RunData:  # fmt: skip
-    """A run as read, with these final returns [M, R] in all of three evaluations."""
+    """Return a run as read, with these final returns [M, R] in all of three evaluations."""
     final = np.asarray(returns, dtype=np.float64)
     means = final.mean(1)
     statistics = {"average": means.mean(), "worst": means.min(), "nominal": nominal}
@@ -73,7 +73,7 @@ def run_data(
 def write_run(
     path: Path, *, share: float = 1.0, status: str | None = "completed", **changes: Any
 ) -> Path:
-    """A run directory, `share` of its budget spent; status None: unfinished."""
+    """Write a run directory with `share` of its budget spent; status None means unfinished."""
     config = config_of(**changes)
     path.mkdir(parents=True)
     (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

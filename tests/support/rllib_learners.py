@@ -1,4 +1,4 @@
-"""Small learners of RLlib and minibatches for them, without an Algorithm around."""
+"""Small learners of RLlib and minibatches for them, without an Algorithm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GAMMA = 0.95
 
 
 def dqn(**changes: Any) -> DQNConfig:
-    """DQN as FedRDQN is: one Q network, squared errors, no clipping."""
+    """Return DQN configured like FedRDQN: one Q network, squared errors, no clipping."""
     plain = {"double_q": False, "dueling": False, "td_error_loss_fn": "mse", "grad_clip": None}
     return DQNConfig().training(gamma=GAMMA, **(plain | changes)).rl_module(model_config=MODEL)
 
@@ -46,13 +46,13 @@ CONFIGS: dict[str, tuple[AlgorithmConfig, gym.Space[Any]]] = {
 
 
 def build(config: AlgorithmConfig, actions: gym.Space[Any], *, seed: int = 0) -> Any:
-    """A learner of its own; its initial weights depend on the seed alone."""
+    """Return a new learner; its initial weights depend on the seed alone."""
     torch.manual_seed(seed)
     return config.build_learner(spaces={DEFAULT_MODULE_ID: (OBS, actions)})
 
 
 def minibatch(actions: gym.Space[Any], *, size: int = 24, seed: int = 5) -> dict[str, Tensor]:
-    """Transitions of which a quarter is terminal, with importance weights of 1."""
+    """Return transitions, a quarter of them terminal, with importance weights of 1."""
     rng = np.random.default_rng(seed)
     actions.seed(seed)
     arrays = {
@@ -69,7 +69,7 @@ def minibatch(actions: gym.Space[Any], *, size: int = 24, seed: int = 5) -> dict
 
 
 def gradients_of(learner: Any, batch: dict[str, Tensor]) -> tuple[float, dict[Any, Tensor]]:
-    """Total loss and gradients by parameter, through the learner's own hooks."""
+    """Return total loss and gradients by parameter, through the learner's own hooks."""
     batches = {DEFAULT_MODULE_ID: batch}
     outputs = learner.module.forward_train(batches)
     losses = learner.compute_losses(fwd_out=outputs, batch=batches)
@@ -77,7 +77,7 @@ def gradients_of(learner: Any, batch: dict[str, Tensor]) -> tuple[float, dict[An
 
 
 def train_once(learner: Any, batch: dict[str, Tensor]) -> tuple[float, dict[str, Tensor]]:
-    """Total loss and gradients by the parameter's name in the module; SAC's temperature: alpha."""
+    """Return total loss and gradients by the parameter's name; SAC's temperature is alpha."""
     loss, gradients = gradients_of(learner, batch)
     module = learner.module[DEFAULT_MODULE_ID]
     names = {id(parameter): name for name, parameter in module.named_parameters()}
@@ -85,5 +85,5 @@ def train_once(learner: Any, batch: dict[str, Tensor]) -> tuple[float, dict[str,
 
 
 def logged(learner: Any, key: str) -> float:
-    """What the learner has told of its last update."""
+    """Return the metrics that the learner logged in its last update."""
     return torch.as_tensor(learner.metrics.peek((DEFAULT_MODULE_ID, key))).item()

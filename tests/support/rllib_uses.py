@@ -1,4 +1,4 @@
-"""What we expect of every name of RLlib that we import: by value, by signature or by use.
+"""Expectations of every name of RLlib that we import: by value, by signature or by use.
 
 Full name -> a question about the object of that name, whose answer must be true.
 """
@@ -15,7 +15,7 @@ from gymnasium import spaces
 
 
 def takes(function: Any, *names: str) -> bool:
-    """Whether a function can be called with these named arguments."""
+    """Return True if a function can be called with these named arguments."""
     parameters = inspect.signature(function).parameters.values()
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return anything or set(names) <= {p.name for p in parameters}
@@ -44,13 +44,13 @@ MODULE = ("setup", "_forward_train", "get_non_inference_attributes", "make_targe
 
 
 def acts_by_its_mean(distribution: Any) -> bool:
-    """Greedy actions are the first half of what the module gives, not squashed."""
+    """Assert that greedy actions are the first half of the module's output, not squashed."""
     greedy = distribution.from_logits(torch.tensor([[0.5, 3.0, 0.0, 0.0]])).to_deterministic()
     return bool((greedy.sample() == torch.tensor([[0.5, 3.0]])).all())
 
 
 def takes_loss_by_optimizer(learner: Any) -> bool:
-    """SAC goes backwards through `_temp_losses`, under the name of each optimizer."""
+    """Assert that SAC differentiates `_temp_losses`, under the name of each optimizer."""
     source = inspect.getsource(learner.compute_gradients)
     return '_temp_losses.pop((module_id, optim_name + "_loss"))' in source
 

@@ -1,4 +1,4 @@
-"""Helpers that train small runs to the end and say what came out."""
+"""Helpers that train small runs to the end and return their digests or summaries."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fedrl_ray.runs.run import Run
 
 
 def digests(summary: dict[str, Any]) -> tuple[str, str]:
-    """Of the global parameters, and of all agents' states."""
+    """Return the digests of the global parameters and of all agents' states."""
     return summary["digest"], summary["state_digest"]
 
 
 def train(experiment: Experiment, directory: Path, driver: Driver | None = None) -> dict[str, Any]:
-    """Train to the end in this process; the summary."""
+    """Train to the end in this process; return the summary."""
     run = Run(experiment, directory, driver=driver)
     list(run)
     summary = run.finish()

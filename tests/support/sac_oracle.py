@@ -1,7 +1,7 @@
 """SAC with the robust target for one minibatch, written plainly in float64.
 
 It sees the parameters of RLlib's module under RLlib's names, the minibatch and the normal noise of
-both actions. The stacks of the test: ReLU after every layer of an encoder, none after a head;
+both actions. The test's networks have ReLU after every layer of an encoder, none after a head, and
 critics whose fusion layers each see the embeddings again.
 """
 
@@ -16,7 +16,7 @@ CRITICS = ("qf", "qf_twin")
 
 
 class SACOracle:
-    """Losses and gradients of one update: critics, degree network, policy, temperature."""
+    """Return losses and gradients of one update: critics, degree network, policy, temperature."""
 
     def __init__(
         self, state: dict[str, Tensor], *, log_alpha: float, omega: float, expectile: float
@@ -30,7 +30,7 @@ class SACOracle:
     def losses(
         self, batch: dict[str, Tensor], noise: tuple[Tensor, Tensor], *, gamma: float
     ) -> dict[str, Tensor]:
-        """By the name of what learns from it."""
+        """Losses by the name of the network that learns from them."""
         b = {name: x.double() for name, x in batch.items()}
         alpha = self.log_alpha.exp().detach()
         actions, logp = self.act(b["obs"], noise[0].double())
@@ -52,13 +52,13 @@ class SACOracle:
         return found
 
     def soft_value(self, obs: Tensor, noise: Tensor, alpha: Tensor) -> Tensor:
-        """min Q(s', a'; theta') - alpha log pi."""
+        """Return min Q(s', a'; theta') - alpha log pi."""
         actions, logp = self.act(obs, noise)
         values = (self.value(f"target_{name}", obs, actions) for name in CRITICS)
         return torch.minimum(*values) - alpha * logp
 
     def act(self, obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """A squashed Gaussian action and its log probability."""
+        """Return a squashed Gaussian action and its log probability."""
         mean, log_std = self.linear("pi.net.mlp.0", self.mlp("pi_encoder", obs)).chunk(2, -1)
         log_std = log_std.clamp(-5.0, 2.0)
         action = (mean + log_std.exp() * noise).tanh()
@@ -88,7 +88,7 @@ class SACOracle:
         return x @ self.params[f"{name}.weight"].T + self.params[f"{name}.bias"]
 
     def gradients(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Of every parameter, from the one loss it learns from."""
+        """Return the gradient of every parameter, from the one loss that it learns from."""
         owners = {"pi": "policy", "pi_encoder": "policy", "degree": "degree"}
         owners |= {f"{name}{part}": name for name in CRITICS for part in ("", "_encoder")}
         found = {"alpha": torch.autograd.grad(losses["alpha"], self.log_alpha)[0]}

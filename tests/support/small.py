@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
 
 
 def merged(base: Any, changes: Any) -> Any:
-    """A nested mapping with another laid over it."""
+    """Return a nested mapping with the values of another put into it."""
     if not (isinstance(base, dict) and isinstance(changes, dict)):
         return changes
     return base | {key: merged(base.get(key), value) for key, value in changes.items()}

@@ -1,4 +1,4 @@
-"""Tabular federations with the loop that a driver runs, as the FedRQ tests want them."""
+"""Tabular federations with the loop of a driver, for the tests of FedRQ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.aggregation import aggregated
 
 
 class Federation:
-    """K agents, the mean, and the loop that a driver runs."""
+    """K agents, the mean, and the loop of a driver."""
 
     def __init__(self, env: TabularVectorEnv, config: FedRQ.Config) -> None:
         self.env = env
@@ -27,7 +27,7 @@ class Federation:
         self.shared = {"q": self.learner.shared()["q"][0]}
 
     def run(self, steps: int, *, interval: int) -> Array:
-        """The averaged Q after some more local steps: [S, A]."""
+        """Take some more local steps and return the averaged Q: [S, A]."""
         for _ in range(steps // interval):
             self.learner.load_shared(self.shared)
             for _ in range(interval):

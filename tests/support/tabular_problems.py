@@ -1,4 +1,4 @@
-"""Small tabular problems and what hypothesis draws for them."""
+"""Small tabular problems, and hypothesis strategies for them."""
 
 from __future__ import annotations
 

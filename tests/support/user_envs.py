@@ -1,7 +1,9 @@
-"""Small environments as a user would bring them: a mass on a spring, in several moods."""
+"""Small environments like those of users: a mass on a spring, in several variants."""
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -39,7 +41,7 @@ class Spring(gymnasium.Env[Any, Any]):
 
 
 class SavingSpring(Spring):
-    """Saves itself, its generator left out: exact as long as there is no wind."""
+    """A mass that saves everything but its generator: exact as long as there is no wind."""
 
     def get_state(self) -> dict[str, Any]:
         return {"motion": np.array([self.x, self.v]), "colour": self.colour}
@@ -50,21 +52,21 @@ class SavingSpring(Spring):
 
 
 class SilentSpring(SavingSpring):
-    """Its state is nothing that a checkpoint holds."""
+    """A mass whose state has a type that a checkpoint cannot hold."""
 
     def get_state(self) -> Any:
         return [self.x, self.v]
 
 
 class StormySpring(Spring):
-    """Hidden randomness: gusts that no seed decides."""
+    """A mass with hidden randomness: gusts that depend on no seed."""
 
     def gust(self) -> float:
         return float(np.random.default_rng().normal())
 
 
 class AgeingSpring(Spring):
-    """Hidden memory: it softens from episode to episode."""
+    """A mass with hidden memory: its spring softens from episode to episode."""
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         self.stiffness *= 0.9
@@ -72,7 +74,7 @@ class AgeingSpring(Spring):
 
 
 class ForgetfulSpring(Spring):
-    """A reset puts the stiffness back."""
+    """A mass whose reset restores the nominal stiffness."""
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         self.stiffness = 2.0
@@ -80,7 +82,7 @@ class ForgetfulSpring(Spring):
 
 
 class PushedSpring(Spring):
-    """Continuous actions of shape [2, 1]."""
+    """A mass with continuous actions of shape [2, 1]."""
 
     def __init__(self, mass: float = 1.0) -> None:
         super().__init__(mass)
@@ -88,7 +90,7 @@ class PushedSpring(Spring):
 
 
 class CountedSpring(SavingSpring):
-    """Counts how many there are, and how many are still open."""
+    """A mass that counts all its instances, and those that are still open."""
 
     made = 0
     open = 0
@@ -112,7 +114,7 @@ class CountedSpring(SavingSpring):
 
 
 class HeavySpring(SavingSpring):
-    """Breaks under the heaviest mass, some time after every trial of it."""
+    """A spring that breaks under the heaviest mass, some time after every trial of it."""
 
     steps = 0
 
@@ -123,8 +125,24 @@ class HeavySpring(SavingSpring):
         return super().step(action)
 
 
+class HeldSpring(SavingSpring):
+    """A mass that is slow while the file `hold` exists, some time after every trial of it."""
+
+    steps = 0
+
+    def __init__(self, mass: float = 1.0, *, hold: str) -> None:
+        super().__init__(mass)
+        self.hold = Path(hold)
+
+    def step(self, action: Any) -> Any:
+        self.steps += 1
+        if self.steps > 60 and self.hold.exists():
+            time.sleep(0.005)
+        return super().step(action)
+
+
 class FaultySpring(Spring):
-    """Does one thing wrong."""
+    """An environment that does one thing wrong."""
 
     def __init__(self, fault: str) -> None:
         super().__init__()
@@ -152,7 +170,7 @@ class FaultySpring(Spring):
 
 
 def wrapped(limit: int = 30) -> gymnasium.Env[Any, Any]:
-    """A factory that brings its own time limit."""
+    """Return an environment with its own time limit."""
     return gymnasium.wrappers.TimeLimit(Spring(), limit)
 
 

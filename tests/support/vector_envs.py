@@ -1,4 +1,4 @@
-"""Families and stacks of environments, as the environment tests want them."""
+"""Families and vector environments for the environment tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PERTURBED = {
 
 @cache
 def family_of(name: str, limit: int | None = None) -> EnvFamily:
-    """A family with its default configuration, its episodes cut to `limit` steps."""
+    """Return a family with its default configuration and episodes of at most `limit` steps."""
     cls = plugins.load("environments", name)
     family: EnvFamily = cls(cls.Config(**CONFIGS.get(name, {})))
     if limit is not None:
@@ -45,7 +45,7 @@ def perturbed_value(family: EnvFamily, name: str, parameter: str) -> float:
 
 
 def varied(name: str, n: int) -> Dynamics:
-    """From nominal in row 0 to every parameter perturbed in row n - 1."""
+    """Return dynamics from nominal in row 0 to fully perturbed in row n - 1."""
     family = family_of(name)
     ends = {p: perturbed_value(family, name, p) for p in family.parameters}
     return {p: np.linspace(v[0], ends[p], n) for p, v in family.nominal().items()}
@@ -59,7 +59,7 @@ def vector_env_of(
 
 
 def actions_for(spec: Spec, steps: int, n: int, hold: int = 8) -> Array:
-    """Random actions, each held for some steps: [steps, n] or [steps, n, A]."""
+    """Return random actions, each held for some steps: [steps, n] or [steps, n, A]."""
     rng, draws = np.random.default_rng(3), -(-steps // hold)
     if spec.kind == "continuous":
         shape = draws, n, len(spec.action_low)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
 from fedrl_ray.sweeps.trial import agents_can_stay
 from tests.support.runs import digests, train
 from tests.support.small import SMALL, merged
+from tests.support.waiting import eventually
 
 COMMAND = [sys.executable, "-c", "from fedrl_ray.cli.main import main; main()", "sweep"]
 TINY = {
@@ -187,9 +188,12 @@ def test_agents_as_actors_in_the_trials_bundles_have_the_same_digest(
 
 @pytest.fixture
 def killed(tmp_path):
-    """A sweep that was killed, with its whole Ray, when two of its six trials were done."""
-    section = {"search": {"learner.omega": [0.0, 0.3, 0.6]}, "seeds": 2}
-    longer = {**TINY, "federation": {**TINY["federation"], "steps": 800}}
+    """A sweep that was killed, with its whole Ray, when the first of its four trials was done.
+
+    Two trials run at once, so that two or more are left however late the kill comes.
+    """
+    section = {"search": {"learner.omega": [0.0, 0.3]}, "seeds": 2, "max_concurrent": 2}
+    longer = {**TINY, "federation": {**TINY["federation"], "steps": 400}}
     path, output = tmp_path / "small.yaml", tmp_path / "out"
     path.write_text(yaml.safe_dump(merged(SMALL, {**longer, "sweep": section})))
     process = subprocess.Popen(
@@ -198,12 +202,17 @@ def killed(tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    for _ in range(2000):
-        if len(list(output.glob("trials/*/summary.json"))) >= 2 or process.poll() is not None:
-            break
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+
+    def one_is_done() -> None:
+        statuses = [t.status for t in read_trials(output)]
+        assert "completed" in statuses or process.poll() is not None, statuses
+
+    try:
+        eventually(one_is_done, within=120.0, every=0.02)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     statuses = [t.status for t in read_trials(output)]
     assert "completed" in statuses and set(statuses) - {"completed"}
     return path, output
