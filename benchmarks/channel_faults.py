@@ -34,12 +34,23 @@ def some(name: str) -> dict[str, Any]:
 
 
 def killed(name: str) -> dict[str, Any]:
+    """Kill the last worker during an exchange; see `kill_last`."""
+    return kill_last(warm(name))
+
+
+def killed_after_some(name: str) -> dict[str, Any]:
+    """Prepare an exchange with all workers but the last, then do as `killed` does."""
+    transport = warm(name)
+    transport.prepare(range(WORKERS - 1))
+    return kill_last(transport)
+
+
+def kill_last(transport: Transport) -> dict[str, Any]:
     """Kill the last worker during an exchange; return what followed.
 
     The result counts the replies and gives two times: the seconds until all replies and errors are
     in, and the seconds from then until the worker is replaced and the next exchange is done.
     """
-    transport = warm(name)
     arriving = transport.replies(SLOW, range(WORKERS))
     time.sleep(DELAY / 4)
     began = time.perf_counter()
@@ -52,7 +63,12 @@ def killed(name: str) -> dict[str, Any]:
     return {"replies": replies, "errors": errors, "seconds": known, "repair_s": repaired}
 
 
-FAULTS: dict[str, Callable[[str], dict[str, Any]]] = {"slow": slow, "some": some, "killed": killed}
+FAULTS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "slow": slow,
+    "some": some,
+    "killed": killed,
+    "killed_after_some": killed_after_some,
+}
 
 
 def warm(name: str) -> Transport:

@@ -11,7 +11,12 @@ Row = dict[str, Any]
 TRANSPORTS = ("channel", "Ray's messages", "compiled graph")
 WARM_UP = 3
 """Exchanges of a repeat that are not timed; the first of them starts the workers."""
-FAULTS = {"slow": "last of 3 workers 2 s slow", "some": "2 of 3 workers", "killed": "worker killed"}
+FAULTS = {
+    "slow": "last of 3 workers 2 s slow",
+    "some": "exchange with 2 of 3 workers",
+    "killed": "worker killed",
+    "killed_after_some": "worker killed, after an exchange with 2 of 3 was prepared",
+}
 
 
 def tables(rows: Sequence[Row]) -> str:

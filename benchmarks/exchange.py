@@ -92,6 +92,9 @@ class Transport(Protocol):
     def replies(self, message: Message, workers: Sequence[int]) -> Iterable[Any]:
         """Exchange with these workers; yield a reply or a failure from each."""
 
+    def prepare(self, workers: Sequence[int]) -> None:
+        """Get ready to exchange with these workers."""
+
     def kill(self, worker: int) -> None:
         """Kill a worker's process."""
 
@@ -119,6 +122,9 @@ class BackendTransport:
     def replies(self, message: Message, workers: Sequence[int]) -> Iterator[Params | WorkerFailure]:
         """Send the request; yield the replies in the order of the workers."""
         return self._backend.send(workers, Exchange(message))
+
+    def prepare(self, workers: Sequence[int]) -> None:
+        """Do nothing: a request goes to any workers."""
 
     def kill(self, worker: int) -> None:
         """Kill a worker's process."""
@@ -152,31 +158,34 @@ class GraphWorker:
 
 
 class GraphTransport:
-    """A compiled graph of Ray: one input that all actors read, and one output from each.
+    """Compiled graphs of Ray, one for each set of workers that exchange.
 
-    buffer: bytes that each of the graph's channels holds at first.
+    In each graph all actors read one input, and each has an output. buffer: bytes that each of a
+    graph's channels holds at first.
     """
 
     def __init__(self, workers: int, buffer: int) -> None:
         self._buffer = buffer
         self._actors = [self._actor(worker) for worker in range(workers)]
         self._processes = ray.get([actor.process_id.remote() for actor in self._actors])
-        self._everybody = range(workers)
-        self._graph = self._compiled(self._everybody)
+        self._graphs: dict[tuple[int, ...], Any] = {}
+        self.prepare(range(workers))
 
     def _actor(self, worker: int) -> Any:
         return ray.remote(GraphWorker).options(num_cpus=0).remote(worker)
 
-    def _compiled(self, workers: Sequence[int]) -> Any:
+    def prepare(self, workers: Sequence[int]) -> None:
+        """Compile the graph of these workers."""
         with InputNode() as message:
             replies = [self._actors[worker].exchange.bind(message) for worker in workers]
-        return MultiOutputNode(replies).experimental_compile(_buffer_size_bytes=self._buffer)
+        graph = MultiOutputNode(replies).experimental_compile(_buffer_size_bytes=self._buffer)
+        self._graphs[tuple(workers)] = graph
 
     def replies(self, message: Message, workers: Sequence[int]) -> Iterator[Params | RayError]:
-        """Execute the graph of all workers, or compile one for some of them and execute that."""
-        everybody = list(workers) == list(self._everybody)
-        graph = self._graph if everybody else self._compiled(workers)
-        return map(self._reply, graph.execute(message))
+        """Execute the graph of these workers."""
+        if tuple(workers) not in self._graphs:
+            self.prepare(workers)
+        return map(self._reply, self._graphs[tuple(workers)].execute(message))
 
     def _reply(self, reference: Any) -> Params | RayError:
         try:
@@ -190,16 +199,21 @@ class GraphTransport:
         os.kill(self._processes[worker], signal.SIGKILL)
 
     def repair(self, worker: int) -> None:
-        """Replace an actor and compile the graph again."""
-        self._graph.teardown()
+        """Replace an actor and compile the graph of all workers again."""
+        self._tear_down()
         self._actors[worker] = self._actor(worker)
-        self._graph = self._compiled(self._everybody)
+        self.prepare(range(len(self._actors)))
 
     def close(self) -> None:
-        """Tear down the graph and end the actors."""
-        self._graph.teardown()
+        """Tear down the graphs and end the actors."""
+        self._tear_down()
         for actor in self._actors:
             ray.kill(actor)
+
+    def _tear_down(self) -> None:
+        for graph in self._graphs.values():
+            graph.teardown()
+        self._graphs = {}
 
 
 def started(name: str, workers: int, size: int) -> Transport:

@@ -116,7 +116,7 @@ class Soak:
         self, cluster: LocalCluster, config: Path, output: Path, rounds: int, plan: list[Any]
     ) -> None:
         self.cluster, self.output, self._plan = cluster, output, list(plan)
-        steps = f"federation.steps={rounds * EXPERIMENT['federation']['sync_interval']}"  # type: ignore[index]
+        steps = f"federation.steps={rounds * EXPERIMENT['federation']['sync_interval']}"
         arguments = [str(config), "--set", steps, "--output", str(output), "--json"]
         self._program = Program(arguments, cluster.environment, output.with_suffix(".log"))
         self.observer, self.injected = Observer(output), Counter[str]()

@@ -65,7 +65,7 @@ MISTAKES = [
     ("train", ["learner"], "--set: must be key.subkey=value"),
     ("train", ["environment.name=pendulum"], "but pendulum is continuous"),
     ("train", ["environment.perturb.gravity=0.5"], "evaluation.grid: must be at least 5"),
-    ("train", ["learner.name=fedrddpg", "learner.noise_sigma=-1"], "learner.noise_sigma should"),
+    ("train", ["learner.name=fedrddpg", "learner.noise_sigma=-1"], "learner.noise_sigma: must"),
     ("train", ["environment.name=hopper", "learner.name=fedrddpg"], "no such parameter"),
     ("sweep", ["sweep.search.learner.omga=[0.0]"], "learner.omga: unknown key"),
 ]

@@ -45,9 +45,7 @@ def participation(data: ReportData) -> Section | None:
     fig.update_xaxes(axis(title_text="agent"))
     fig.update_yaxes(axis(title_text="share of the rounds", range=[0, 1.02]))
     table = Table(columns=_COLUMNS, rows=tuple(_row(run) for run in partial))
-    return Section(
-        id="participation", title="Who took part", text=text, figure=fig, table=table
-    )
+    return Section(id="participation", title="Who took part", text=text, figure=fig, table=table)
 
 
 def _is_partial(run: RunData) -> bool:

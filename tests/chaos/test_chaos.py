@@ -75,7 +75,7 @@ def results(folder: Path, learner: str, wanted: list[tuple[str, str]], nodes: in
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """Results of one case; tests/backends/test_ray_backend.py loses workers under both policies."""
+    """Results of one case; tests/backends/test_ray_faults.py loses workers under both policies."""
     wanted = [("node", "rewind")]
     return results(tmp_path_factory.mktemp("chaos"), "fedrdqn", wanted, nodes=2)
 

@@ -148,8 +148,9 @@ def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_dig
     hold, storage = cluster.folder / "hold", cluster.folder / "store"
     longer = {
         "name": "held",
-        "federation": {"steps": 800, "backend": "in_process"},
-        "evaluation": {"every": 400},
+        "federation": {"steps": 1200, "backend": "in_process"},
+        "evaluation": {"every": 600},
+        "checkpoint": {"every": 200},
     }
     path, output = springs(tmp_path, hold, **longer), storage / "held"
     monkeypatch.syspath_prepend(tmp_path)
