@@ -39,9 +39,9 @@ def killed(name: str) -> dict[str, Any]:
 
 
 def killed_after_some(name: str) -> dict[str, Any]:
-    """Prepare an exchange with all workers but the last, then do as `killed` does."""
+    """Prepare an exchange with all workers but the first, then kill the last; see `kill_last`."""
     transport = warm(name)
-    transport.prepare(range(WORKERS - 1))
+    transport.prepare(range(1, WORKERS))
     return kill_last(transport)
 
 

@@ -23,7 +23,7 @@ PROGRAM = 330 * 2**20
 RAY = 350 * 2**20
 """Bytes of Ray's own processes on one machine."""
 CGROUP = Path("/sys/fs/cgroup")
-_CGROUPS = (("memory.max", "memory.current"),
+CGROUP_FILES = (("memory.max", "memory.current"),
             ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))  # fmt: skip
 """Files with the limit and the use of a container's memory, for cgroups of version 2 and 1."""
 
@@ -108,7 +108,7 @@ def state_bytes(experiment: Experiment) -> int:
 def available() -> int:
     """Return the free memory of this machine, within its container's limit if any, in bytes."""
     free = psutil.virtual_memory().available
-    for names in _CGROUPS:
+    for names in CGROUP_FILES:
         try:
             limit, used = (int((CGROUP / name).read_text()) for name in names)
         except (OSError, ValueError):  # the file does not exist, or says "max"

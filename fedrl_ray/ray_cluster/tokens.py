@@ -139,7 +139,7 @@ def authorise(
         raise UserError(f"{cluster}: {wrong_token()}")
     if _missing_token(unset_mode) is not None:
         return False
-    _set_mode()
+    send_token()
     return True
 
 
@@ -202,7 +202,8 @@ def _missing_token(unset_mode: str) -> str | None:
     return None if has_token() else f"there is no token here: {HOW_TO_SET}"
 
 
-def _set_mode() -> None:
+def send_token() -> None:
+    """Make Ray send the token from now on, in this process and in those it starts."""
     if os.environ.get(MODE) == "token":
         return
     os.environ[MODE] = "token"

@@ -80,7 +80,7 @@ def test_what_is_not_there_is_refused_in_one_line(small: Any) -> None:
 def test_a_containers_limit_is_the_machines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
 ) -> None:
-    limit, used = memory_estimate._CGROUPS[version]
+    limit, used = memory_estimate.CGROUP_FILES[version]
     monkeypatch.setattr(memory_estimate, "CGROUP", tmp_path)
     (tmp_path / limit).parent.mkdir(exist_ok=True)
     (tmp_path / limit).write_text("1000000\n")

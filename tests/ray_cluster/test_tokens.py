@@ -49,7 +49,7 @@ def user(tmp_path, monkeypatch):
         if mode is None:
             monkeypatch.delenv(tokens.MODE)
 
-    monkeypatch.setattr(tokens, "_set_mode", lambda: None)
+    monkeypatch.setattr(tokens, "send_token", lambda: None)
     return configure
 
 
