@@ -220,7 +220,7 @@ def test_errors_name_the_uri_and_not_the_copy_of_it(small, tmp_path):
     uri = f"local://{tmp_path}/run"
     Run(small(federation={"steps": 20}), uri).close()
     (tmp_path / "run" / METRICS).write_text("no row\n")
-    with pytest.raises(UserError, match=rf"^{uri}/{METRICS}: line 1 does not read"):
+    with pytest.raises(UserError, match=rf"^{uri}/{METRICS}: line 1 must be JSON"):
         Run(small(federation={"steps": 20}), uri, resume=True)
 
 
