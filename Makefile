@@ -9,10 +9,9 @@ CONFIG ?= tune_configs/cartpole-fedrdqn.yaml
 train: $(VENV)/.installed
 	$(BIN)/fedrl-ray train $(CONFIG)
 
-# First what stays in its own process, two at a time; then what starts programs or Ray, alone.
+# Three at a time on two cores: tests that start programs or Ray wait for them most of the time.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 -m "not slow and not processes"
-	$(BIN)/pytest -m "not slow and processes"
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "slow or not slow"

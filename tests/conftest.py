@@ -19,9 +19,14 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 torch.set_num_threads(1)
 
 
-WITH_PROCESSES = ("backends", "chaos", "cli", "dashboard", "jobs", "ray_cluster", "reports",
-                  "rllib", "runs", "sweeps")  # fmt: skip
-"""Folders whose tests start programs, browsers or Ray: they need both cores for themselves."""
+WITH_PROCESSES = {
+    "chaos": "clusters",
+    "jobs": "clusters",
+    "ray_cluster": "clusters",
+    **{name: name for name in ("backends", "cli", "dashboard", "reports", "rllib", "runs",
+                               "sweeps")},
+}  # fmt: skip
+"""Folders whose tests start programs, browsers or Ray -> tests that run one after the other."""
 HINTS = {
     "no Chromium": "apt-get install chromium",
     "no GPU": "run on a machine with an NVIDIA GPU",
@@ -33,13 +38,22 @@ HINTS = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that start programs, by their folder, fixtures or the marker `ray`."""
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        fixtures = getattr(item, "fixturenames", ())
-        alone = folder in (*WITH_PROCESSES, "test_start_up.py", "test_presets.py", "test_readme.py")
-        if alone or "local_ray" in fixtures or item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.processes)
+    """Group tests that start programs, and put them first: they take longest."""
+    groups = {item: _group_of(item) for item in items}
+    for item, group in groups.items():
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: groups[item] is None)
+
+
+def _group_of(item: pytest.Item) -> str | None:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in WITH_PROCESSES:
+        return WITH_PROCESSES[folder]
+    starts_ray = isinstance(item, pytest.Function) and "local_ray" in item.fixturenames
+    if starts_ray or item.get_closest_marker("ray") or folder == "test_presets.py":
+        return "ray"
+    return folder if folder.startswith("test_") and folder != "test_plugins.py" else None
 
 
 @pytest.hookimpl(trylast=True)
