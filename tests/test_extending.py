@@ -15,7 +15,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-pytestmark = pytest.mark.processes
 BLOCKS = {
     path: f"# {path}\n{text}"
     for path, text in re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)

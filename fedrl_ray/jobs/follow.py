@@ -52,7 +52,8 @@ async def _tail(client: Any, job_id: str, show: Callable[[str], None], shown: in
     stream: AsyncIterator[str] = client.tail_job_logs(job_id)
     try:
         while True:
-            text = await asyncio.wait_for(anext(stream), SILENCE)
+            async with asyncio.timeout(SILENCE):  # wait_for may lose a Ctrl-C when a line comes
+                text = await anext(stream)
             if seen + len(text) > shown:
                 show(text[max(0, shown - seen) :])
             seen += len(text)
