@@ -42,10 +42,16 @@ def divided(sums: Sums, by: float) -> Params:
 
 
 def _sum_rows(x: Array, weights: Array) -> Pair:
-    total: Pair = weights[0] * x[0].astype(np.float64), np.zeros(x.shape[1:])
+    total: Pair = _weighted(x[0], weights[0]), np.zeros(x.shape[1:])
     for row, weight in zip(x[1:], weights[1:], strict=True):
-        total = _add(total, (weight * row.astype(np.float64), np.float64(0.0)))
+        total = _add(total, (_weighted(row, weight), np.float64(0.0)))
     return total
+
+
+def _weighted(row: Array, weight: float) -> Array:
+    """Return the row times its weight, in float64; a weight of 1, the usual one, costs nothing."""
+    exact = row.astype(np.float64)
+    return exact if weight == 1.0 else weight * exact
 
 
 def _add(a: Pair, b: tuple[Array, Array | np.float64]) -> Pair:

@@ -34,6 +34,8 @@ class SGD(ServerOptimizer):
     def apply(self, shared: Params, aggregate: Params, state: Params) -> tuple[Params, Params]:
         """Return theta + eta v, and v. With the defaults theta becomes the aggregate."""
         rate, momentum = self.config.learning_rate, self.config.momentum
+        if not momentum and rate == 1.0:
+            return {n: m.astype(shared[n].dtype) for n, m in aggregate.items()}, state
         if not momentum:
             moved = {n: m - (1.0 - rate) * (m - shared[n]) for n, m in aggregate.items()}
             return {n: x.astype(shared[n].dtype) for n, x in moved.items()}, state
