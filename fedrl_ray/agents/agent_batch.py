@@ -113,7 +113,8 @@ def build_batch(experiment: Experiment, agent_ids: Sequence[int]) -> AgentBatch:
         return learner.host(experiment, agent_ids)
     family, e = build_family(experiment), experiment
     dynamics = family.draw(e.environment.settings.perturb, seed=e.seed, agent_ids=agent_ids)
-    seeds = EpisodeSeeds.of_agents(e.seed, agent_ids)
+    labels = [family.agent_label(agent) for agent in agent_ids]
+    seeds = EpisodeSeeds.of_agents(e.seed, agent_ids, labels=labels)
     return LockStepBatch(
         agent_ids,
         learner(e.learner.settings, family.spec, agent_ids=agent_ids, seed=e.seed),

@@ -13,6 +13,7 @@ from ..config.build import learner_class
 from ..config.schema import Experiment
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
+from ..vector_envs.sites import ENVIRONMENT, Site, column
 from .messages import Evaluation
 
 NOMINAL_INDEX = 1_000_000
@@ -39,7 +40,10 @@ class Rollouts:
     """M environments and `evaluation.episodes` episodes in each, for any policy.
 
     Episode seeds are keyed by (evaluation.seed, index of the environment, episode), so any two
-    policies meet the same episodes.
+    policies meet the same episodes. All episodes are played at once, in one batch. If the family
+    limits the number of open environments, each of them plays its own episodes in turn.
+
+    labels: names of the environments in errors.
     """
 
     def __init__(
@@ -49,22 +53,41 @@ class Rollouts:
         dynamics: Dynamics,
         *,
         index: Sequence[int],
+        labels: Sequence[str],
     ) -> None:
         self._episodes = experiment.evaluation.episodes
         self._family, self._dynamics, self._index = family, dynamics, list(index)
-        self._seed = experiment.evaluation.seed
+        self._seed, self._labels = experiment.evaluation.seed, list(labels)
 
     def returns(self, act: Act) -> Array:
-        """Return undiscounted returns: [M, episodes]."""
-        seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes)
+        """Return undiscounted returns: [M, episodes].
+
+        Raises RunError: an environment returns numbers that are not finite.
+        """
+        most, m = self._family.max_open, len(self._index)
+        if most is None:
+            return self._at_once(act)
+        parts = [self._in_turn(act, slice(i, i + most)) for i in range(0, m, most)]
+        return np.concatenate(parts)
+
+    def _at_once(self, act: Act) -> Array:
+        seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes, labels=self._labels)
         rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
+        return self._played(act, rows, seeds).reshape(len(self._index), self._episodes)
+
+    def _in_turn(self, act: Act, part: slice) -> Array:
+        index, labels = self._index[part], self._labels[part]
+        seeds = EpisodeSeeds.in_turn(self._seed, index, self._episodes, labels=labels)
+        return self._played(act, {name: x[part] for name, x in self._dynamics.items()}, seeds)
+
+    def _played(self, act: Act, rows: Dynamics, seeds: EpisodeSeeds) -> Array:
         env = self._family.make(rows, seeds, retire=True)
         try:
             while env.alive.any():
                 env.step(act(env.obs))
         finally:
             env.close()
-        return env.finished_return.reshape(len(self._index), self._episodes)
+        return env.returns
 
 
 class LearntPolicy:
@@ -79,40 +102,63 @@ class LearntPolicy:
         return lambda obs: np.asarray(self.learner.act(obs[None])[0])
 
 
+def grid_of(experiment: Experiment, family: EnvFamily) -> Dynamics:
+    """Return the test grid of an experiment, without the nominal environment: each column [M]."""
+    e = experiment.evaluation
+    if e.environments is not None:
+        return family.named_grid(e.environments)
+    return family.grid(experiment.test_perturb, size=e.grid, seed=e.seed)
+
+
 class EvaluationGrid:
-    """The test grid for any policy, with the nominal environment added if the grid lacks it."""
+    """The test grid for any policy, with the nominal environment added if the grid lacks it.
+
+    A family whose environments differ by category has no nominal environment.
+    """
 
     def __init__(self, experiment: Experiment, family: EnvFamily) -> None:
-        grid = family.grid(
-            experiment.test_perturb,
-            size=experiment.evaluation.grid,
-            seed=experiment.evaluation.seed,
-        )
-        self._grid, nominal = grid, family.nominal()
+        self._grid = grid = grid_of(experiment, family)
         self._size = len(next(iter(grid.values()), [0]))  # without parameters: one environment
-        self._nominal_row = find_row(grid, nominal)
+        row = find_row(grid, family.nominal()) if family.has_nominal else None
         dynamics, index = grid, list(range(self._size))
-        if self._nominal_row is None:
-            dynamics = {n: np.concatenate([x, nominal[n]]) for n, x in grid.items()}
+        labels = [environment_name(grid, i) for i in index]
+        if family.has_nominal and row is None:
+            row = self._size
             index.append(NOMINAL_INDEX)
-        self.nominal_index = NOMINAL_INDEX if self._nominal_row is None else self._nominal_row
-        """Index that keys the nominal environment's episode seeds."""
-        self._rollouts = Rollouts(experiment, family, dynamics, index=index)
+            labels.append("the nominal environment")
+            dynamics = _with_row(grid, family.nominal())
+        self._nominal_row = row
+        self._rollouts = Rollouts(experiment, family, dynamics, index=index, labels=labels)
+        self.nominal_index = None if row is None else index[row]
+        """Index that keys the nominal environment's episode seeds; None if there is none."""
 
     def evaluate(self, act: Act) -> Evaluation:
         """Score a policy."""
         scores = self._rollouts.returns(act)
-        means = scores.mean(1)
-        row = self._size if self._nominal_row is None else self._nominal_row
+        means, row = scores.mean(1), self._nominal_row
         return Evaluation(
             where="driver",
-            nominal=float(means[row]),
+            nominal=float("nan") if row is None else float(means[row]),
             average=float(means[: self._size].mean()),
             worst=float(means[: self._size].min()),
             returns=means[: self._size],
             episode_returns=scores[: self._size],
             dynamics=self._grid,
         )
+
+
+def environment_name(dynamics: Dynamics, row: int) -> str:
+    """Return the name of a test environment in errors, with the parameters that vary."""
+    varied = [f"{n} {x[row]:g}" for n, x in dynamics.items()
+              if n != ENVIRONMENT and len(set(x.tolist())) > 1]  # fmt: skip
+    site = str(dynamics[ENVIRONMENT][row]) if ENVIRONMENT in dynamics else str(row)
+    return f"test environment {site}" + (f" ({', '.join(varied)})" if varied else "")
+
+
+def _with_row(grid: Dynamics, point: Dynamics) -> Dynamics:
+    """Return a grid with one more environment at its end."""
+    more = point | {ENVIRONMENT: column([Site("nominal")])} if ENVIRONMENT in grid else point
+    return {name: np.concatenate([x, more[name]]) for name, x in grid.items()}
 
 
 class GridEvaluator(EvaluationGrid):
@@ -158,9 +204,15 @@ def evaluation_of_agents(
 
 
 def find_row(grid: Dynamics, point: Dynamics) -> int | None:
-    """Return the row of a grid that equals a given point, or None."""
+    """Return the row of a grid that equals a given point, or None.
+
+    A site with arguments of its own equals no point of physical parameters.
+    """
     if not grid:
         return 0
-    close = [np.isclose(x, point[name][0], rtol=1e-12, atol=0) for name, x in grid.items()]
+    close = [np.isclose(x, point[n][0], rtol=1e-12, atol=0) for n, x in grid.items() if n in point]
+    if ENVIRONMENT in grid:
+        named = grid[ENVIRONMENT]  # texts, if the grid was read from a log
+        close.append(np.array([isinstance(x, Site) and not x.arguments for x in named]))
     rows = np.flatnonzero(np.logical_and.reduce(close))
     return int(rows[0]) if len(rows) else None

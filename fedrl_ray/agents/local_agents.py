@@ -86,7 +86,8 @@ class LocalAgents:
         scores, act = [], LearntPolicy(self._experiment, self._family).of(shared)
         for row, agent in enumerate(self.agent_ids):  # one at a time: packing changes no bit
             own = {name: values[row : row + 1] for name, values in self._dynamics.items()}
-            rollouts = Rollouts(self._experiment, self._family, own, index=[agent])
+            label = [self._family.agent_label(agent)]
+            rollouts = Rollouts(self._experiment, self._family, own, index=[agent], labels=label)
             try:
                 scores.append(rollouts.returns(act))
             except Exception as error:

@@ -118,7 +118,7 @@ class Evaluation:
     nominal: the unperturbed environment. Without a grid (`evaluation.where: agents`) the
     environments are the K training ones, `where` says so and nominal is NaN.
     returns: [M] means; episode_returns: [M, episodes]; dynamics: the parameters of the M
-    environments.
+    environments, and their names if the configuration names them.
     """
 
     where: Literal["driver", "agents"]
@@ -140,8 +140,13 @@ class Evaluation:
             **self.figures(),
             "returns": self.returns.tolist(),
             "episode_returns": self.episode_returns.tolist(),
-            "dynamics": {name: values.tolist() for name, values in self.dynamics.items()},
+            "dynamics": {name: _listed(values) for name, values in self.dynamics.items()},
         }
+
+
+def _listed(values: Array) -> list[float] | list[str]:
+    """Return a column of `Dynamics` for a log; sites by their names."""
+    return [str(site) for site in values] if values.dtype == object else values.tolist()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,7 +119,9 @@ def available() -> int:
 
 def _sizes(experiment: Experiment) -> _Sizes:
     family, e = build_family(experiment), experiment.evaluation
-    rows = e.grid if family.spec.kind == "tabular" else e.grid * e.episodes  # kernels are shared
+    # kernels are shared, and environments of a user are opened a few at a time
+    rows = e.size if family.spec.kind == "tabular" else e.size * e.episodes
+    rows = rows if family.max_open is None else min(e.size, family.max_open)
     settings = experiment.learner.settings
     replay, stored = learner_class(experiment).replay_bytes(
         settings, family.spec, experiment.federation.steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ from rich.table import Table
 from ..agents.messages import RoundReport
 from ..common.console import console, notes
 from ..config.schema import Experiment
-from ..reports.axis import finite, grid_axis
+from ..reports.axis import finite, grid_axis, position_text
 
 
 class ProgressView(Protocol):
@@ -102,19 +103,25 @@ def print_failures(report: RoundReport) -> None:
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:
     """Print the nominal, average and worst return, and a bar per test environment."""
-    for name in ("nominal", "average", "worst"):
-        if (value := finite(evaluation[name])) is not None:
-            console.print(f"{name:<8} {value:10.2f}")
     x, label = grid_axis(evaluation["dynamics"])
     returns = [finite(value) for value in evaluation["returns"]]
+    at = {"worst": f"  at {label} {_worst_position(x, returns)}"} if len(x) > 1 else {}
+    for name in ("nominal", "average", "worst"):
+        if (value := finite(evaluation[name])) is not None:
+            console.print(f"{name:<8} {value:10.2f}{at.get(name, '')}", soft_wrap=True)
     table = Table(box=None, padding=(0, 1))
     table.add_column(label, justify="right")
     table.add_column("return", justify="right")
     table.add_column("", no_wrap=True)
     for position, value in zip(x, returns, strict=True):
-        table.add_row(f"{position:g}", "n/a" if value is None else f"{value:.1f}",
+        table.add_row(position_text(position), "n/a" if value is None else f"{value:.1f}",
                       _bar(value, returns))  # fmt: skip
     console.print(table)
+
+
+def _worst_position(x: Sequence[float | str], returns: Sequence[float | None]) -> str:
+    seen = [(value, i) for i, value in enumerate(returns) if value is not None]
+    return position_text(x[min(seen)[1]]) if seen else "n/a"
 
 
 def _bar(value: float | None, values: list[float | None], width: int = 30) -> str:

@@ -42,6 +42,12 @@ def _budget(experiment: Experiment) -> None:
 def _agents(experiment: Experiment) -> None:
     """Check the keys that hold one value per agent."""
     k, sampler = experiment.federation.num_agents, experiment.client_sampler
+    listed = experiment.environment.settings.num_agents()
+    if listed not in (None, k):
+        raise UserError(
+            f"federation.num_agents: must be {listed}, the length of environment.agents, or be "
+            f"left out; got {k}"
+        )
     try:
         experiment.learner.settings.require_agents(k)
     except ValueError as error:
@@ -121,6 +127,9 @@ def _perturbations(experiment: Experiment, family: EnvFamily) -> None:
             raise UserError(
                 f"environment.perturb.{name}: must hold one value per agent ({k}); got {len(value)}"
             )
+    if experiment.evaluation.environments is not None:
+        family.named_grid(experiment.evaluation.environments)
+        return
     own = experiment.evaluation.perturb is not None
     key = "evaluation.perturb" if own else "environment.perturb"
     family.ranges(experiment.test_perturb, key=key)

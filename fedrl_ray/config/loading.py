@@ -36,6 +36,7 @@ def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Expe
             key: value for key, value in data.items() if key not in _SECTIONS and value is not None
         }
         sections |= {section: _plugin(section, data.get(section)) for section in _SECTIONS}
+        _count_agents(sections)
         experiment = Experiment(**sections)
         check_experiment(experiment)
     except ValidationError as error:
@@ -43,6 +44,13 @@ def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Expe
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
     return experiment
+
+
+def _count_agents(sections: dict[str, Any]) -> None:
+    """Let the number of agents follow from the environment's list of agents, if it is not given."""
+    listed, given = sections["environment"].settings.num_agents(), sections.get("federation", {})
+    if listed is not None and isinstance(given, Mapping) and given.get("num_agents") is None:
+        sections["federation"] = dict(given) | {"num_agents": listed}
 
 
 _SECTIONS = {kind.section: kind_name for kind_name, kind in plugins.KINDS.items()}

@@ -11,11 +11,12 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.learner import LearnerConfig
 from algorithms.settings import Settings
 
+from ..common.json_values import require_json
 from ..ray_cluster.resources import ResourcesConfig
 from ..vector_envs.parameters import EnvironmentConfig, Perturbation
 from .plugins import KINDS
@@ -71,6 +72,9 @@ class EvaluationConfig(Settings):
     """Episodes per environment."""
     perturb: dict[str, Perturbation] | None = None
     """Parameters that the test grid perturbs; null: the same as `environment.perturb`."""
+    environments: dict[str, dict[str, Annotated[Any, AfterValidator(require_json)]]] | None = None
+    """Test environments by name, in place of the grid. Each names the physical parameters that are
+    not nominal, and constructor arguments of a user's environment: {harbour: {site: harbour}}."""
     where: Literal["driver", "agents", "none"] = "driver"
     """`driver` evaluates in the driver on the test grid, `agents` lets each agent evaluate on its
     own environment (a fleet without a simulator), `none` evaluates never."""
@@ -80,12 +84,25 @@ class EvaluationConfig(Settings):
 
     @model_validator(mode="after")
     def _rollouts_have_a_size(self) -> Self:
-        if self.grid * self.episodes > MOST_ROLLOUTS:
+        if self.size * self.episodes > MOST_ROLLOUTS:
             raise ValueError(
                 f"grid * episodes must be at most {MOST_ROLLOUTS}, as all run at once; "
-                f"got {self.grid * self.episodes}"
+                f"got {self.size * self.episodes}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> Self:
+        if self.environments is not None and self.perturb is not None:
+            raise ValueError("must not have both perturb and environments; each makes a test grid")
+        if self.environments is not None and not self.environments:
+            raise ValueError("environments must name at least one environment; got none")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Number of test environments that the keys ask for."""
+        return self.grid if self.environments is None else len(self.environments)
 
 
 class CheckpointConfig(Settings):
@@ -198,6 +215,8 @@ class Experiment(Settings):
         for section, key in EXECUTION_KEYS:
             data[section].pop(key, None)
         kept = {key: data[key] for key in ("seed", *_PLUGINS) if key in data}
+        if isinstance(agents := data["environment"].get("agents"), dict):
+            data["environment"]["agents"] = list(agents.items())  # their order decides the ids
         return kept | {"federation": federation}
 
     def fingerprint(self) -> str:

@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from algorithms.types import Dynamics, Spec
+import numpy as np
 
+from algorithms.types import Dynamics
+
+from ..common.errors import UserError
+from ..vector_envs.actions import encoding_of, short
 from ..vector_envs.episodes import EpisodeSeeds
-from ..vector_envs.family import EnvFamily
+from ..vector_envs.family import SITES, EnvFamily
 from ..vector_envs.mujoco import log_warnings
-from ..vector_envs.user.adapter import UserEnv, spec_of
-from ..vector_envs.user.checks import check_effect, check_reset, check_steps, find_resume
+from ..vector_envs.parameters import TRAINING, Perturbation
+from ..vector_envs.sites import ENVIRONMENT, Site, agent_sites, column, distinct
+from ..vector_envs.user.adapter import UserEnv
+from ..vector_envs.user.closing import close_and_log
 from ..vector_envs.user.config import GymnasiumConfig
-from ..vector_envs.user.source import create, find_source, is_attribute
-from ..vector_envs.user.targets import read_parameters
-from ..vector_envs.user.vector_env import Resume, UserVectorEnv
+from ..vector_envs.user.source import create, find_source, require_argument, require_complete
+from ..vector_envs.user.trial import Builder, Trial, inspect
+from ..vector_envs.user.vector_env import UserVectorEnv
 
 _LOG = logging.getLogger(__name__)
 _INEXACT = (
     "resume is not exact: neither get_state and set_state nor a replay of the actions since the "
     "last reset led to the same observations"
 )
+_SHARED = Site("every agent")
 
 
 class Gymnasium(EnvFamily):
     """Any environment with Box observations and Discrete or bounded Box actions.
 
-    Each process tries it out before anything starts, see `vector_envs.user.checks`. It resumes
+    Each process tries it out before anything starts, see `vector_envs.user.trial`. It resumes
     exactly if it has `get_state() -> dict of arrays or numbers` and `set_state(dict)`. Without
     them, the actions since the last seeded reset are replayed.
     """
@@ -41,93 +48,159 @@ class Gymnasium(EnvFamily):
     def __init__(self, config: GymnasiumConfig) -> None:
         super().__init__(config)
         self._source = find_source(config)
+        self._sites = agent_sites(config.agents)
+        self.has_nominal, self.max_open = not self._sites, config.max_open
+        for number, site in enumerate(self._sites):
+            self._require_arguments(site, f"environment.agents.{number}")
+        require_complete(self._source, self._first.arguments)
         log_warnings()
-        env, limit = create(self._source)
-        limit = limit if config.max_episode_steps is None else config.max_episode_steps
-        with closing(env):
-            check_reset(env, self._source.key)
-            self.parameters = read_parameters(config.parameters, self._source, env)
-            self.spec = spec_of(env, limit, self._source.key)
-        self._resume = _trial(self)
-        if self._resume is None:
+        found = inspect(config, self._source, self._first.arguments)
+        self.parameters, self.spec, self._spaces = found.parameters, found.spec, found.spaces
+        self.actions = encoding_of(found.spaces.action)
+        self._trial = _trial(self)
+        if self._trial.resume is None:
             self.exemptions = {"resume": _INEXACT}
+
+    def agent_label(self, agent: int) -> str:
+        """Return `agent 3 (north)`, with the name of the agent's site."""
+        label = super().agent_label(agent)
+        names = {label, str(self._sites[agent])} if agent < len(self._sites) else {label}
+        return label if len(names) == 1 else f"{label} ({self._sites[agent]})"
+
+    def bytes_per_environment(self) -> int:
+        """Return the memory by which the trial's first environment made this process grow."""
+        return max(super().bytes_per_environment(), self._trial.memory)
+
+    def draw(
+        self,
+        perturb: Mapping[str, Perturbation],
+        *,
+        seed: int,
+        agent_ids: Sequence[int],
+        key: str = TRAINING,
+    ) -> Dynamics:
+        """Return the dynamics of some agents, with their sites if `agents` lists them."""
+        drawn = super().draw(perturb, seed=seed, agent_ids=agent_ids, key=key)
+        if not self._sites:
+            return drawn
+        return drawn | {ENVIRONMENT: column([self._sites[agent] for agent in agent_ids])}
+
+    def grid(
+        self, perturb: Mapping[str, Perturbation], *, size: int, seed: int, key: str = TRAINING
+    ) -> Dynamics:
+        """Return the test grid; every distinct site of the agents has the whole grid."""
+        grid = super().grid(perturb, size=size, seed=seed, key=key)
+        sites = distinct(self._sites)
+        if not sites:
+            return grid
+        m = len(next(iter(grid.values()), [0]))
+        repeated = [site for site in sites for _ in range(m)]
+        return {n: np.tile(x, len(sites)) for n, x in grid.items()} | {
+            ENVIRONMENT: column(repeated)
+        }
+
+    def named_grid(self, environments: Mapping[str, Mapping[str, Any]]) -> Dynamics:
+        """Return the listed test environments, which may name parameters and arguments."""
+        physics = {
+            name: {n: v for n, v in values.items() if n in self.parameters}
+            for name, values in environments.items()
+        }
+        sites = []
+        for name, values in environments.items():
+            site = Site(name, {n: v for n, v in values.items() if n not in self.parameters})
+            self._require_arguments(site, f"{SITES}.{name}")
+            require_complete(self._source, site.arguments)
+            sites.append(site)
+        return super().named_grid(physics) | {ENVIRONMENT: column(sites)}
 
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> UserVectorEnv:
         """Return the user's environments with their parameters set."""
-        rows = [{n: float(dynamics[n][i]) for n in self.parameters} for i in range(len(seeds))]
-        with self._all_or_none(rows, seeds) as envs:
+        with self._all_or_none(dynamics, seeds) as envs:
             return UserVectorEnv(
                 self.spec,
                 envs,
                 seeds,
                 retire=retire,
-                resume=self._resume or "replay",
+                resume=self._trial.resume or "replay",
                 on_mismatch=warn_of_inexact_resume,
             )
 
-    def build(self, values: Mapping[str, float]) -> UserEnv:
-        """Return one environment with the given parameters."""
-        targets = {self.config.parameters[name].target: v for name, v in values.items()}
-        arguments = {target: v for target, v in targets.items() if not is_attribute(target)}
-        env, _ = create(self._source, arguments)
-        return UserEnv(env, {t: v for t, v in targets.items() if is_attribute(t)})
+    def build(self, values: Mapping[str, float], site: Site | None = None) -> UserEnv:
+        """Return one environment with the given parameters, at a site.
+
+        Raises UserError: its spaces are not those of the first environment.
+        """
+        targets = {
+            path: int(value) if self.parameters[name].is_whole else value
+            for name, value in values.items()
+            for path in self.config.parameters[name].targets
+        }
+        own = (site or self._first).arguments
+        inner = {path: v for path, v in targets.items() if path.is_attribute}
+        outer = {path: v for path, v in targets.items() if not path.is_attribute}
+        env, _ = create(self._source, own, outer)
+        with ExitStack() as opened:
+            opened.callback(close_and_log, env)
+            self._require_spaces(env, site or self._first)
+            user = UserEnv(env, self.actions, inner)
+            opened.pop_all()
+        return user
+
+    def check(self) -> Trial:
+        """Run the trial.
+
+        Raises UserError: the environment breaks a rule of `vector_envs.user.checks`.
+        """
+        nominal = {name: p.nominal for name, p in self.parameters.items()}
+        builder = Builder(self.build, self.spec, self.actions, nominal, self._source.key)
+        return Trial.of(builder, self.config, self.ranges(self.config.perturb))
+
+    @property
+    def _first(self) -> Site:
+        return self._sites[0] if self._sites else _SHARED
+
+    def _require_arguments(self, site: Site, key: str) -> None:
+        for name in site.arguments:
+            require_argument(self._source, name, f"{key}.{name}")
+
+    def _require_spaces(self, env: Any, site: Site) -> None:
+        """Raise UserError if an environment has other spaces than the first one."""
+        wanted = self._spaces
+        for what, space, own in (
+            ("observation", wanted.observation, env.observation_space),
+            ("action", wanted.action, env.action_space),
+        ):
+            same = space.shape == own.shape if what == "observation" else space == own
+            if not same:
+                raise UserError(
+                    f"{self._source.key}: every environment must have the same {what} space; got "
+                    f"{short(own)} at {site}, and {short(space)} at {self._first}"
+                )
 
     @contextmanager
-    def _all_or_none(
-        self, rows: Iterable[Mapping[str, float]], seeds: EpisodeSeeds
-    ) -> Iterator[list[UserEnv]]:
+    def _all_or_none(self, dynamics: Dynamics, seeds: EpisodeSeeds) -> Iterator[list[UserEnv]]:
         """Yield the environments, and close all of them if one, or the block, fails."""
+        sites = dynamics.get(ENVIRONMENT)
         with ExitStack() as opened:
-            envs = []
-            for row, values in enumerate(rows):
+            envs: list[UserEnv] = []
+            for row in range(len(seeds)):
+                values = {name: float(dynamics[name][row]) for name in self.parameters}
                 try:
-                    envs.append(opened.enter_context(closing(self.build(values))))
+                    site = None if sites is None else sites[row]
+                    envs.append(self.build(values, site))
+                    opened.callback(close_and_log, envs[-1])
                 except Exception as error:
                     seeds.attribute_error(error, row)
                     raise
             yield envs
             opened.pop_all()
 
-    def trial_vector_env(self, spec: Spec, resume: Resume) -> UserVectorEnv:
-        """Return one nominal environment, for the trial of resuming."""
-        seeds = EpisodeSeeds.of_grid(0, [0], 1)
-        with self._all_or_none([self._nominal_values()], seeds) as envs:
-            return UserVectorEnv(
-                spec,
-                envs,
-                seeds,
-                retire=False,
-                resume=resume,
-                on_mismatch=lambda: None,
-            )
 
-    def check(self) -> Resume | None:
-        """Run the trial and return the way to resume exactly, or None.
-
-        Raises UserError: the environment breaks a rule of `vector_envs.user.checks`.
-        """
-        nominal = self._nominal_values()
-        with closing(self.build(nominal)) as env:
-            steps = check_steps(env, self.spec, self._source.key)
-            self._check_effects(nominal, steps)
-            return find_resume(self.trial_vector_env, env, self.spec, steps)
-
-    def _check_effects(self, nominal: Mapping[str, float], steps: int) -> None:
-        for name, ends in self.ranges(self.config.perturb).items():
-            values = dict.fromkeys((nominal[name], *ends))
-            if len(values) > 1 and self.config.parameters[name].verify:
-                builds = {v: partial(self.build, {**nominal, name: v}) for v in values}
-                check_effect(name, builds, self.spec, steps)
-
-    def _nominal_values(self) -> dict[str, float]:
-        return {name: p.nominal for name, p in self.parameters.items()}
+_TRIALS: dict[str, Trial] = {}
 
 
-_TRIALS: dict[str, Resume | None] = {}
-
-
-def _trial(family: Gymnasium) -> Resume | None:
-    """Return the result of the family's trial, run once per process and configuration."""
+def _trial(family: Gymnasium) -> Trial:
+    """Return the family's trial, run once per process and configuration."""
     key = family.config.model_dump_json()
     if key not in _TRIALS:
         _TRIALS[key] = family.check()

@@ -102,7 +102,7 @@ def _returns(
 
 
 def _nominal(family: EnvFamily, evaluation: Evaluation) -> Interval:
-    on_grid = evaluation.where == "driver"
+    on_grid = evaluation.where == "driver" and family.has_nominal
     row = find_row(evaluation.dynamics, family.nominal()) if on_grid else None
     if row is None:
         return Interval(evaluation.nominal, math.nan, math.nan)

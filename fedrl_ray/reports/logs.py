@@ -36,7 +36,7 @@ class EvaluationLog:
     """Each statistic of `LOGGED`, [T]; NaN where it is missing."""
     final_returns: Array | None
     """Returns [M, R], means over the last tenth of the evaluations; None if not all are finite."""
-    dynamics: dict[str, list[float]]
+    dynamics: dict[str, list[float] | list[str]]
     """Physical parameters of the M test environments."""
     where: str
     """Process that evaluated: `driver`, `agents` or `none`."""
@@ -86,7 +86,7 @@ class _Evaluation(TypedDict):
     nominal: NotRequired[Number]
     returns: list[Number]
     episode_returns: list[list[Number]]
-    dynamics: dict[str, list[float]]
+    dynamics: dict[str, list[float] | list[str]]
 
 
 class _Round(TypedDict):

@@ -12,6 +12,7 @@ from algorithms.types import Array
 
 from ..common.errors import UserError
 from ..config import plugins
+from ..vector_envs.sites import ENVIRONMENT
 from .runs import RunData
 
 _USERS_OWN = "gymnasium"
@@ -22,7 +23,8 @@ def agent_parameters(run: RunData) -> dict[str, Array]:
     """Return the parameters in which the agents differ, [K] each; empty if they are unknown."""
     k = run.flat["federation.num_agents"]
     if run.evaluations.where == "agents":
-        drawn = {n: np.array(v, dtype=np.float64) for n, v in run.evaluations.dynamics.items()}
+        logged = {n: v for n, v in run.evaluations.dynamics.items() if n != ENVIRONMENT}
+        drawn = {n: np.array(v, dtype=np.float64) for n, v in logged.items()}
     else:
         drawn = _drawn(run, k)
     return {n: v for n, v in drawn.items() if v.shape == (k,) and len(np.unique(v)) > 1}

@@ -12,29 +12,58 @@ from algorithms.types import AgentState, Array, Spec, Transition
 from algorithms.vector_env import VectorEnv
 
 from ..common.error_source import attribute_error
+from ..common.errors import RunError
+from .data_faults import fault_in
 
 
 class EpisodeSeeds:
-    """Seeds for the resets of N rows, keyed by (seed, role, index of the row, episode)."""
+    """Seeds for the resets of N rows, keyed by (seed, role, index of the row, episode).
 
-    def __init__(self, seed: int, role: Role, index: Sequence[int], first: Sequence[int]) -> None:
+    per_row: episodes that a row plays before it retires. labels: names of the rows in errors.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        role: Role,
+        index: Sequence[int],
+        first: Sequence[int],
+        *,
+        per_row: int = 1,
+        labels: Sequence[str] = (),
+    ) -> None:
         self._seed, self._role, self._index = seed, role, tuple(index)
         self.first = np.array(first, dtype=np.int64)
         """Number of the first episode of each row: [N]."""
+        self.per_row, self._labels = per_row, tuple(labels)
 
     @classmethod
-    def of_agents(cls, seed: int, agent_ids: Sequence[int]) -> EpisodeSeeds:
+    def of_agents(
+        cls, seed: int, agent_ids: Sequence[int], *, labels: Sequence[str] = ()
+    ) -> EpisodeSeeds:
         """Return the seeds of training, in which every agent counts its own episodes from 0."""
-        return cls(seed, Role.EPISODE, agent_ids, [0] * len(agent_ids))
+        return cls(seed, Role.EPISODE, agent_ids, [0] * len(agent_ids), labels=labels)
 
     @classmethod
-    def of_grid(cls, seed: int, index: Sequence[int], episodes: int) -> EpisodeSeeds:
+    def of_grid(
+        cls, seed: int, index: Sequence[int], episodes: int, *, labels: Sequence[str] = ()
+    ) -> EpisodeSeeds:
         """Return the seeds of an evaluation: `episodes` adjacent rows per environment.
 
-        Each row plays one episode, so two policies are compared on the same episodes.
+        Each row plays one episode, so two policies are compared on the same episodes. labels: a
+        name for each environment.
         """
         rows, first = np.repeat(index, episodes), np.tile(np.arange(episodes), len(index))
-        return cls(seed, Role.EVALUATION, rows.tolist(), first.tolist())
+        names = [name for name in labels for _ in range(episodes)]
+        return cls(seed, Role.EVALUATION, rows.tolist(), first.tolist(), labels=names)
+
+    @classmethod
+    def in_turn(
+        cls, seed: int, index: Sequence[int], episodes: int, *, labels: Sequence[str] = ()
+    ) -> EpisodeSeeds:
+        """Return the seeds of `of_grid` for one row per environment, which plays all episodes."""
+        first = [0] * len(index)
+        return cls(seed, Role.EVALUATION, index, first, per_row=episodes, labels=labels)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -48,12 +77,22 @@ class EpisodeSeeds:
         if self._role is Role.EPISODE:
             attribute_error(error, self._index[row])
 
+    def label(self, row: int) -> str:
+        """Return the name of a row in errors: `agent 3`, or the name of a test environment."""
+        if self._labels:
+            return self._labels[row]
+        owner = "agent" if self._role is Role.EPISODE else "test environment"
+        return f"{owner} {self._index[row]}"
+
 
 class EpisodicVectorEnv(VectorEnv):
     """N environments in lock-step: subclasses supply the physics, this class keeps the episodes.
 
     A row whose episode ends is reset in the same step, from its own next seed, so no
-    pseudo-transition exists. With `retire`, as in an evaluation, the row stops instead.
+    pseudo-transition exists. With `retire`, as in an evaluation, the row stops after its episodes.
+
+    Continuous actions are clipped to the bounds of the spec. A reward or an observation that is not
+    finite in float32 stops the run.
     """
 
     def __init__(self, spec: Spec, seeds: EpisodeSeeds, *, retire: bool = False) -> None:
@@ -63,8 +102,10 @@ class EpisodicVectorEnv(VectorEnv):
         """Rows that have not retired: [N]."""
         self.finished = np.zeros(n, dtype=bool)
         """Rows whose episode ended in the last step: [N]."""
-        self.finished_return = np.zeros(n)
-        """Return of the last finished episode of each row: [N]."""
+        self.returns = np.zeros((n, seeds.per_row))
+        """Returns of the episodes that each row played until it retired: [N, seeds.per_row]."""
+        self._low = np.array(spec.action_low, dtype=np.float32)
+        self._high = np.array(spec.action_high, dtype=np.float32)
         self._episode = seeds.first.copy()
         self._elapsed = np.zeros(n, dtype=np.int64)
         self._return = np.zeros(n)
@@ -108,9 +149,14 @@ class EpisodicVectorEnv(VectorEnv):
         """Release the resources of the environments; a second call does nothing."""
 
     def step(self, action: Array) -> Transition:
-        """Step all N rows; `Transition` gives the shapes."""
+        """Step all N rows; `Transition` gives the shapes.
+
+        Raises RunError: an observation, a reward or an action is not finite in float32.
+        """
         obs = self._obs
-        next_obs, reward, terminated, truncated = self.advance(action)
+        legal = action.clip(self._low, self._high) if self._low.size else action
+        next_obs, reward, terminated, truncated = self.advance(legal)
+        self._require_finite(action, next_obs, reward)
         self._elapsed += 1
         self._return += np.where(self.alive, reward, 0.0)
         done = terminated | truncated | (self._elapsed >= self.spec.max_episode_steps)
@@ -156,17 +202,34 @@ class EpisodicVectorEnv(VectorEnv):
         physics = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         self.load_physics_state(row, physics)
 
+    def fault(self, row: int, text: str) -> RunError:
+        """Return the error of a row, with its agent, its episode (from 0) and its step (from 1)."""
+        label, episode = self.seeds.label(row), self._episode[row]
+        error = RunError(f"{label}, episode {episode}, step {self._elapsed[row] + 1}: {text}")
+        self.seeds.attribute_error(error, row)
+        return error
+
+    def _require_finite(self, action: Array, obs: Array, reward: Array) -> None:
+        if np.isfinite(obs).all() and np.isfinite(reward.astype(np.float32)).all():
+            return
+        for row in np.flatnonzero(self.alive).tolist():
+            text = fault_in(action[row], obs[row], float(reward[row]))
+            if text is not None:
+                raise self.fault(row, text)
+
     def _begin_episode(self, row: int) -> None:
         seed = self.seeds.seed(row, int(self._episode[row]))
         self._elapsed[row], self._return[row] = 0, 0.0
         self._obs[row] = self.reset_row(row, seed)
 
     def _end_episode(self, row: int) -> None:
-        self.finished_return[row] = self._return[row]
         self._sum[row] += self._return[row]
         self._count[row] += 1
+        played = int(self._episode[row] - self.seeds.first[row])
         self._episode[row] += 1
         if self._retire:
+            self.returns[row, played] = self._return[row]
+        if self._retire and played + 1 == self.seeds.per_row:
             self.alive[row] = False
         else:
             self._begin_episode(row)

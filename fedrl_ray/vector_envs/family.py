@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,9 +17,14 @@ from algorithms.draws import Role, philox
 from algorithms.types import Dynamics, Spec
 
 from ..common.errors import UserError
+from .actions import ActionEncoding, encoding_of_spec
 from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .grids import grid_points, require_size
 from .parameters import TRAINING, EnvironmentConfig, Parameter, Perturbation, UniformRange
+from .sites import ENVIRONMENT, Site, column
+
+SITES = "evaluation.environments"
+"""Key that lists the test environments by name."""
 
 
 class EnvFamily(ABC):
@@ -37,6 +43,10 @@ class EnvFamily(ABC):
     """
     spec: Spec
     """Observations, actions and time limit of every environment of the family."""
+    has_nominal: bool = True
+    """False if no environment is the unperturbed one, because the agents differ by category."""
+    max_open: int | None = None
+    """Most test environments that an evaluation opens at once; None: all, in one batch."""
 
     def __init__(self, config: EnvironmentConfig) -> None:
         self.config = config
@@ -47,6 +57,15 @@ class EnvFamily(ABC):
 
         retire: stop a row after its first episode, as an evaluation does.
         """
+
+    @cached_property
+    def actions(self) -> ActionEncoding:
+        """The border between the learner's actions and those of the environments."""
+        return encoding_of_spec(self.spec)
+
+    def agent_label(self, agent: int) -> str:
+        """Return the name of an agent in errors and reports."""
+        return f"agent {agent}"
 
     def bytes_per_environment(self) -> int:
         """Return the memory of one environment in bytes, estimated rather too high than too low."""
@@ -66,8 +85,8 @@ class EnvFamily(ABC):
     ) -> Dynamics:
         """Return the dynamics of some agents: each parameter [N].
 
-        A perturbed parameter is uniform in its range. Its draw is keyed by (seed, agent,
-        parameter), so no other parameter or agent changes it.
+        A perturbed parameter is uniform in its range, or among the whole numbers of its range. Its
+        draw is keyed by (seed, agent, parameter), so no other parameter or agent changes it.
         """
         dynamics = {n: np.repeat(v, len(agent_ids)) for n, v in self.nominal().items()}
         ranges = self.ranges(perturb, key=key)
@@ -78,10 +97,13 @@ class EnvFamily(ABC):
             if isinstance(value, tuple):
                 dynamics[name] = np.array([value[agent] for agent in agent_ids])
                 continue
+            draws = [philox(seed, Role.DYNAMICS, agent, index) for agent in agent_ids]
             low, high = ranges[name]
-            dynamics[name] = np.array(
-                [philox(seed, Role.DYNAMICS, a, index).uniform(low, high) for a in agent_ids]
-            )
+            if self.parameters[name].is_whole:
+                whole = [draw.integers(int(low), int(high), endpoint=True) for draw in draws]
+                dynamics[name] = np.array(whole, dtype=np.float64)
+            else:
+                dynamics[name] = np.array([draw.uniform(low, high) for draw in draws])
         return dynamics
 
     def grid(
@@ -89,9 +111,33 @@ class EnvFamily(ABC):
     ) -> Dynamics:
         """Return the test grid over a perturbation: each parameter [M]. See `grids.grid_points`."""
         ranges = self.ranges(perturb, key=key)
-        points = grid_points(ranges, self.nominal(), size=size, seed=seed)
+        whole = [name for name, p in self.parameters.items() if p.is_whole]
+        points = grid_points(ranges, self.nominal(), size=size, seed=seed, whole=whole)
         m = len(next(iter(points.values()))) if points else 1
         return {n: points.get(n, np.repeat(v, m)) for n, v in self.nominal().items()}
+
+    def named_grid(self, environments: Mapping[str, Mapping[str, Any]]) -> Dynamics:
+        """Return test environments that are listed by name: each parameter [M].
+
+        A parameter that an environment does not name has its nominal value. The column
+        `sites.ENVIRONMENT` holds a `Site` with the name. Raises UserError: a parameter does not
+        exist, or a value lies outside its legal range.
+        """
+        points = [self._point(name, values) for name, values in environments.items()]
+        dynamics = {n: np.array([p[n] for p in points]) for n in self.parameters}
+        return dynamics | {ENVIRONMENT: column([Site(name) for name in environments])}
+
+    def _point(self, name: str, values: Mapping[str, Any]) -> dict[str, float]:
+        """Return one value per parameter, with those of a named test environment."""
+        for parameter, value in values.items():
+            key = f"{SITES}.{name}.{parameter}"
+            if parameter not in self.parameters:
+                known = ", ".join(self.parameters) or "none"
+                raise UserError(f"{key}: no such parameter; known: {known}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise UserError(f"{key}: must be a number; got {value!r}")
+            self._range(parameter, (float(value),), key)
+        return {n: float(values.get(n, p.nominal)) for n, p in self.parameters.items()}
 
     def check_grid(
         self, perturb: Mapping[str, Perturbation], *, size: int, key: str = TRAINING
@@ -133,4 +179,13 @@ class EnvFamily(ABC):
                 f"{key}: must stay within [{p.low:g}, {p.high:g}] {p.unit}".rstrip()
                 + f"; got [{low:g}, {high:g}]"
             )
+        if p.is_whole and not all(float(x).is_integer() for x in _values(value, low, high)):
+            raise UserError(
+                f"{key}: must lead to whole numbers, because {name} is one; got "
+                f"[{low:g}, {high:g}] ({p.nominal:.1f} as nominal value allows fractions)"
+            )
         return low, high
+
+
+def _values(value: Perturbation, low: float, high: float) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (low, high)

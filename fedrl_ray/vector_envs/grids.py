@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -13,12 +13,21 @@ from ..common.errors import UserError
 
 
 def grid_points(
-    ranges: Mapping[str, tuple[float, float]], nominal: Mapping[str, Array], *, size: int, seed: int
+    ranges: Mapping[str, tuple[float, float]],
+    nominal: Mapping[str, Array],
+    *,
+    size: int,
+    seed: int,
+    whole: Collection[str] = (),
 ) -> Dynamics:
     """Return the points of a test grid: each parameter [M] with M = `size`.
 
-    One parameter gets an even grid with both ends. Several get all corners, the nominal point, and
-    a scrambled Halton design (scipy.stats.qmc) for the rest. Without parameters it is empty.
+    One parameter gets an even grid with both ends. Several get all corners, the nominal point if it
+    lies within the ranges, and a scrambled Halton design (scipy.stats.qmc) for the rest. Without
+    parameters the grid is empty.
+
+    whole: parameters whose values are whole numbers. A single one gets each number once, so M may
+    be smaller than `size`.
 
     Raises UserError: `size` is too small, see `require_size`.
     """
@@ -27,8 +36,10 @@ def grid_points(
     require_size(ranges, size)
     if len(ranges) == 1:
         name, (low, high) = next(iter(ranges.items()))
-        return {name: np.linspace(low, high, size)}
-    return _design(ranges, nominal, size=size, seed=seed)
+        even = np.linspace(low, high, size)
+        return {name: np.unique(np.round(even)) if name in whole else even}
+    points = _design(ranges, nominal, size=size, seed=seed)
+    return {n: np.round(x) if n in whole else x for n, x in points.items()}
 
 
 def require_size(ranges: Mapping[str, tuple[float, float]], size: int) -> None:
@@ -49,6 +60,7 @@ def _design(
     corners = np.array(list(itertools.product(*ranges.values())))
     centre = np.array([[float(nominal[name][0]) for name in ranges]])
     low, high = np.array(list(ranges.values())).T
-    rest = qmc.Halton(len(ranges), rng=seed).random(size - len(corners) - 1)
-    points = np.concatenate([corners, centre, low + rest * (high - low)])
+    fixed = [corners, centre] if ((low <= centre) & (centre <= high)).all() else [corners]
+    rest = qmc.Halton(len(ranges), rng=seed).random(size - sum(map(len, fixed)))
+    points = np.concatenate([*fixed, low + rest * (high - low)])
     return {name: points[:, i] for i, name in enumerate(ranges)}

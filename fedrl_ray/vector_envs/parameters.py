@@ -10,13 +10,17 @@ from algorithms.settings import Settings
 
 
 class Parameter(NamedTuple):
-    """A physical parameter: nominal value, unit, legal range (with both ends) and meaning."""
+    """A physical parameter: nominal value, unit, legal range (with both ends) and meaning.
+
+    is_whole: its values are whole numbers.
+    """
 
     nominal: float
     unit: str
     low: float
     high: float
     meaning: str
+    is_whole: bool = False
 
 
 class UniformRange(Settings):
@@ -46,6 +50,10 @@ TRAINING = "environment.perturb"
 
 class EnvironmentConfig(Settings):
     """Keys of every environment family."""
+
+    def num_agents(self) -> int | None:
+        """Return the number of agents that the keys list; None if they list none."""
+        return None
 
     perturb: dict[str, Perturbation] = {}
     """Physical parameters that differ between local agents. A value is 0.5 (uniform within +-50% of

@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
+from .data_faults import DataError
 from .episodes import EpisodeSeeds, EpisodicVectorEnv
 from .threads import StepThreads
 
@@ -63,6 +64,8 @@ class SyncVectorEnv(EpisodicVectorEnv):
         def step(i: int) -> None:
             try:
                 obs[i], reward[i], terminated[i], truncated[i], _ = self.envs[i].step(action[i])
+            except DataError as error:
+                raise self.fault(i, str(error)) from None
             except Exception as error:
                 self.seeds.attribute_error(error, i)
                 raise
@@ -74,6 +77,8 @@ class SyncVectorEnv(EpisodicVectorEnv):
         """Reset one environment from a seed and return its first observation: [S]."""
         try:
             return np.asarray(self.envs[row].reset(seed=seed)[0], dtype=np.float32)
+        except DataError as error:
+            raise self.fault(row, f"at reset: {error}") from None
         except Exception as error:
             self.seeds.attribute_error(error, row)
             raise

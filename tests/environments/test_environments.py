@@ -113,9 +113,9 @@ def test_a_retired_row_keeps_its_first_return(name: str) -> None:
         alive = vector_env.alive.copy()
         returns += np.where(alive, vector_env.step(action).reward.astype(float), 0.0)
     assert not vector_env.alive.any()
-    np.testing.assert_allclose(vector_env.finished_return, returns, rtol=1e-6)
+    np.testing.assert_allclose(vector_env.returns[:, 0], returns, rtol=1e-6)
     total, count = vector_env.drain_episodes()
-    assert np.array_equal(count, np.ones(3)) and np.array_equal(total, vector_env.finished_return)
+    assert np.array_equal(count, np.ones(3)) and np.array_equal(total, vector_env.returns[:, 0])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -94,12 +94,14 @@ class CountedSpring(SavingSpring):
 
     made = 0
     open = 0
+    most = 0
 
     def __init__(self, mass: float = 1.0, fault: str = "") -> None:
         super().__init__(mass)
         self.fault = fault
         CountedSpring.made += 1
         CountedSpring.open += 1
+        CountedSpring.most = max(CountedSpring.most, CountedSpring.open)
         if fault == "second" and CountedSpring.made % 2 == 0:
             CountedSpring.open -= 1
             raise ZeroDivisionError("a bug of the user's own")

@@ -10,7 +10,7 @@ from algorithms.types import Array
 
 from ...analysis import statistics
 from ...analysis.statistics import Interval
-from ..axis import grid_axis
+from ..axis import Axis, grid_axis
 from ..methods import Method
 from ..panels import canvas
 from ..section import Cell, Section, Table, section
@@ -54,7 +54,7 @@ def _section(study: Study, methods: list[Method], label: str, index: int) -> Sec
     )
 
 
-def axis_of(method: Method) -> tuple[list[float], str]:
+def axis_of(method: Method) -> Axis:
     """Return the positions of the method's test environments, [M], and the name of the axis."""
     return grid_axis(method.runs[0].evaluations.dynamics)
 
@@ -74,4 +74,4 @@ def grid_intervals(method: Method) -> tuple[Array, Array, Array, Array]:
 def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
     for method in methods:
         for x, *values in zip(axis_of(method)[0], *grid_intervals(method)[1:], strict=True):
-            yield method.label, float(x), Interval(*map(float, values))
+            yield method.label, x, Interval(*map(float, values))

@@ -12,42 +12,60 @@ from gymnasium import spaces
 from algorithms.types import Array, Spec
 
 from ...common.errors import UserError
-from .targets import missing_part, read, write
+from ..actions import ActionEncoding, encoding_of, short
+from ..data_faults import observation_of, reward_of
+from . import paths
 
 
 class UserEnv:
     """A user's environment with flat float32 observations and fixed attributes.
 
-    Discrete actions count from 0; continuous actions are flat vectors. The attributes are set again
-    after every reset, in case the reset changes them.
+    actions: the encoding of its action space. attributes: values by path; they are set again after
+    every reset, in case the reset changes them, and a path that is a method is called again.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], attributes: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        actions: ActionEncoding,
+        attributes: Mapping[paths.Path, float],
+    ) -> None:
         self.env = env
-        self.actions: list[Array] = []
+        self.taken: list[Array] = []
         """Actions since the last reset."""
-        self._attributes = dict(attributes)
+        self._actions, self._attributes = actions, dict(attributes)
+        self._shape = env.observation_space.shape or ()
         self._apply()
 
     def reset(self, *, seed: int) -> tuple[Array, Any]:
-        """Start an episode from a seed and return the flat observation and the info."""
+        """Start an episode from a seed and return the flat observation and the info.
+
+        Raises DataError: the observation is not finite, or has another shape than its space.
+        """
         obs, info = self.env.reset(seed=seed)
         self._apply()
-        self.actions = []
-        return _flat(obs), info
+        self.taken = []
+        return observation_of(obs, self._shape), info
 
-    def step(self, action: Array) -> tuple[Array, Any, bool, bool, Any]:
-        """Take one step and return Gymnasium's five values, with a flat observation."""
-        self.actions.append(np.array(action))
+    def step(self, action: Array) -> tuple[Array, float, bool, bool, Any]:
+        """Take one step and return Gymnasium's five values, with a flat observation.
+
+        Raises DataError: the observation or the reward is not finite, or of another shape.
+        """
+        self.taken.append(np.array(action))
         obs, reward, terminated, truncated, info = self.env.step(self.decode(action))
-        return _flat(obs), reward, terminated, truncated, info
+        return (
+            observation_of(obs, self._shape),
+            reward_of(reward),
+            bool(terminated),
+            bool(truncated),
+            info,
+        )
 
     def decode(self, action: Array) -> Any:
         """Return a learner's action as an action of the environment's own space."""
-        space = self.env.action_space
-        if isinstance(space, spaces.Discrete):
-            return space.start + action
-        return action.reshape(space.shape).astype(space.dtype)
+        own = self._actions.decode(np.asarray(action)[None])[0]
+        return own if self._actions.shape else own[()]
 
     def close(self) -> None:
         """Close the user's environment."""
@@ -55,9 +73,12 @@ class UserEnv:
 
     def _apply(self) -> None:
         for path, value in self._attributes.items():
-            # a simulator may not exist before the first reset
-            if missing_part(self.env, path) is None and read(self.env, path) != value:
-                write(self.env, path, value)
+            try:
+                current = paths.read(self.env, path.parts)
+            except paths.MissingPartError:  # a simulator may not exist before the first reset
+                continue
+            if callable(current) or current != value:
+                paths.write(self.env, path, value)
 
 
 def spec_of(env: gymnasium.Env[Any, Any], max_episode_steps: int | None, key: str) -> Spec:
@@ -67,28 +88,33 @@ def spec_of(env: gymnasium.Env[Any, Any], max_episode_steps: int | None, key: st
     """
     if max_episode_steps is None:
         raise UserError(f"environment.max_episode_steps: required, because {key} has no time limit")
-    obs, action = env.observation_space, env.action_space
-    if not isinstance(obs, spaces.Box):
-        raise UserError(f"{key}: observation space must be a Box; got {_short(obs)}")
-    size = int(np.prod(obs.shape))
-    if isinstance(action, spaces.Discrete):
-        return Spec(obs_size=size, num_actions=int(action.n), max_episode_steps=max_episode_steps)
-    if not isinstance(action, spaces.Box) or not action.is_bounded():
-        raise UserError(
-            f"{key}: action space must be Discrete or a bounded Box; got {_short(action)}"
-        )
+    try:
+        actions = encoding_of(env.action_space)
+    except ValueError as error:
+        raise UserError(f"{key}: {error}") from None
     return Spec(
-        obs_size=size,
-        action_low=tuple(action.low.ravel().tolist()),
-        action_high=tuple(action.high.ravel().tolist()),
+        obs_size=_observation_size(env.observation_space, key),
+        num_actions=actions.num_actions,
+        action_low=actions.low,
+        action_high=actions.high,
         max_episode_steps=max_episode_steps,
     )
 
 
-def _flat(obs: Any) -> Array:
-    return np.asarray(obs, dtype=np.float32).ravel()
-
-
-def _short(space: gymnasium.Space[Any]) -> str:
-    text = " ".join(str(space).split())
-    return text if len(text) <= 80 else text[:77] + "..."
+def _observation_size(space: spaces.Space[Any], key: str) -> int:
+    if not isinstance(space, spaces.Box):
+        raise UserError(
+            f"{key}: observation space must be a Box; got {short(space)}; "
+            "environment.flatten: true makes one of Dict, Tuple, Discrete and the like"
+        )
+    if not space.low.size:
+        raise UserError(
+            f"{key}: observation space must hold at least one number; got {short(space)}"
+        )
+    if space.dtype == np.uint8 and len(space.shape) == 3:
+        raise UserError(
+            f"{key}: observation space is an image, {short(space)}, and the networks are "
+            "perceptrons; environment.flatten: true trains on its raw numbers, and a wrapper in "
+            "environment.wrappers can extract features"
+        )
+    return int(np.prod(space.shape))

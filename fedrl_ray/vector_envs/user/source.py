@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -15,8 +14,11 @@ from gymnasium.wrappers import TimeLimit
 
 from ...common.errors import UserError
 from ...common.spelling import nearest
+from . import paths
 from .config import GymnasiumConfig
+from .imports import find_callable, import_module
 from .ray_registry import registered_creator
+from .wrapping import Wrap, wraps_of
 
 
 class Source(NamedTuple):
@@ -32,6 +34,8 @@ class Source(NamedTuple):
     """Registered and configured arguments, including nominal values of parameters."""
     max_episode_steps: int | None
     """Registered time limit in steps."""
+    wraps: tuple[Wrap, ...] = ()
+    """Wrappers to apply, from the inside out."""
 
 
 def find_source(config: GymnasiumConfig) -> Source:
@@ -39,34 +43,48 @@ def find_source(config: GymnasiumConfig) -> Source:
     if config.id is not None:
         source = _registered(config.id, config.kwargs)
     else:
-        factory = _factory(str(config.factory))
+        factory = find_callable(str(config.factory), "environment.factory")
         source = Source("environment.factory", factory, factory, dict(config.kwargs), None)
     for name in config.kwargs:
-        _require_argument(source, name, f"environment.kwargs.{name}")
-    source = source._replace(kwargs=source.kwargs | _nominal_arguments(source, config))
-    _check_complete(source)
-    return source
+        require_argument(source, name, f"environment.kwargs.{name}")
+    return _with_nominal(source._replace(wraps=wraps_of(config)), config)
 
 
 def create(
-    source: Source, values: Mapping[str, float] = {}
+    source: Source, own: Mapping[str, Any] = {}, values: Mapping[paths.Path, float] = {}
 ) -> tuple[gymnasium.Env[Any, Any], int | None]:
     """Return an environment and its time limit in steps, without the wrapper of the limit.
 
-    The vector environment counts the steps itself, so that it can save and restore the count.
+    own: arguments of this one environment. values: parameters that are arguments. The vector
+    environment counts the steps itself, so that it can save and restore the count.
     """
-    env: Any = source.make(**source.kwargs | dict(values))
+    kwargs = copy.deepcopy(source.kwargs | dict(own))  # an environment may write to its arguments
+    for path, value in values.items():
+        kwargs[path.argument] = paths.with_item(kwargs.get(path.argument), path.parts[1:], value)
+    env: Any = source.make(**kwargs)
     limit = source.max_episode_steps
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"{source.key}: must make a gymnasium.Env; got {type(env).__name__}")
-    while isinstance(env, TimeLimit):
-        env, limit = env.env, env._max_episode_steps
+    _require_spaces(env, source.key)
+    for wrap in (_unlimited, *source.wraps):
+        env = wrap(env)
+        while isinstance(env, TimeLimit):
+            env, limit = env.env, env._max_episode_steps
     return env, limit
 
 
-def is_attribute(target: str) -> bool:
-    """Return true if a target is the dotted path of an attribute, not an argument's name."""
-    return "." in target
+def _require_spaces(env: Any, key: str) -> None:
+    for name in ("observation_space", "action_space"):
+        space = getattr(env, name, None)  # a class that sets none has no such attribute
+        if not isinstance(space, gymnasium.spaces.Space):
+            raise UserError(
+                f"{key}: {name} must be a space of gymnasium.spaces, set in __init__; got "
+                f"{'none' if space is None else type(space).__name__}"
+            )
+
+
+def _unlimited(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
+    return env
 
 
 def arguments(source: Source) -> Mapping[str, inspect.Parameter]:
@@ -77,7 +95,7 @@ def arguments(source: Source) -> Mapping[str, inspect.Parameter]:
 def _registered(env_id: str, kwargs: Mapping[str, Any]) -> Source:
     module, _, name = env_id.rpartition(":")
     if module:
-        _import(module, "environment.id")
+        import_module(module, "environment.id")
     if name not in registry and (made := registered_creator(name)):
         return Source("environment.id", made, made, dict(kwargs), None)
     spec = _spec(name)
@@ -98,39 +116,30 @@ def _spec(name: str) -> EnvSpec:
         ) from None
 
 
-def _factory(path: str) -> Callable[..., Any]:
-    module, _, name = path.partition(":")
-    if not (module and name):
-        raise UserError(f"environment.factory: must be package.module:callable; got {path!r}")
-    found = _import(module, "environment.factory")
-    factory: Callable[..., Any] | None = getattr(found, name, None)  # the user names it
-    if not callable(factory):
-        raise UserError(
-            f"environment.factory: {module} has no callable {name!r}{nearest(name, dir(found))}"
-        )
-    return factory
+def _with_nominal(source: Source, config: GymnasiumConfig) -> Source:
+    """Return the source with the configured nominal values of parameters that are arguments."""
+    kwargs = dict(source.kwargs)
+    for name, parameter in config.parameters.items():
+        for path in parameter.targets:
+            if path.is_attribute:
+                continue
+            key = f"environment.parameters.{name}.target"
+            require_argument(source, path.argument, key)
+            if parameter.nominal is None:
+                continue
+            try:
+                held = kwargs.get(path.argument)
+                kwargs[path.argument] = paths.with_item(held, path.parts[1:], parameter.nominal)
+            except (TypeError, IndexError, ValueError):
+                raise UserError(
+                    f"{key}: {path.text!r} is not an item of environment.kwargs."
+                    f"{path.argument}; got {held!r}"
+                ) from None
+    return source._replace(kwargs=kwargs)
 
 
-def _import(module: str, key: str) -> ModuleType:
-    if not all(module.split(".")) or "\0" in module:
-        raise UserError(f"{key}: must name a module like an import, package.module; got {module!r}")
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise UserError(f"{key}: PYTHONPATH has no module {error.name!r}") from None
-
-
-def _nominal_arguments(source: Source, config: GymnasiumConfig) -> dict[str, float]:
-    """Return the nominal values of parameters whose target is an argument."""
-    declared = {n: p for n, p in config.parameters.items() if not is_attribute(p.target)}
-    for name, parameter in declared.items():
-        _require_argument(source, parameter.target, f"environment.parameters.{name}.target")
-    return {p.target: p.nominal for p in declared.values() if p.nominal is not None}
-
-
-def _require_argument(source: Source, name: str, key: str) -> None:
+def require_argument(source: Source, name: str, key: str) -> None:
+    """Raise UserError if the constructor does not take an argument."""
     known = arguments(source)
     if name in known or any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
@@ -140,8 +149,10 @@ def _require_argument(source: Source, name: str, key: str) -> None:
     )
 
 
-def _check_complete(source: Source) -> None:
+def require_complete(source: Source, own: Mapping[str, Any]) -> None:
+    """Raise UserError if an argument that has no default is given nowhere."""
     for name, argument in arguments(source).items():
         variadic = argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
-        if argument.default is argument.empty and not variadic and name not in source.kwargs:
+        given = name in source.kwargs or name in own
+        if argument.default is argument.empty and not variadic and not given:
             raise UserError(f"environment.kwargs.{name}: missing; required by {source.key}")

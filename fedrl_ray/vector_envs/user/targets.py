@@ -1,7 +1,4 @@
-"""Targets of the parameters of a user's environment: constructor arguments and attributes.
-
-Users name an attribute by its dotted path, so it is looked up by name.
-"""
+"""Parameters of a user's environment, read from the places that hold them."""
 
 from __future__ import annotations
 
@@ -14,76 +11,76 @@ import numpy as np
 from ...common.errors import UserError
 from ...common.spelling import nearest
 from ..parameters import Parameter
+from . import paths
 from .config import UserParameter
-from .source import Source, arguments, is_attribute
-
-
-def missing_part(env: Any, path: str) -> tuple[Any, str] | None:
-    """Return the object that lacks a part of the path, and that part; None if the path exists."""
-    owner = env
-    for part in path.split("."):
-        if not hasattr(owner, part):
-            return owner, part
-        owner = getattr(owner, part)
-    return None
-
-
-def read(env: Any, path: str) -> Any:
-    """Return the value of an existing dotted attribute."""
-    for part in path.split("."):
-        env = getattr(env, part)
-    return env
-
-
-def write(env: Any, path: str, value: float) -> None:
-    """Set an existing dotted attribute."""
-    owner, _, name = path.rpartition(".")
-    setattr(read(env, owner), name, value)
+from .source import Source, arguments
 
 
 def read_parameters(
-    declared: Mapping[str, UserParameter], source: Source, env: Any
+    declared: Mapping[str, UserParameter], source: Source, own: Mapping[str, Any], env: Any
 ) -> dict[str, Parameter]:
     """Return the parameters with their nominal values, read from an `env` that has been reset.
 
-    Raises UserError: a target does not exist, or a nominal value is missing or out of range.
+    own: arguments of this environment alone. Raises UserError: a target does not exist, or a
+    nominal value is missing or out of range.
     """
-    return {name: _parameter(name, p, source, env) for name, p in declared.items()}
+    kwargs = source.kwargs | dict(own)
+    return {name: _parameter(name, p, source, kwargs, env) for name, p in declared.items()}
 
 
-def _parameter(name: str, declared: UserParameter, source: Source, env: Any) -> Parameter:
+def _parameter(
+    name: str, declared: UserParameter, source: Source, kwargs: Mapping[str, Any], env: Any
+) -> Parameter:
     key = f"environment.parameters.{name}"
-    default = _default(declared.target, source, env, key=f"{key}.target")
-    nominal = default if declared.nominal is None else declared.nominal
-    if isinstance(nominal, bool) or not isinstance(nominal, (int, float, np.number)):
-        raise UserError(
-            f"{key}.nominal: must be a number; got {nominal!r} from {declared.target!r}"
-        )
+    held = [_held(path, source, kwargs, env, f"{key}.target") for path in declared.targets]
+    nominal = held[0] if declared.nominal is None else declared.nominal
+    if isinstance(nominal, (bool, np.bool_)) or not isinstance(nominal, (int, float, np.number)):
+        raise UserError(f"{key}.nominal: {_why_no_number(nominal, declared)}")
     low = -math.inf if declared.low is None else declared.low
     high = math.inf if declared.high is None else declared.high
     if not low <= nominal <= high:
         raise UserError(f"{key}.nominal: must stay within [{low:g}, {high:g}]; got {nominal:g}")
-    return Parameter(float(nominal), declared.unit, low, high, declared.meaning)
+    whole = all(isinstance(v, (int, np.integer)) for v in (nominal, held[0]) if _is_number(v))
+    return Parameter(float(nominal), declared.unit, low, high, declared.meaning, is_whole=whole)
 
 
-def _default(target: str, source: Source, env: Any, *, key: str) -> Any:
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _why_no_number(nominal: Any, declared: UserParameter) -> str:
+    text = declared.targets[0].text
+    if callable(nominal):
+        return f"required, because {text!r} is a method"
+    if nominal is None:
+        return f"required, because {text!r} has no value yet"
+    return f"must be a number; got {nominal!r} from {text!r}"
+
+
+def _held(path: paths.Path, source: Source, kwargs: Mapping[str, Any], env: Any, key: str) -> Any:
     """Return the target's value: the attribute, the configured argument, or its default.
 
     Returns None for an argument that is not configured and has no default.
     """
-    if is_attribute(target):
-        _require_path(env, target, key)
-        return read(env, target)
-    argument = arguments(source).get(target)
+    if path.is_attribute:
+        return _attribute(path, env, key)
+    argument = arguments(source).get(path.argument)
     default = None if argument is None or argument.default is argument.empty else argument.default
-    return source.kwargs.get(target, default)
+    try:
+        return paths.read(kwargs.get(path.argument, default), path.parts[1:])
+    except paths.MissingPartError:
+        return None
 
 
-def _require_path(env: Any, path: str, key: str) -> None:
-    lacking = missing_part(env, path)
-    if lacking is not None:
-        owner, part = lacking
-        raise UserError(
-            f"{key}: {path!r} does not exist: {type(owner).__name__} has no attribute "
-            f"{part!r}{nearest(part, dir(owner))}"
-        )
+def _attribute(path: paths.Path, env: Any, key: str) -> Any:
+    try:
+        return paths.read(env, path.parts)
+    except paths.MissingPartError as missing:
+        owner, part = missing.owner, missing.part
+    kind = type(owner).__name__
+    if isinstance(part, paths.Item):
+        raise UserError(f"{key}: {path.text!r} does not exist: {kind} has no item {part.key!r}")
+    raise UserError(
+        f"{key}: {path.text!r} does not exist: {kind} has no attribute "
+        f"{part!r}{nearest(part, dir(owner))}"
+    )

@@ -12,6 +12,7 @@ from algorithms.types import AgentState, Array, Spec
 from ..episodes import EpisodeSeeds
 from ..sync import SyncVectorEnv
 from .adapter import UserEnv
+from .closing import close_and_log
 
 Resume = Literal["state", "replay"]
 """Way to resume: `get_state` and `set_state`, or the actions since the last seeded reset."""
@@ -53,7 +54,7 @@ class UserVectorEnv(SyncVectorEnv):
             state = own_state(self._users[row])
             assert state is not None, "the trial accepted get_state"
             return state
-        actions = self._users[row].actions
+        actions = self._users[row].taken
         return {"actions": np.array(actions) if actions else np.empty((0, *self._action_shape))}
 
     def load_physics_state(self, row: int, state: AgentState) -> None:
@@ -65,6 +66,17 @@ class UserVectorEnv(SyncVectorEnv):
             env.set_state({k: np.array(v)[()] for k, v in state.items()})
         else:
             self._replay(row, state["actions"])
+
+    def close(self) -> None:
+        """Close every environment once; a `close` that raises or hangs is logged.
+
+        A finished run is not lost to it.
+        """
+        if not self._closed:
+            self._closed = True
+            self._threads.close()
+            for env in self._users:
+                close_and_log(env)
 
     @property
     def _action_shape(self) -> tuple[int, ...]:
