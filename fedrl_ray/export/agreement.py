@@ -57,7 +57,8 @@ def observe(experiment: Experiment, family: EnvFamily, act: Act) -> Array:
     The run's seed keys the rollout. A tabular environment gives [1000] states, followed by every
     state once.
     """
-    agents = range(min(experiment.federation.num_agents, MOST_ENVIRONMENTS))
+    most = min(MOST_ENVIRONMENTS, family.max_open or MOST_ENVIRONMENTS)
+    agents = range(min(experiment.federation.num_agents, most))
     perturb = experiment.environment.settings.perturb
     dynamics = family.draw(perturb, seed=experiment.seed, agent_ids=agents)
     seeds = EpisodeSeeds.of_grid(experiment.seed, agents, 1)
@@ -74,16 +75,23 @@ def observe(experiment: Experiment, family: EnvFamily, act: Act) -> Array:
 
 
 def require_agreement(
-    trained: Act, exported: Act, policy: nn.Module, observations: Array, spec: Spec
+    trained: Act,
+    exported: Act,
+    policy: nn.Module,
+    observations: Array,
+    spec: Spec,
+    resolution: float = 0.0,
 ) -> Agreement:
     """Compare the exported policy with the trained one. Raises RunError: they act differently.
 
-    policy: the exported module, a `ScoringPolicy` if the environment is discrete.
+    policy: the exported module, a `ScoringPolicy` if the environment is discrete. resolution:
+    distance within which two continuous actions are the same setting of the environment.
     """
     wanted, got = trained(observations), exported(observations)
     if spec.kind == "continuous":
         half = (np.array(spec.action_high) - np.array(spec.action_low)) / 2
-        apart = np.abs(wanted.astype(np.float64) - got) / np.where(half > 0, half, 1)
+        distance = np.maximum(np.abs(wanted.astype(np.float64) - got) - resolution, 0)
+        apart = distance / np.where(half > 0, half, 1)
         same, tied = (apart <= TOLERANCE).all(-1), np.zeros(len(wanted), dtype=bool)
         largest = float(apart.max())
     else:

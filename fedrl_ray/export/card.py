@@ -17,6 +17,7 @@ from ..agents.messages import Evaluation
 from ..analysis.statistics import Interval, interval, scope
 from ..config.schema import Experiment
 from ..storage.manifests import Manifest
+from ..vector_envs.actions import ActionEncoding
 from ..vector_envs.family import EnvFamily
 from .agreement import Agreement
 from .formats import FORMATS
@@ -55,7 +56,7 @@ def model_card(
         "digest": manifest.digest,
         "seed": experiment.seed,
         "environment": _chosen(data["environment"], _SAID_OF_ENVIRONMENT)
-        | describe_spec(family.spec),
+        | describe_spaces(family.spec, family.actions),
         "learner": learner,
         "federation": federation | {"steps": steps, "of_steps": experiment.federation.steps},
         "returns": None if evaluation is None else _returns(experiment, family, evaluation),
@@ -65,15 +66,15 @@ def model_card(
     }
 
 
-def describe_spec(spec: Spec) -> dict[str, Any]:
-    """Return the types and shapes of observations and actions that a program must handle."""
+def describe_spaces(spec: Spec, actions: ActionEncoding) -> dict[str, Any]:
+    """Return the types and shapes of observations and actions that a program must handle.
+
+    Actions are those of the environment's own space, in its own numbering.
+    """
     obs: dict[str, Any] = {"dtype": "float32", "shape": ["batch", spec.obs_size]}
-    action: dict[str, Any] = {"dtype": "int64", "shape": ["batch"], "count": spec.num_actions}
     if spec.kind == "tabular":
         obs = {"dtype": "int64", "shape": ["batch"], "count": spec.num_states}
-    if spec.kind == "continuous":
-        bounds = {"low": list(spec.action_low), "high": list(spec.action_high)}
-        action = {"dtype": "float32", "shape": ["batch", len(spec.action_low)]} | bounds
+    action = {"dtype": str(actions.dtype), "shape": ["batch", *actions.shape]} | actions.describe()
     limit = {"max_episode_steps": spec.max_episode_steps}
     return {"kind": spec.kind, "observation": obs, "action": action} | limit
 

@@ -171,9 +171,9 @@ def _table(head: tuple[str, str], rows: list[tuple[str, Any]]) -> str:
 
 def _end(end: dict[str, Any]) -> str:
     text = f"{end['dtype']} [{', '.join(map(str, end['shape']))}]"
-    if "count" in end:
-        return f"{text}, 0 to {end['count'] - 1}"
-    return text + (f", {end['low']} to {end['high']}" if "low" in end else "")
+    if "low" in end:
+        return f"{text}, {end['low']} to {end['high']}"
+    return f"{text}, 0 to {end['count'] - 1}" if "count" in end else text
 
 
 def _range(value: Any) -> str:

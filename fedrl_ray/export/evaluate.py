@@ -67,7 +67,7 @@ def evaluate_policy(
     experiment = loading.load(config, overrides)
     _require_grid(experiment, str(config))
     family = build_family(experiment)
-    act = read_policy(path, family.spec, trust_pickle=trust_pickle)
+    act = read_policy(path, family.spec, family.actions, trust_pickle=trust_pickle)
     return EvaluationGrid(experiment, family).evaluate(act)
 
 

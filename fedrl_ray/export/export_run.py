@@ -32,15 +32,16 @@ def export_run(run: Path, output: Path, *, to: str, checkpoint: int | None) -> d
     _require_free(output)
     trained = read_trained(run, checkpoint)
     evaluation = last_evaluation(run, trained)
-    spec = trained.family.spec
+    spec, actions = trained.family.spec, trained.family.actions
     observations = observe(trained.experiment, trained.family, trained.act)
     with _aside(output) as folder:
         try:
-            FORMATS[to].write(folder, trained.module, spec)
+            FORMATS[to].write(folder, trained.module, spec, actions)
         except RuntimeError as error:  # torch: the disk is full, or it cannot trace the policy
             raise RunError(f"{output}: cannot be written: {one_line(error)}") from None
+        exported = FORMATS[to].read(folder, spec, actions)
         agreement = require_agreement(
-            trained.act, FORMATS[to].read(folder, spec), trained.module, observations, spec
+            trained.act, exported, trained.module, observations, spec, actions.resolution
         )
         card: dict[str, Any] = nan_as_null(
             model_card(

@@ -14,6 +14,8 @@ from torch.fx import GraphModule
 from algorithms.types import Spec
 
 from ..common.errors import UserError
+from ..vector_envs.actions import ActionEncoding
+from .decoded import DecodedPolicy
 from .readers.actions import blank_observations
 from .readers.quiet import quiet
 
@@ -21,15 +23,15 @@ OPSET = 18
 """ONNX operator set in which torch's exporter is written; old runtimes support it too."""
 
 
-def write_torch(path: Path, policy: nn.Module, spec: Spec) -> None:
+def write_torch(path: Path, policy: nn.Module, spec: Spec, actions: ActionEncoding) -> None:
     """Write a program from obs [batch, S] float32 (tabular: [batch] int64) to actions."""
     buffer = io.BytesIO()  # torch's own writer ends this process if the disk is full
     with quiet():
-        torch.export.save(_program(policy, spec), buffer)
+        torch.export.save(_program(DecodedPolicy(policy, actions), spec), buffer)
     path.write_bytes(buffer.getvalue())
 
 
-def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
+def write_onnx(path: Path, policy: nn.Module, spec: Spec, actions: ActionEncoding) -> None:
     """Write a graph with input `obs`, output `action` and a dynamic batch axis.
 
     Raises UserError: a package of the extra `export` is missing.
@@ -42,7 +44,7 @@ def write_onnx(path: Path, policy: nn.Module, spec: Spec) -> None:
         raise UserError("--to onnx needs more packages: pip install 'fedrl-ray[export]'") from None
     with quiet():
         program: Any = torch.onnx.export(
-            _program(policy, spec),
+            _program(DecodedPolicy(policy, actions), spec),
             dynamic_shapes=({0: "batch"},),
             input_names=["obs"],
             output_names=["action"],

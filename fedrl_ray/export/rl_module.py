@@ -22,6 +22,7 @@ from algorithms.types import Spec
 from ..common.errors import UserError
 from ..rllib import environment
 from ..rllib.exported import ExportedModule
+from ..vector_envs.actions import ActionEncoding, encoding_of, short
 from .readers.quiet import quiet
 
 _CLASSES: dict[str, type[Any]] = {
@@ -36,24 +37,26 @@ class GreedyRLModule(TorchRLModule):
     model_config: `policy`, the name of the class, and `arguments` of its constructor. The outputs
     are those that RLlib's connectors expect. `actions` are in [-1, 1] if continuous, as with
     `normalize_actions`; `action_dist_inputs` make the same action greedy; `actions_for_env` are
-    scaled to the bounds.
+    actions of the environment's own space.
     """
 
     def setup(self) -> None:
         """Build the policy that model_config names."""
         config: Any = self.model_config
         self.policy = _CLASSES[config["policy"]](**config["arguments"])
-        discrete = isinstance(self.action_space, spaces.Discrete)
-        self.action_dist_cls = TorchCategorical if discrete else TorchDeterministic
+        assert self.action_space is not None, "write sets it"
+        self.encoding = encoding_of(self.action_space)
+        continuous = isinstance(self.policy, policies.ContinuousPolicy)
+        self.action_dist_cls = TorchDeterministic if continuous else TorchCategorical
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         obs = batch[Columns.OBS]
         if isinstance(self.policy, policies.ContinuousPolicy):
-            actions, for_env = self.policy.normalised(obs), self.policy(obs)
-            inputs = actions
+            inputs = actions = self.policy.normalised(obs)
+            for_env = self.encoding.decode_tensor(self.policy(obs))
         else:
             inputs = self.policy.scores(obs)
-            actions = for_env = self.policy(obs)
+            actions = for_env = self.encoding.decode_tensor(self.policy(obs))
         return {
             Columns.ACTION_DIST_INPUTS: inputs.to(torch.float32),
             Columns.ACTIONS: actions,
@@ -61,18 +64,26 @@ class GreedyRLModule(TorchRLModule):
         }
 
 
-def write(path: Path, policy: nn.Module, spec: Spec) -> None:
+def write(path: Path, policy: nn.Module, spec: Spec, actions: ActionEncoding) -> None:
     """Write an RLModule's checkpoint, a folder.
 
     It holds the RLModule that RLlib trained, or a `GreedyRLModule` for our own policies. Raises
     UserError: an RLModule alone would not act as the policy.
     """
     with quiet():
-        module = _trained(policy) if isinstance(policy, ExportedModule) else _built(policy, spec)
+        if isinstance(policy, ExportedModule):
+            module = _trained(policy, actions)
+        else:
+            module = _built(policy, spec, actions)
         module.save_to_path(str(path.absolute()))
 
 
-def _trained(policy: ExportedModule) -> RLModule:
+def _trained(policy: ExportedModule, actions: ActionEncoding) -> RLModule:
+    if not actions.is_plain:
+        raise UserError(
+            f"--to rllib: RLlib's module does not act in {short(actions.space)}, the environment's "
+            "own space; --to torch and --to onnx do"
+        )
     if not policy.unsquash:
         raise UserError(
             "--to rllib: an RLModule does not store learner.config.normalize_actions: false; "
@@ -81,16 +92,15 @@ def _trained(policy: ExportedModule) -> RLModule:
     return policy.rl_module
 
 
-def _built(policy: nn.Module, spec: Spec) -> GreedyRLModule:
+def _built(policy: nn.Module, spec: Spec, actions: ActionEncoding) -> GreedyRLModule:
     if not isinstance(policy, policies.GreedyPolicy) or type(policy).__name__ not in _CLASSES:
         raise UserError(
             f"--to rllib: the policy must be one of {', '.join(_CLASSES)}, or RLlib's own; "
             f"got {type(policy).__name__}"
         )
-    observation_space, action_space = spaces_of(spec)
     module = GreedyRLModule(
-        observation_space=observation_space,
-        action_space=action_space,
+        observation_space=observations_of(spec),
+        action_space=actions.space,
         inference_only=True,
         model_config={"policy": type(policy).__name__, "arguments": policy.arguments},
     )
@@ -98,8 +108,8 @@ def _built(policy: nn.Module, spec: Spec) -> GreedyRLModule:
     return module
 
 
-def spaces_of(spec: Spec) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
-    """Return the spaces of observations and of actions as Gymnasium's spaces."""
+def observations_of(spec: Spec) -> spaces.Space[Any]:
+    """Return the space of observations as Gymnasium's space."""
     if spec.kind == "tabular":
-        return spaces.Discrete(spec.num_states), spaces.Discrete(spec.num_actions)
-    return environment.spaces_of(spec)
+        return spaces.Discrete(spec.num_states)
+    return environment.spaces_of(spec)[0]

@@ -28,17 +28,25 @@ WIDEST_RANGE = 2**22
 class ActionEncoding(ABC):
     """Actions of one environment: learner's action <-> action of the environment's space.
 
-    dtype, shape: those of the environment's space. Leading axes are kept, so M rows at once give
+    space, dtype, shape: those of the environment. Leading axes are kept, so M rows at once give
     [M, *shape].
     """
 
+    resolution: float = 0.0
+    """Distance within which two of the learner's actions may decode to the same setting."""
     num_actions: int = 0
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     """Spec of the learner's actions: a number of actions, or one bound per dimension."""
 
-    def __init__(self, dtype: Any, shape: tuple[int, ...]) -> None:
-        self.dtype, self.shape = np.dtype(dtype), shape
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        assert space.dtype is not None and space.shape is not None
+        self.space, self.dtype, self.shape = space, np.dtype(space.dtype), space.shape
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the learner's actions are those of the space, but for clipping."""
+        return False
 
     @abstractmethod
     def decode(self, action: Array) -> Array:
@@ -56,17 +64,18 @@ class ActionEncoding(ABC):
     def describe(self) -> dict[str, Any]:
         """Return the facts of the space that a program must know, for the model card."""
 
-    def contains(self, action: Array) -> bool:
-        """Return True if `encode` takes this array: M actions of the space, or like them."""
-        return action.shape[1:] == self.shape and bool(np.isfinite(action).all())
-
 
 class DiscreteActions(ActionEncoding):
     """A Discrete space: the learner's 0 is the environment's `start`."""
 
-    def __init__(self, n: int, start: int = 0, dtype: Any = np.int64) -> None:
-        super().__init__(dtype, ())
-        self.num_actions, self.start = n, start
+    def __init__(self, space: spaces.Discrete[Any]) -> None:
+        super().__init__(space)
+        self.num_actions, self.start = int(space.n), int(space.start)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the space counts from 0."""
+        return self.start == 0
 
     def decode(self, action: Array) -> Array:
         """Add `start`."""
@@ -89,8 +98,8 @@ class DiscreteActions(ActionEncoding):
 class ProductActions(ActionEncoding):
     """A MultiDiscrete or MultiBinary space, whose combinations are numbered in C order."""
 
-    def __init__(self, nvec: Array, start: Array, dtype: Any) -> None:
-        super().__init__(dtype, nvec.shape)
+    def __init__(self, space: spaces.Space[Any], nvec: Array, start: Array) -> None:
+        super().__init__(space)
         self._nvec, self._start = nvec.astype(np.int64), start.astype(np.int64)
         sizes = self._nvec.ravel()
         self.num_actions = int(np.prod(sizes))
@@ -127,10 +136,15 @@ class RealActions(ActionEncoding):
     and then clips, because rounding can leave the Box again.
     """
 
-    def __init__(self, low: Array, high: Array) -> None:
-        super().__init__(low.dtype, low.shape)
-        self._low, self._high = low, high
-        self.low, self.high = _float32_inside(low.ravel(), high.ravel())
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__(space)
+        self._low, self._high = space.low, space.high
+        self.low, self.high = _float32_inside(space.low.ravel(), space.high.ravel())
+
+    @property
+    def is_plain(self) -> bool:
+        """True for float32 vectors."""
+        return self.dtype == np.float32 and len(self.shape) == 1
 
     def decode(self, action: Array) -> Array:
         """Cast and clip."""
@@ -155,9 +169,11 @@ class RealActions(ActionEncoding):
 class WholeActions(ActionEncoding):
     """A Box of whole numbers: each setting is an interval of length 1 of the learner's range."""
 
-    def __init__(self, low: Array, high: Array) -> None:
-        super().__init__(low.dtype, low.shape)
-        self._low, self._high = low.astype(np.int64), high.astype(np.int64)
+    resolution = 0.5
+
+    def __init__(self, space: spaces.Box) -> None:
+        super().__init__(space)
+        self._low, self._high = space.low.astype(np.int64), space.high.astype(np.int64)
         spans = (self._high - self._low).ravel()
         self.low, self.high = (-0.5,) * spans.size, tuple((spans + 0.5).tolist())
 
@@ -186,7 +202,7 @@ class WholeActions(ActionEncoding):
 def encoding_of(space: spaces.Space[Any]) -> ActionEncoding:
     """Return the encoding of a space. Raises ValueError: no learner can act in the space."""
     if isinstance(space, spaces.Discrete):
-        return DiscreteActions(int(space.n), int(space.start), space.dtype)
+        return DiscreteActions(space)
     if isinstance(space, spaces.MultiDiscrete):
         return _product(np.asarray(space.nvec), np.asarray(space.start), space)
     if isinstance(space, spaces.MultiBinary):
@@ -202,9 +218,10 @@ def encoding_of(space: spaces.Space[Any]) -> ActionEncoding:
 
 def encoding_of_spec(spec: Spec) -> ActionEncoding:
     """Return the encoding of a family of ours, whose space is the learner's own."""
-    if spec.kind == "continuous":
-        return RealActions(*(np.array(x, np.float32) for x in (spec.action_low, spec.action_high)))
-    return DiscreteActions(spec.num_actions)
+    if spec.kind != "continuous":
+        return DiscreteActions(spaces.Discrete(spec.num_actions))
+    low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
+    return RealActions(spaces.Box(low, high, dtype=np.float32))
 
 
 def short(space: spaces.Space[Any]) -> str:
@@ -221,7 +238,7 @@ def _product(nvec: Array, start: Array, space: spaces.Space[Any]) -> ProductActi
             f"{combinations:,} of {short(space)} (a wrapper in environment.wrappers can offer "
             "fewer)"
         )
-    return ProductActions(nvec, start, space.dtype)
+    return ProductActions(space, nvec, start)
 
 
 def _box(space: spaces.Box) -> ActionEncoding:
@@ -233,13 +250,13 @@ def _box(space: spaces.Box) -> ActionEncoding:
                 f"action space must have bounds in every dimension; got {short(space)} "
                 "(gymnasium.wrappers:RescaleAction in environment.wrappers sets them)"
             )
-        return RealActions(space.low, space.high)
+        return RealActions(space)
     span = int(np.max(space.high.astype(object) - space.low.astype(object)))
     if span > WIDEST_RANGE:
         raise ValueError(
             f"action space must span at most {WIDEST_RANGE:,} whole numbers; got {short(space)}"
         )
-    return WholeActions(space.low, space.high)
+    return WholeActions(space)
 
 
 def _is_bounded(space: spaces.Box) -> bool:

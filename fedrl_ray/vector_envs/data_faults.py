@@ -8,6 +8,12 @@ import numpy as np
 
 from algorithms.types import Array
 
+DIVERGED = (
+    "the action is not finite, because the policy's parameters diverged; "
+    "a smaller learner.learning_rate or a learner.max_grad_norm may help"
+)
+"""Fault of a policy, not of the environment."""
+
 
 class DataError(ValueError):
     """An observation or a reward that nobody can learn from; the message says which and why."""
@@ -48,17 +54,8 @@ def reward_of(raw: Any) -> float:
     return reward
 
 
-def fault_in(action: Array, obs: Array, reward: float) -> str | None:
-    """Return the fault in one row of a step, or None.
-
-    action: the learner's. A policy whose parameters diverged acts with NaN, and the environment is
-    not to blame for what follows from it.
-    """
-    if action.dtype.kind == "f" and not np.isfinite(action).all():
-        return (
-            "the action is not finite, because the policy's parameters diverged; "
-            "a smaller learner.learning_rate or a learner.max_grad_norm may help"
-        )
+def fault_in(obs: Array, reward: float) -> str | None:
+    """Return the fault in one row of a step, or None."""
     if obs.dtype.kind == "f" and not np.isfinite(obs).all():
         where = int(np.flatnonzero(~np.isfinite(obs))[0])
         return _fault(f"observation[{where}]", float(obs[where]))

@@ -13,7 +13,7 @@ from algorithms.vector_env import VectorEnv
 
 from ..common.error_source import attribute_error
 from ..common.errors import RunError
-from .data_faults import fault_in
+from .data_faults import DIVERGED, fault_in
 
 
 class EpisodeSeeds:
@@ -154,9 +154,8 @@ class EpisodicVectorEnv(VectorEnv):
         Raises RunError: an observation, a reward or an action is not finite in float32.
         """
         obs = self._obs
-        legal = action.clip(self._low, self._high) if self._low.size else action
-        next_obs, reward, terminated, truncated = self.advance(legal)
-        self._require_finite(action, next_obs, reward)
+        next_obs, reward, terminated, truncated = self.advance(self._legal(action))
+        self._require_finite(next_obs, reward)
         self._elapsed += 1
         self._return += np.where(self.alive, reward, 0.0)
         done = terminated | truncated | (self._elapsed >= self.spec.max_episode_steps)
@@ -209,11 +208,22 @@ class EpisodicVectorEnv(VectorEnv):
         self.seeds.attribute_error(error, row)
         return error
 
-    def _require_finite(self, action: Array, obs: Array, reward: Array) -> None:
+    def _legal(self, action: Array) -> Array:
+        """Return actions within the bounds.
+
+        Raises RunError: one is not finite. Then the environment is not to blame for what follows.
+        """
+        if not self._low.size:
+            return action
+        for row in np.flatnonzero(~np.isfinite(action).all(-1) & self.alive).tolist():
+            raise self.fault(row, DIVERGED)
+        return np.asarray(action.clip(self._low, self._high))
+
+    def _require_finite(self, obs: Array, reward: Array) -> None:
         if np.isfinite(obs).all() and np.isfinite(reward.astype(np.float32)).all():
             return
         for row in np.flatnonzero(self.alive).tolist():
-            text = fault_in(action[row], obs[row], float(reward[row]))
+            text = fault_in(obs[row], float(reward[row]))
             if text is not None:
                 raise self.fault(row, text)
 

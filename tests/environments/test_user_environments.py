@@ -237,7 +237,10 @@ def test_a_parameter_that_changes_nothing_is_refused() -> None:
     [
         ("observation space", ("environment.factory", "must be a Box", "Discrete(4)")),
         ("action space", ("environment.factory", "must have bounds in every dimension", "inf")),
-        ("old reset", ("environment.factory", "reset must return (observation, info)", "an array of")),
+        (
+            "old reset",
+            ("environment.factory", "reset must return (observation, info)", "an array of"),
+        ),
         ("old step", ("at step 1", "must return (observation, reward", "tuple of 4")),
         ("nan", ("at step 1", "observation[0] is not finite", "nan")),
         ("shape", ("at step 1", "shape (2, 1)", "(2,)")),

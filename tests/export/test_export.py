@@ -145,9 +145,9 @@ def test_nothing_of_the_machine_is_in_an_export(runs, exports, kind, to):
 def test_an_export_that_acts_otherwise_is_not_left_behind(runs, tmp_path, monkeypatch):
     write = programs.write_torch
 
-    def write_another(path, policy, spec):
+    def write_another(path, policy, spec, actions):
         policy.pi[-1].bias.data += 0.01
-        write(path, policy, spec)
+        write(path, policy, spec, actions)
         policy.pi[-1].bias.data -= 0.01
 
     monkeypatch.setattr(programs, "write_torch", write_another)

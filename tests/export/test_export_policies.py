@@ -22,6 +22,7 @@ from onnx.external_data_helper import set_external_data
 from algorithms.types import Spec
 from fedrl_ray.export.readers import rl_module_policy
 from fedrl_ray.export.readers.reading import read_policy
+from fedrl_ray.vector_envs.actions import encoding_of_spec
 from fedrl_ray.vector_envs.episodes import EpisodeSeeds
 from tests.support.export_runs import experiment, trained_run
 from tests.support.foreign_policies import SCORES, WEIGHT, Touches, onnx_file
@@ -277,7 +278,7 @@ def test_rllibs_own_module_acts_as_rllib_evaluates_it(tmp_path, env, folder):
     modules.add_module("default_policy", runner.module)
     modules.save_to_path(str(tmp_path / "modules"))
     spec = CARTPOLE if env == "CartPole-v1" else PENDULUM
-    act = rl_module_policy.read(tmp_path / "modules" / folder, spec)
+    act = rl_module_policy.read(tmp_path / "modules" / folder, spec, encoding_of_spec(spec))
     if spec.kind == "continuous":  # RLlib keeps the actions that it scales for the environment
         actions = (2 * actions).clip(-2, 2)
     np.testing.assert_allclose(act(obs), actions, atol=1e-5)

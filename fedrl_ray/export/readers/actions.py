@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,18 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
+from ...vector_envs.actions import ActionEncoding
 
 RawAct = Callable[[Array], Any]
 """A function from M observations, [M, S] float32 or [M] int64, to any output of a policy."""
 
 
-def as_policy(path: Path, raw_act: RawAct, spec: Spec) -> Act:
+def as_policy(path: Path, raw_act: RawAct, spec: Spec, actions: ActionEncoding) -> Act:
     """Return the policy read from `path`, after calling it once.
 
-    In a discrete environment it may return action numbers [M] or scores [M, A]. In a continuous one
-    it returns actions [M, A], which are clipped to the bounds. Raises UserError, now or in a later
-    call: it returns something else, or raises.
+    It returns actions of the environment's own space, [M, *shape], or scores [M, A] if the
+    environment is discrete. Continuous actions are clipped to the bounds. Raises UserError, now or
+    in a later call: it returns something else, or raises.
     """
 
     def act(obs: Array) -> Array:
@@ -36,7 +38,7 @@ def as_policy(path: Path, raw_act: RawAct, spec: Spec) -> Act:
                 f"{path}: failed on observations of this environment, {_of_obs(obs)}: {reason}"
             ) from None
         try:
-            return _actions(raw, spec, len(obs))
+            return _actions(raw, actions, len(obs))
         except ValueError as error:
             raise UserError(f"{path}: {error}") from None
 
@@ -60,33 +62,43 @@ def require_size(path: Path, size: int, spec: Spec) -> None:
         )
 
 
-def _actions(raw: Array, spec: Spec, rows: int) -> Array:
-    """Return an output as actions. Raises ValueError: its type, shape or value is wrong."""
-    if spec.kind == "continuous":
-        return _continuous(raw, spec, rows)
-    if raw.shape == (rows, spec.num_actions) and raw.dtype.kind == "f":
+def _actions(raw: Array, actions: ActionEncoding, rows: int) -> Array:
+    """Return an output as the learner's actions.
+
+    Raises ValueError: its type, shape or value is wrong.
+    """
+    if not actions.num_actions:
+        return _continuous(raw, actions, rows)
+    if raw.shape == (rows, actions.num_actions) and raw.dtype.kind == "f":
         return np.asarray(raw.argmax(-1), dtype=np.int64)
-    if raw.dtype.kind not in "iu" or raw.shape not in ((rows,), (rows, 1)):
+    size = math.prod(actions.shape)
+    if raw.dtype.kind not in "iu" or raw.shape[:1] != (rows,) or raw.size != rows * size:
+        what = "an action number" if size == 1 else f"{size} numbers as the action"
         raise ValueError(
-            f"must return {spec.num_actions} scores or an action number for each observation; "
+            f"must return {actions.num_actions} scores or {what} for each observation; "
             f"got {_of_answer(raw)}"
         )
-    numbers = raw.reshape(rows).astype(np.int64)
-    if not ((numbers >= 0) & (numbers < spec.num_actions)).all():
-        raise ValueError(f"must return actions from 0 to {spec.num_actions - 1}")
-    return numbers
+    own = raw.reshape(rows, *actions.shape)
+    if not all(actions.space.contains(one) for one in own.astype(actions.dtype)):
+        raise ValueError(f"must return actions from {_bounds(actions)}")
+    return actions.encode(own)
 
 
-def _continuous(raw: Array, spec: Spec, rows: int) -> Array:
-    size = len(spec.action_low)
-    if raw.dtype.kind != "f" or raw.shape[:1] != (rows,) or raw.size != rows * size:
+def _bounds(actions: ActionEncoding) -> str:
+    facts = actions.describe()
+    return f"{facts['low']} to {facts['high']}"
+
+
+def _continuous(raw: Array, actions: ActionEncoding, rows: int) -> Array:
+    size = len(actions.low)
+    kinds = "fiu" if actions.resolution else "f"
+    if raw.dtype.kind not in kinds or raw.shape[:1] != (rows,) or raw.size != rows * size:
         raise ValueError(
             f"must return {size} numbers as the action for each observation; got {_of_answer(raw)}"
         )
     if not np.isfinite(raw).all():
         raise ValueError("must return finite actions")
-    actions = raw.reshape(rows, size).astype(np.float32)
-    return actions.clip(spec.action_low, spec.action_high, dtype=np.float32)
+    return actions.encode(raw.reshape(rows, *actions.shape))
 
 
 def _of_obs(obs: Array) -> str:

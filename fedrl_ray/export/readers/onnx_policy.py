@@ -13,6 +13,7 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
+from ...vector_envs.actions import ActionEncoding
 from .actions import as_policy, require_size
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _FATAL = 4
 """Log level of onnxruntime; lower levels only repeat its exceptions."""
 
 
-def read(path: Path, spec: Spec) -> Act:
+def read(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     """Return the policy of a file. Raises UserError: it is no model, or does not fit the spec."""
     session = _session(path)
     given, wanted = _input(path, session, spec), _output(path, session)
@@ -34,7 +35,7 @@ def read(path: Path, spec: Spec) -> Act:
         batch = obs.astype(dtype).reshape(len(obs), *shape)
         return session.run([wanted], {given.name: batch})[0]
 
-    return as_policy(path, raw_act, spec)
+    return as_policy(path, raw_act, spec, actions)
 
 
 def _session(path: Path) -> InferenceSession:

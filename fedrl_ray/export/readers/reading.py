@@ -13,30 +13,31 @@ from algorithms.types import Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError
+from ...vector_envs.actions import ActionEncoding, encoding_of_spec
 
 
-def _read_onnx(path: Path, spec: Spec) -> Act:
+def _read_onnx(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     from . import onnx_policy
 
-    return onnx_policy.read(path, spec)
+    return onnx_policy.read(path, spec, actions)
 
 
-def _read_torch(path: Path, spec: Spec) -> Act:
+def _read_torch(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     from . import torch_policy
 
-    return torch_policy.read(path, spec)
+    return torch_policy.read(path, spec, actions)
 
 
-def _read_rl_module(path: Path, spec: Spec) -> Act:
+def _read_rl_module(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     from . import rl_module_policy
 
-    return rl_module_policy.read(path, spec)
+    return rl_module_policy.read(path, spec, actions)
 
 
-def _read_sb3(path: Path, spec: Spec) -> Act:
+def _read_sb3(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     from . import sb3_policy
 
-    return sb3_policy.read(path, spec)
+    return sb3_policy.read(path, spec, actions)
 
 
 class Kind(NamedTuple):
@@ -46,7 +47,7 @@ class Kind(NamedTuple):
     """
 
     text: str
-    read: Callable[[Path, Spec], Act]
+    read: Callable[[Path, Spec, ActionEncoding], Act]
     is_pickle: bool
 
 
@@ -60,8 +61,13 @@ _BY_CONTENT = {"policy.onnx": ONNX, "policy.pt2": TORCH, "class_and_ctor_args.pk
 """Kinds of folders, by a file in them that `export` or RLlib writes."""
 
 
-def read_policy(path: Path, spec: Spec, *, trust_pickle: bool) -> Act:
+def read_policy(
+    path: Path, spec: Spec, actions: ActionEncoding | None = None, *, trust_pickle: bool
+) -> Act:
     """Return the policy of a path, for environments of a spec.
+
+    actions: the encoding of the environments' action space, in which the policy acts; None: the
+    learner's own space.
 
     Raises UserError: the path holds no policy, the policy does not fit the spec, or reading it runs
     code and the user does not trust it.
@@ -72,7 +78,7 @@ def read_policy(path: Path, spec: Spec, *, trust_pickle: bool) -> Act:
             f"{path}: reading {kind.text} unpickles it, which runs code that the file contains; "
             "--trust-pickle reads a file that you trust (an ONNX file needs no trust)"
         )
-    return kind.read(path, spec)
+    return kind.read(path, spec, actions or encoding_of_spec(spec))
 
 
 def find(path: Path) -> tuple[Kind, Path]:

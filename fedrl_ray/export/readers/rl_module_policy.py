@@ -14,6 +14,7 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
+from ...vector_envs.actions import ActionEncoding
 from .actions import RawAct, as_policy, require_size
 from .quiet import quiet
 
@@ -24,7 +25,7 @@ _IN_AN_ALGORITHM = Path("learner_group", "learner", "rl_module")
 """Folder of the modules inside the checkpoint of an RLlib algorithm."""
 
 
-def read(path: Path, spec: Spec) -> Act:
+def read(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     """Return the policy of a trusted folder; reading it unpickles.
 
     Raises UserError: it is not an RLModule, is recurrent, or does not fit the spec.
@@ -41,7 +42,7 @@ def read(path: Path, spec: Spec) -> Act:
     if spec.kind != "tabular" and isinstance(given, spaces.Box):
         require_size(path, math.prod(given.shape), spec)
     shape = given.shape if isinstance(given, spaces.Box) else ()
-    return as_policy(path, _raw_act(module, spec, shape), spec)
+    return as_policy(path, _raw_act(module, actions, shape), spec, actions)
 
 
 def _load(path: Path) -> RLModule:
@@ -59,23 +60,23 @@ def _load(path: Path) -> RLModule:
     return module[names[0]]
 
 
-def _raw_act(module: RLModule, spec: Spec, shape: tuple[int, ...]) -> RawAct:
+def _raw_act(module: RLModule, actions: ActionEncoding, shape: tuple[int, ...]) -> RawAct:
     from ray.rllib.core.columns import Columns
 
     def raw_act(obs: Array) -> Any:
         batch = torch.from_numpy(obs.reshape(len(obs), *shape).copy())
         with torch.no_grad():
             output = module.forward_inference({Columns.OBS: batch})
-        return to_actions(module, output, spec)
+        return to_actions(module, output, actions)
 
     return raw_act
 
 
-def to_actions(module: RLModule, output: Mapping[str, Any], spec: Spec) -> Array:
-    """Return the greedy actions in an output of `forward_inference`, for the environment.
+def to_actions(module: RLModule, output: Mapping[str, Any], actions: ActionEncoding) -> Array:
+    """Return the greedy actions in an output of `forward_inference`, in the environment's space.
 
-    Continuous actions are scaled from [-1, 1] to the bounds, as RLlib does by default
-    (`normalize_actions`).
+    A module that RLlib trained has the learner's numbering. Its continuous actions are scaled from
+    [-1, 1] to the bounds, as RLlib does by default (`normalize_actions`).
     """
     from ray.rllib.core.columns import Columns
 
@@ -83,8 +84,8 @@ def to_actions(module: RLModule, output: Mapping[str, Any], spec: Spec) -> Array
 
     if Columns.ACTIONS_FOR_ENV in output:
         return np.asarray(output[Columns.ACTIONS_FOR_ENV])
-    actions = greedy_actions(module, output).numpy()
-    if spec.kind != "continuous":
-        return actions
-    low, high = (np.array(x, dtype=np.float32) for x in (spec.action_low, spec.action_high))
-    return np.asarray(low + (actions.reshape(len(actions), -1) + 1) * ((high - low) / 2))
+    greedy = greedy_actions(module, output).numpy()
+    if actions.num_actions:
+        return actions.decode(greedy)
+    low, high = (np.array(x, dtype=np.float32) for x in (actions.low, actions.high))
+    return actions.decode(low + (greedy.reshape(len(greedy), -1) + 1) * ((high - low) / 2))

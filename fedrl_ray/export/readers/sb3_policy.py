@@ -11,11 +11,12 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
+from ...vector_envs.actions import ActionEncoding
 from .actions import as_policy, require_size
 from .quiet import quiet
 
 
-def read(path: Path, spec: Spec) -> Act:
+def read(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     """Return the policy of a trusted file; reading it unpickles.
 
     Only the policy is built, because the algorithm would allocate a replay buffer. The file does
@@ -43,7 +44,7 @@ def read(path: Path, spec: Spec) -> Act:
     def raw_act(obs: Array) -> Any:
         return policy.predict(obs.reshape(len(obs), *space.shape), deterministic=True)[0]
 
-    return as_policy(path, raw_act, spec)
+    return as_policy(path, raw_act, spec, actions)
 
 
 def _build(data: Any, parameters: Any) -> Any:

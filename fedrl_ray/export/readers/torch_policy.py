@@ -11,11 +11,12 @@ from algorithms.types import Array, Spec
 
 from ...agents.evaluation import Act
 from ...common.errors import UserError, one_line
+from ...vector_envs.actions import ActionEncoding
 from .actions import as_policy
 from .quiet import quiet
 
 
-def read(path: Path, spec: Spec) -> Act:
+def read(path: Path, spec: Spec, actions: ActionEncoding) -> Act:
     """Return the policy of a trusted file; reading it may unpickle.
 
     Raises UserError: it is not a program, or does not fit the spec.
@@ -30,4 +31,4 @@ def read(path: Path, spec: Spec) -> Act:
         with torch.no_grad():
             return program(torch.from_numpy(obs.copy())).numpy()
 
-    return as_policy(path, raw_act, spec)
+    return as_policy(path, raw_act, spec, actions)

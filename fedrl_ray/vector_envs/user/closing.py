@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -68,21 +69,23 @@ def _close(env: Closable) -> str | None:
 def _limited() -> Iterator[None]:
     """Raise _TakesTooLongError in the block after SECONDS.
 
-    A timer interrupts Python code in the main thread alone, and only if no other program uses it;
-    otherwise the block runs without a limit.
+    A timer interrupts Python code in the main thread alone. In other threads, and where another
+    program's timer would ring earlier, the block runs without a limit.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getitimer(signal.ITIMER_REAL)[0]:
+    others = signal.getitimer(signal.ITIMER_REAL)[0]
+    if not is_main or 0 < others <= SECONDS:
         yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise _TakesTooLongError
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    started, before = time.monotonic(), signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        rest = others - (time.monotonic() - started) if others else 0.0
+        signal.setitimer(signal.ITIMER_REAL, rest)
         signal.signal(signal.SIGALRM, before)
