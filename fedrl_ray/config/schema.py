@@ -150,6 +150,8 @@ EXECUTION_KEYS = (("environment", "threads"), ("learner", "device"), ("learner",
 
 
 _SINCE_0_2 = ("server_optimizer", "client_sampler")
+_SINCE_0_2_WITH_DEFAULT: dict[str, Any] = {"agents": None, "wrappers": [], "flatten": False}
+"""Keys of `environment` that version 0.1 did not have."""
 
 
 class Experiment(Settings):
@@ -205,7 +207,7 @@ class Experiment(Settings):
     def identity(self) -> dict[str, Any]:
         """Return the keys that decide the learnt parameters; a resume requires the same ones.
 
-        Sections that version 0.1 did not have are left out while they hold their defaults.
+        Sections and keys that version 0.1 did not have are left out while they hold their defaults.
         """
         data = self.to_dict()
         for kind in KINDS.values():
@@ -214,9 +216,14 @@ class Experiment(Settings):
         federation = {k: data["federation"][k] for k in ("num_agents", "sync_interval")}
         for section, key in EXECUTION_KEYS:
             data[section].pop(key, None)
+        environment = data["environment"]
+        environment.pop("max_open", None)
+        for key, default in _SINCE_0_2_WITH_DEFAULT.items():
+            if environment.get(key) == default:
+                environment.pop(key, None)
+        if isinstance(agents := environment.get("agents"), dict):
+            environment["agents"] = list(agents.items())  # their order decides the ids
         kept = {key: data[key] for key in ("seed", *_PLUGINS) if key in data}
-        if isinstance(agents := data["environment"].get("agents"), dict):
-            data["environment"]["agents"] = list(agents.items())  # their order decides the ids
         return kept | {"federation": federation}
 
     def fingerprint(self) -> str:
