@@ -29,6 +29,7 @@ Omega = float | Array
 """Robustness level in [0, 1]: a number, or one per agent [K]."""
 
 _ROUNDING = 1e-12  # rounding error of probabilities after a few operations
+_ROUNDING_OF_SUMS = 1e-9  # of a row of probabilities, which users may have rounded themselves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +53,15 @@ class FederatedMDP:
             raise ValueError(f"kernel_KSAX must be [K, S, A, S]; got {self.kernel_KSAX.shape}")
         if self.reward.shape not in (shape, shape[:2]) or self.terminal_S.shape != shape[:1]:
             raise ValueError("reward must be [S, A] or [S, A, X] and terminal_S [S]")
-        sums = self.kernel_KSAX.sum(-1)
-        if self.kernel_KSAX.min() < 0 or not np.allclose(sums, 1, rtol=0, atol=1e-9):
+        if self.kernel_KSAX.min() < 0 or not _sums_to_one(self.kernel_KSAX).all():
             raise ValueError("every row of kernel_KSAX must be a distribution")
         if not 0 <= self.discount < 1:
             raise ValueError(f"discount must lie in [0, 1); got {self.discount}")
+
+
+def _sums_to_one(kernel: Array) -> Array:
+    """Mask of the rows whose sum is 1 but for rounding: [..., X] -> [...] bool."""
+    return np.asarray(np.abs(kernel.sum(-1) - 1) <= _ROUNDING_OF_SUMS)
 
 
 def average_kernel(mdp: FederatedMDP) -> Array:
@@ -98,11 +103,13 @@ def heterogeneity(mdp: FederatedMDP) -> Array:
 def in_covering_set(kernel: Array, mdp: FederatedMDP, *, omega: float) -> Array:
     """Mask of the (s,a) with kernel(.|s,a) in P_omega(s,a): [..., S, A, X] -> [..., S, A] bool.
 
-    This holds if kernel - (1 - omega) Pbar is nowhere negative and is 0 outside N_s.
+    This holds if kernel(.|s,a) sums to 1, and kernel - (1 - omega) Pbar is nowhere negative and is
+    0 outside N_s. The rest then sums to omega, so that it is omega times a distribution on N_s.
     """
     rest = kernel - (1.0 - omega) * average_kernel(mdp)
     outside = np.abs(rest) * ~union_neighbours(mdp)[:, None]
-    return np.asarray((rest >= -_ROUNDING).all(-1) & (outside <= _ROUNDING).all(-1))
+    within = (rest >= -_ROUNDING).all(-1) & (outside <= _ROUNDING).all(-1)
+    return np.asarray(within & _sums_to_one(kernel))
 
 
 def covering_vertices(mdp: FederatedMDP, state: int, action: int, *, omega: float) -> Array:

@@ -82,6 +82,40 @@ def test_a_kernel_off_the_neighbours_is_outside_the_covering_set() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("row", "omega", "inside"),
+    [
+        ([0.6, 0.4], 0.0, True),  # Pbar itself
+        ([0.6, 0.4 - 1e-8], 0.0, False),  # sums to less than 1
+        ([0.6, 0.5], 0.0, False),  # sums to 1.1; at omega 0 only Pbar is in the set
+        ([0.8, 0.2], 0.5, True),  # rest (.5, 0) = .5 e_0
+        ([0.81, 0.19], 0.5, False),  # rest (.51, -.01)
+        ([0.8, 0.3], 0.5, False),  # rest (.5, .1), nowhere negative, but it sums to .6
+        ([0.3, 0.2], 0.5, False),  # rest (0, 0), nowhere negative, but it sums to 0
+        ([0.3, 0.7], 0.5, True),  # rest (0, .5) = .5 e_1
+        ([1.0, 0.0], 1.0, True),
+        ([1.0, 1.0], 1.0, False),  # every row of two neighbours passed at omega 1
+        ([0.0, 0.0], 1.0, False),
+        ([np.nan, 0.5], 1.0, False),
+    ],
+)
+def test_the_covering_set_around_an_average_of_06_and_04(
+    row: list[float], omega: float, inside: bool
+) -> None:
+    # state 0 of `two_states`: Pbar = (.6, .4), N_s = both states
+    assert held(two_states(), np.array([row]), 0, 0, omega=omega) == [inside]
+
+
+@given(SEEDS, OMEGAS, st.floats(-0.5, 0.5).filter(lambda excess: abs(excess) > 1e-6))
+@FEW_EXAMPLES
+def test_no_row_of_another_sum_is_in_a_covering_set(seed: int, omega: float, excess: float) -> None:
+    mdp = random_mdp(seed, sparse=True)
+    for s, a in np.ndindex(4, 2):
+        vertices = covering_vertices(mdp, s, a, omega=omega)
+        moved = vertices + excess * (vertices == vertices.max(-1, keepdims=True))
+        assert not any(held(mdp, moved, s, a, omega=omega))
+
+
 @given(SEEDS)
 @FEW_EXAMPLES
 def test_the_minimum_over_neighbours_is_no_less_than_over_all_states(seed: int) -> None:
