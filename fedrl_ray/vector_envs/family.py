@@ -53,7 +53,7 @@ class EnvFamily(ABC):
 
     @abstractmethod
     def make(self, dynamics: Dynamics, seeds: EpisodeSeeds, *, retire: bool) -> EpisodicVectorEnv:
-        """Return a vector environment whose row i has dynamics[name][i] for every parameter.
+        """Return a vector environment whose row i has `dynamics[name][i]` for every parameter.
 
         retire: stop a row after its first episode, as an evaluation does.
         """
