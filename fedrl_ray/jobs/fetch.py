@@ -65,10 +65,7 @@ def fetch(
 
 
 def _drop_pickles(folder: Path) -> None:
-    """Delete Ray Tune's pickled state.
-
-    It would belong to this user here, and `sweep --resume` reads the user's own pickles.
-    """
+    """Delete Ray Tune's own folder, which nothing of ours reads and which holds pickles."""
     shutil.rmtree(folder / TUNE, ignore_errors=True)
 
 

@@ -1,15 +1,12 @@
 """A sweep directory: sweep.yaml, trials.json, trials/NAME (run directories), tune/.
 
-`tune/` holds the pickled state of Ray Tune. Only a resumed sweep reads it, and only if no other
-user can have written it. All other files are text or safetensors.
+`tune/` holds Ray Tune's results, and its pickled state, which nothing reads. All other files are
+text or safetensors.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import stat
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -48,11 +45,6 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         self._path = directory / TRIALS
         self.trials: dict[str, Trial] = {t.name: t for t in read_trials(directory)}
-
-    def drop_all_but(self, names: Collection[str]) -> None:
-        """Forget all trials but these."""
-        self.trials = {name: trial for name, trial in self.trials.items() if name in names}
-        self.put()
 
     def put(self, *trials: Trial) -> None:
         """Add trials, or replace trials of the same names."""
@@ -112,12 +104,14 @@ def _is_empty(folder: Path) -> bool:
 
 
 def write_sweep(directory: Path, experiment: Experiment, sweep: SweepConfig) -> None:
-    """Make the directory, with `tune/` closed to other users. Raise UserError if that fails."""
+    """Make the directory, with `tune/` closed to other users: it holds pickles.
+
+    Raise UserError if that fails.
+    """
     data = experiment.to_dict() | {"sweep": sweep.model_dump(mode="json")}
     try:
         (directory / "trials").mkdir(parents=True, exist_ok=True)
         (directory / TUNE).mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(directory.stat().st_mode & ~0o022)  # otherwise --resume would refuse it
         write_text(directory / SWEEP, yaml.safe_dump(data, sort_keys=False))
     except OSError as error:
         raise UserError(f"--output {directory}: {error.strerror}") from None
@@ -147,30 +141,12 @@ def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConf
         )
 
 
-def require_own(directory: Path) -> None:
-    """Raise UserError unless Tune's state belongs to this user and nobody else can write it.
-
-    The state is pickled, so reading it runs the code of its writer. Links are refused too, because
-    the sweep would write elsewhere.
-    """
-    for path in (*directory.iterdir(), *(directory / "trials").glob("*")):
+def require_no_links(directory: Path) -> None:
+    """Raise UserError if a part of the sweep is a link: the sweep would write elsewhere."""
+    parts = (*directory.iterdir(), *(directory / "trials").glob("*"), *(directory / TUNE).glob("*"))
+    for path in parts:
         if path.is_symlink():
             raise UserError(f"--resume: {path} is a link; a sweep must lie in its own directory")
-    inside = list((directory / TUNE).rglob("*")) if (directory / TUNE).is_dir() else []
-    for path in (directory, *[directory / TUNE] * bool(inside), *inside):
-        found = path.lstat()
-        if stat.S_ISLNK(found.st_mode) and path != directory:
-            raise UserError(f"--resume: {path} is a link; Ray Tune's state must lie in the sweep")
-        if found.st_uid != os.getuid():
-            raise UserError(
-                f"--resume: {path} belongs to another user; Ray Tune's state in it is pickled, and "
-                "reading a pickle runs the code of its writer"
-            )
-        if path not in inside and path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise UserError(
-                f"--resume: {path} can be written by other users, and Ray Tune's state in it is "
-                f"pickled; if you trust the files in it: chmod go-w {path}"
-            )
 
 
 def locked(directory: Path, *, patient: bool = False) -> DirectoryLock:

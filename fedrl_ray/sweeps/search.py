@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+from collections.abc import Iterable
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
-from ray.tune.search.repeater import TRIAL_INDEX, Repeater
+from ray.tune.search.repeater import TRIAL_INDEX
 
-from ..common.errors import UserError
 from ..config.schema import Experiment
 from ..config.search_spaces import Choice, Grid, SearchRange, Space
 from ..config.sweep import Asha, Pbt, SweepConfig
-from .points import variants
+from .points import Variant
 
 _TIME = "agent_steps"
 
@@ -61,29 +60,14 @@ def _inside(spaces: dict[str, Space], config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def searcher(experiment: Experiment, sweep: SweepConfig) -> Any:
-    """Return Optuna, which repeats its suggestions for every seed; None if we list the trials.
-
-    Raise UserError if the package is missing.
-    """
-    if sweep.searcher != "optuna":
-        return None
-    if importlib.util.find_spec("optuna") is None:
-        raise UserError("sweep.searcher optuna needs a package: pip install 'fedrl-ray[sweep]'")
-    import optuna
-    from ray.tune.search.optuna import OptunaSearch
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    search = OptunaSearch(metric=sweep.metric, mode="max", seed=experiment.seed % 2**32)
-    return Repeater(search, repeat=sweep.seeds) if sweep.seeds > 1 else search
-
-
-def param_space(experiment: Experiment, sweep: SweepConfig) -> dict[str, Any]:
-    """Return Tune's search space: the list of all trials, or the domains for Optuna."""
+def param_space(
+    experiment: Experiment, sweep: SweepConfig, variants: Iterable[Variant]
+) -> dict[str, Any]:
+    """Return Tune's search space: the list of the trials to run, or the domains for Optuna."""
     if sweep.searcher == "optuna":
         domains = {key: domain(space) for key, space in sweep.spaces().items()}
         return {"trial": {"point": domains, "seed": experiment.seed}}
-    listed = [{"point": v.point, "seed": v.seed} for v in variants(experiment, sweep)]
+    listed = [{"point": v.point, "seed": v.seed} for v in variants]
     return {"trial": tune.grid_search(listed)}
 
 

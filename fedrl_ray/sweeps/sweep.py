@@ -20,7 +20,9 @@ from ..runs import run_directory
 from ..storage import locations
 from . import directory
 from .directory import Ledger, Trial
-from .tuner import backend_of_trials, build_tuner, import_tune, listed_variants
+from .points import Variant
+from .resume import clear_tunes_state, is_done, left_variants, listed_variants
+from .tuner import backend_of_trials, build_tuner, import_tune
 from .validation import require_sweep
 
 
@@ -67,6 +69,26 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
 
 def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
     """Let Tune run the trials, then delete what nobody needs any more."""
+    listed = listed_variants(experiment, sweep)
+    if options.resume:
+        again = options.retry_failed
+        if is_done(experiment, sweep, folder, retry_failed=again):
+            return
+        listed = left_variants(experiment, sweep, folder, retry_failed=again)
+        clear_tunes_state(sweep, folder, listed)
+    _run_trials(experiment, sweep, folder, listed, options)
+    if all(t.status in ("completed", "stopped") for t in directory.read_trials(folder)):
+        for state in (folder / directory.TUNE).glob("*/checkpoint_*/state"):
+            shutil.rmtree(state, ignore_errors=True)  # no trial will take it over any more
+
+
+def _run_trials(
+    experiment: Experiment,
+    sweep: SweepConfig,
+    folder: Path,
+    listed: dict[str, Variant],
+    options: SweepOptions,
+) -> None:
     from ..ray_cluster import cluster  # imports Ray, so only after the section has been checked
     from ..ray_cluster.shared_storage import require_shared
 
@@ -75,27 +97,15 @@ def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Swee
     cluster.connect()
     require_shared(folder)
     imports.join()
-    tuner = build_tuner(
-        experiment,
-        sweep,
-        folder,
-        resume=options.resume,
-        retry_failed=options.retry_failed,
-        show=options.show,
-    )
+    tuner = build_tuner(experiment, sweep, folder, listed, show=options.show)
     _introduce(sweep, folder, options)
     if options.show:
         _introduce_trial(experiment, sweep)
     before = signal.signal(signal.SIGTERM, _as_interrupt)
     try:
-        results = tuner.fit()
+        tuner.fit()
     finally:
         signal.signal(signal.SIGTERM, before)
-    if sweep.searcher == "optuna":  # a killed sweep may list trials that Tune's state lacks
-        Ledger(folder).drop_all_but({str(t) for t in results._experiment_analysis.trials})
-    if all(t.status in ("completed", "stopped") for t in directory.read_trials(folder)):
-        for state in (folder / directory.TUNE).glob("*/checkpoint_*/state"):
-            shutil.rmtree(state, ignore_errors=True)  # no trial will take it over any more
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -135,7 +145,7 @@ def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) ->
     if options.resume:
         folder = options.output or run_directory.latest_output(name)
         directory.require_same_sweep(folder, experiment, sweep)
-        directory.require_own(folder)
+        directory.require_no_links(folder)
         if options.retry_failed:
             _forget_failures(folder)
         return folder
@@ -159,11 +169,6 @@ def _introduce(sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
         return
     count = len(directory.read_trials(folder)) or sweep.samples * sweep.seeds
     notes.print(f"{count} trials, {sweep.seeds} seeds a point; sweep: {folder}", soft_wrap=True)
-    notes.print(
-        f"resuming the sweep reads Ray Tune's pickled state in {folder / directory.TUNE}: let "
-        "nobody else write there",
-        soft_wrap=True,
-    )
     if isinstance(sweep.scheduler, Pbt):
         notes.print(
             "pbt: trials with omega 0 have degree networks too, so that omega may rise",

@@ -198,7 +198,9 @@ class FederationTrial(tune.Trainable):
                 driver=driver,
             )
             rows = run_directory.read_rows(self._directory / run_directory.EVALUATIONS)
-            self._rows = deque(row for row in rows if row["steps"] > self._reported)
+            new = [row for row in rows if row["steps"] > self._reported]
+            # a population has acted on the older rows; acting twice would change keys once more
+            self._rows = deque(new[-1:] if self._settings.is_population else new)
         return self._run
 
     def _driver(self) -> Driver:

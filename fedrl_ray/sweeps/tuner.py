@@ -1,60 +1,50 @@
-"""The Tuner of a sweep, new or restored from Ray Tune's own state."""
+"""The Tuner of a sweep. A resumed sweep has a new one too, for the trials that are left."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config.schema import Experiment
 from ..config.sweep import SweepConfig
 from . import directory
-from .points import Variant, listed_names
+from .points import Variant
 
 if TYPE_CHECKING:
     from ray import tune
 
-
-def listed_variants(experiment: Experiment, sweep: SweepConfig) -> dict[str, Variant]:
-    """Return the trials that are known beforehand; none with a searcher, which makes its own."""
-    return {} if sweep.searcher == "optuna" else listed_names(experiment, sweep)
+    from .directory import Trial
 
 
 def import_tune() -> None:
     """Import Tune, so that a thread can do it while Ray starts."""
     _quiet()
-    from . import search, settings, trackers, trial, watch  # noqa: F401
+    from . import search, settings, suggestions, trackers, trial, watch  # noqa: F401
 
 
 def build_tuner(
     experiment: Experiment,
     sweep: SweepConfig,
     folder: Path,
+    listed: Mapping[str, Variant],
     *,
-    resume: bool,
-    retry_failed: bool,
     show: bool,
 ) -> tune.Tuner:
-    """Return a new Tuner; with `resume` one that goes on from Tune's own state, if there is any."""
+    """Return a new Tuner of the listed trials by name; none are listed with a searcher."""
     from ray import tune
 
     from .search import param_space
-    from .watch import take_up
 
-    folder = folder.absolute()
-    listed = listed_variants(experiment, sweep)
+    folder, names = folder.absolute(), list(listed)
     trainable = _trainable(experiment, sweep, folder, list(listed.values()))
-    state = folder / directory.TUNE
-    if resume and tune.Tuner.can_restore(state):
-        take_up(folder, sweep, show=show)
-        return tune.Tuner.restore(str(state), trainable, resume_errored=retry_failed)
-    names = list(listed)
+    recorded = directory.read_trials(folder)
     return tune.Tuner(
         trainable,
-        param_space=param_space(experiment, sweep),
-        tune_config=_tune_config(experiment, sweep, names),
+        param_space=param_space(experiment, sweep, listed.values()),
+        tune_config=_tune_config(experiment, sweep, names, recorded),
         run_config=_run_config(experiment, sweep, folder, len(names), show=show),
     )
 
@@ -84,19 +74,25 @@ def _trainable(
     )
 
 
-def _tune_config(experiment: Experiment, sweep: SweepConfig, names: list[str]) -> tune.TuneConfig:
-    """Return the search of a sweep; names: of the trials that are known beforehand."""
+def _tune_config(
+    experiment: Experiment, sweep: SweepConfig, names: list[str], recorded: Sequence[Trial]
+) -> tune.TuneConfig:
+    """Return the search of a sweep.
+
+    names: of the trials that are listed. recorded: the trials of trials.json.
+    """
     from ray import tune
 
-    from .search import num_samples, scheduler, searcher
+    from .search import num_samples, scheduler
     from .settings import can_reuse
+    from .suggestions import searcher
     from .watch import name_of
 
     return tune.TuneConfig(
         metric=sweep.metric,
         mode="max",
         scheduler=scheduler(experiment, sweep),
-        search_alg=searcher(experiment, sweep),
+        search_alg=searcher(experiment, sweep, recorded),
         num_samples=num_samples(sweep),
         max_concurrent_trials=sweep.max_concurrent,
         reuse_actors=can_reuse(sweep),

@@ -22,23 +22,17 @@ from .search import seed_of
 def name_of(listed: list[str], trial: Any) -> str:
     """Return the name of one of Tune's trials.
 
-    A listed trial is found by its number. A searcher's trial is named after its id and its keys.
+    A listed trial is found by its number. A searcher's trial is named after the number of its
+    suggestion and its keys, so a resumed sweep finds its directory again.
     """
-    number = trial.trial_id.rsplit("_", 1)[-1]
     if listed:
-        return listed[int(number)]
-    return trial_name(number, trial.config["trial"]["point"], seed_of(trial.config))
+        return listed[int(trial.trial_id.rsplit("_", 1)[-1])]
+    number = int(trial.experiment_tag.split("_")[0]) - 1  # Tune counts from 1
+    return trial_name(f"{number:05d}", trial.config["trial"]["point"], seed_of(trial.config))
 
 
 PATIENCE_SECONDS = 15.0
 """Seconds without a running trial after which the user is told why."""
-
-_TAKEN_UP: dict[str, Any] = {}
-
-
-def take_up(folder: Path, sweep: SweepConfig, *, show: bool) -> None:
-    """Set the fields that a Watch has after unpickling, in place of those in its pickle."""
-    _TAKEN_UP.update(_folder=folder, _show=show, _max_failures=sweep.max_failures)
 
 
 class Watch(tune.Callback):
@@ -63,10 +57,6 @@ class Watch(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_bar": None, "_ledger": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the fields, with those of `take_up`: a resumed sweep may lie elsewhere."""
-        self.__dict__ = state | _TAKEN_UP | {"_idle_since": time.monotonic()}
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         """Say that no trial runs if the cluster has been too busy for `PATIENCE_SECONDS`."""

@@ -1,4 +1,4 @@
-"""Sweeps under Ray Tune: the table, failures, resources, resume, and the trust in pickles."""
+"""Sweeps under Ray Tune: the table, failures, resources, and resume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import loading
 from fedrl_ray.runs.run_directory import EVALUATIONS, read_rows
 from fedrl_ray.sweeps import points
-from fedrl_ray.sweeps.directory import TRIALS, read_trials, require_own
+from fedrl_ray.sweeps.directory import TRIALS, read_trials, require_no_links
 from fedrl_ray.sweeps.settings import TrialSettings, resources
 from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
 from fedrl_ray.sweeps.trial import agents_can_stay
@@ -124,18 +124,20 @@ def test_a_directory_of_another_sweep_is_refused(finished, small_yaml):
         run_sweep(other, options(folder, resume=True))
 
 
-def test_pickles_that_others_can_write_are_not_read(finished, monkeypatch):
+def test_tunes_pickles_are_closed_to_other_users(finished):
     _, folder, _ = finished
-    require_own(folder)
-    mode = (folder / "tune").stat().st_mode
-    assert mode & 0o077 == 0
-    (folder / "tune").chmod(0o770)
-    with pytest.raises(UserError, match="can be written by other users"):
-        require_own(folder)
-    (folder / "tune").chmod(mode)
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(UserError, match="belongs to another user"):
-        require_own(folder)
+    assert (folder / "tune").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("part", ["trials", "trials/00000", "tune", "tune/00000", "report.html"])
+def test_a_sweep_with_a_link_is_not_resumed(tmp_path, part):
+    sweep, elsewhere = tmp_path / "sweep", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (sweep / part).parent.mkdir(parents=True, exist_ok=True)
+    require_no_links(sweep)
+    (sweep / part).symlink_to(elsewhere)
+    with pytest.raises(UserError, match=f"--resume: {sweep / part} is a link"):
+        require_no_links(sweep)
 
 
 def test_resources_are_one_cpu_or_a_bundle_per_actor(small_yaml):
