@@ -102,7 +102,7 @@ class Run(TrainingRun):
             self._tell_start(resume, driver_died)
             if not (resume and found):  # new, or ended before its first checkpoint was written
                 self._save()
-        self._records.cut(self.driver.server.round)
+        self._records.cut(self.driver.server.round, self.steps)
         (self.directory / SUMMARY).unlink(missing_ok=True)
         run_directory.write_config(self.directory, self.experiment)
         self._records.start_tensorboard(after=self.steps)
@@ -181,10 +181,11 @@ class Run(TrainingRun):
         """
         while self.driver.newest_checkpoint != self._checkpoint_path():
             self._save()
-        self._records.cut(self.driver.server.round)
+        self._records.cut(self.driver.server.round, self.steps)
 
     def _save(self) -> None:
         """Upload the logs, then save: a resumed run must find every row up to its checkpoint."""
+        self._records.flush()
         self._mirror.publish()
         self.driver.save()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..agents.messages import RoundReport
 from . import run_directory
 from .events import RunLog
 from .prometheus import PrometheusMetrics
 from .run_directory import EVALUATIONS, METRICS, RoundLog
-from .tensorboard import TensorBoardWriter
+
+if TYPE_CHECKING:
+    from .tensorboard import TensorBoardWriter
 
 
 class RunRecords:
@@ -25,18 +27,28 @@ class RunRecords:
         self._tensorboard: TensorBoardWriter | None = None
 
     def start_tensorboard(self, *, after: int) -> None:
-        """Open TensorBoard's events; those of steps after `after` are hidden."""
+        """Open TensorBoard's events; those of steps after `after` are dropped."""
+        from .tensorboard import TensorBoardWriter  # tensorboardX takes a tenth of a second
+
         self._tensorboard = TensorBoardWriter(self._directory, after=after)
 
     def round(self, report: RoundReport) -> None:
-        """Append a round to metrics.jsonl."""
-        self._metrics.append(report.to_dict())
+        """Append a round to metrics.jsonl and, with its evaluation if any, to TensorBoard's events.
 
-    def publish(self, report: RoundReport) -> None:
-        """Pass a round, with its evaluation if any, on to TensorBoard and Prometheus."""
+        This comes before the round's checkpoint, so that a resumed run has both.
+        """
+        self._metrics.append(report.to_dict())
         if self._tensorboard is not None:
             self._tensorboard.write(report)
+
+    def publish(self, report: RoundReport) -> None:
+        """Pass a round, with its evaluation if any, on to Prometheus."""
         self._prometheus.round(report)
+
+    def flush(self) -> None:
+        """Hand all that was written to the disk; the other records are never held back."""
+        if self._tensorboard is not None:
+            self._tensorboard.flush()
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Append an evaluation to evaluations.jsonl."""
@@ -56,10 +68,15 @@ class RunRecords:
         """Count seconds per phase that no round reports."""
         self._prometheus.phases(seconds)
 
-    def cut(self, last_round: int) -> None:
-        """Drop what is logged of rounds that a rewind or a resume has undone."""
+    def cut(self, last_round: int, last_step: int) -> None:
+        """Drop what is logged of rounds that a rewind or a resume has undone.
+
+        last_round, last_step: the newest round that stays, and its local steps.
+        """
         self._metrics.cut(last_round)
         self._evaluations.cut(last_round)
+        if self._tensorboard is not None:
+            self._tensorboard.cut(last_step)
 
     def close(self) -> None:
         """Flush, and stop keeping gauges up."""

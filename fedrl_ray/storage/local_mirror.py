@@ -50,10 +50,10 @@ class LocalMirror:
         if isinstance(self._location, Path):
             return
         there = self._stamps()
-        for name in self._published.keys() - there.keys():
-            locations.remove_file(locations.child(self._location, name))
         changed = [name for name, stamp in there.items() if self._published.get(name) != stamp]
         locations.put(self.directory, changed, self._location)
+        for name in self._published.keys() - there.keys():  # last: a new file may replace an old
+            locations.remove_file(locations.child(self._location, name))
         self._published = there
 
     @contextlib.contextmanager

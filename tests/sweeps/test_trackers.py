@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from fedrl_ray.common.errors import UserError
@@ -15,19 +10,9 @@ from fedrl_ray.config import loading
 from fedrl_ray.runs.run_directory import EVALUATIONS, read_rows
 from fedrl_ray.sweeps import trackers
 from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
+from tests.support.event_files import values
 
 SHORT = {"steps": 80, "num_agents": 2}
-
-
-def values(folder: Path) -> Iterator[tuple[int, object]]:
-    """Yield (step, value) of every value in a folder's event files; TFRecord is read by hand."""
-    for file in sorted(folder.glob("events.out.tfevents.*")):
-        data, at = file.read_bytes(), 0
-        while at < len(data):
-            (length,) = struct.unpack_from("<Q", data, at)
-            event = Event.FromString(data[at + 12 : at + 12 + length])
-            at += 16 + length  # between them two checksums of four bytes
-            yield from ((event.step, value) for value in event.summary.value)
 
 
 @pytest.mark.ray
