@@ -15,7 +15,6 @@ from ..config.schema import Experiment
 from ..config.yaml_files import apply_overrides
 from ..federation.resume_rules import require_fits
 from ..runs import run_directory
-from ..storage import checkpoints
 from .readers.reading import find, read_policy
 
 
@@ -48,8 +47,7 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
     experiment = loading.from_dict(data, source=str(run))
     _require_grid(experiment, str(run))
-    path = run_directory.newest_checkpoint(run)
-    shared = checkpoints.read_shared(path, checkpoints.verify(path))
+    path, _, shared = run_directory.read_policy(lambda: run_directory.newest_checkpoint(run))
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     return GridEvaluator(experiment, family)(shared)

@@ -56,9 +56,7 @@ def read_trained(run: Path, round_number: int | None) -> TrainedPolicy:
     Raises UserError: there is no such checkpoint, it does not fit, or it cannot be exported.
     """
     experiment = run_directory.read_experiment(run)
-    path = _checkpoint(run, round_number)
-    manifest = checkpoints.verify(path)
-    shared = checkpoints.read_shared(path, manifest)
+    path, manifest, shared = run_directory.read_policy(lambda: _checkpoint(run, round_number))
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     policy = LearntPolicy(experiment, family)

@@ -21,6 +21,7 @@ from typing import IO, Any
 from ..common.errors import RunError, UserError, one_line
 from ..runs import run_directory
 from ..storage import locations
+from ..storage.checkpoints import drop_torn
 from ..sweeps.directory import SWEEP, TUNE
 from . import pack
 from .follow import follow
@@ -56,6 +57,8 @@ def fetch(
             _through_job(client, job, folder, checkpoints=checkpoints, image=image)
             source = f"{job.output} on the cluster"
         _drop_pickles(folder)
+        for place in list(folder.rglob(pack.CHECKPOINTS)):
+            drop_torn(place)
         if not _is_ours(folder):
             raise RunError(f"{job.output}: holds no run or sweep yet")
         if target.exists():

@@ -16,8 +16,6 @@ from ..config.renamed_keys import under_new_names
 from ..config.yaml_files import read_yaml
 from ..runs import run_directory
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
-from ..storage import checkpoints
-from ..storage.manifests import read_manifest
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
 
@@ -128,7 +126,7 @@ def _read(path: Path) -> RunData:
         evaluations=evaluation_log(path / EVALUATIONS),
         training=training_log(path / METRICS, flatten(config)),
         summary=summary or {},
-        profile=_profile(path),
+        profile=run_directory.read_profile(path),
         lineage=lineage_log(path / LINEAGE),
     )
 
@@ -155,14 +153,12 @@ def _rule(key: str) -> str:
 def _stamp(path: Path) -> Stamp:
     """Return a stamp that changes if a file changes that a report reads."""
     files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE))
-    stats = [file.stat() if file.exists() else None for file in files]
-    return tuple((s.st_mtime_ns, s.st_size) if s else (0, 0) for s in stats)
+    return tuple(_stamp_of(file) for file in files)
 
 
-def _profile(path: Path) -> dict[str, Any]:
-    """Return the profile of the newest checkpoint; empty if the run is replacing it just now."""
-    found = checkpoints.existing(path / "checkpoints")
-    try:
-        return read_manifest(found[-1]).profile if found else {}
-    except UserError:
-        return {}
+def _stamp_of(file: Path) -> tuple[int, int]:
+    try:  # a resumed run may delete its summary between a look and a read
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size

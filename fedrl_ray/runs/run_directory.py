@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,14 +16,18 @@ from typing import Any
 
 import yaml
 
-from ..common.errors import UserError
+from algorithms.types import Params
+
+from ..common.errors import RunError, UserError
 from ..common.json_values import nan_as_null
 from ..common.text_files import write_text
 from ..config import loading
 from ..config.schema import Experiment
 from ..storage import checkpoints
+from ..storage.live_checkpoints import read_live
 from ..storage.locations import Location
 from ..storage.locks import MORE_PATIENCE, PATIENCE, DirectoryLock
+from ..storage.manifests import Manifest, read_manifest
 
 CONFIG, SUMMARY, METRICS, EVALUATIONS = (
     "config.yaml",
@@ -174,6 +178,28 @@ def newest_checkpoint(path: Path) -> Path:
     if not found:
         raise UserError(f"{path}: no checkpoint to resume from")
     return found[-1]
+
+
+def read_policy(choose: Callable[[], Path]) -> tuple[Path, Manifest, Params]:
+    """Return a checkpoint that is as it was written, its manifest and its global parameters.
+
+    choose: returns the checkpoint. It is called again if a run that is training deletes the
+    checkpoint meanwhile. Raises UserError if there is none, or if it is torn or edited.
+    """
+
+    def read(path: Path) -> tuple[Path, Manifest, Params]:
+        manifest = checkpoints.verify(path)
+        return path, manifest, checkpoints.read_shared(path, manifest)
+
+    return read_live(choose, read)
+
+
+def read_profile(path: Path) -> dict[str, Any]:
+    """Return the execution profile of the newest checkpoint; an empty one if none can be read."""
+    try:
+        return read_live(lambda: newest_checkpoint(path), read_manifest).profile
+    except (UserError, RunError):
+        return {}
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:

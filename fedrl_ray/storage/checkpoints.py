@@ -21,7 +21,7 @@ import numpy as np
 from algorithms import prefixes
 from algorithms.types import Array, Params, ServerState
 
-from ..common.errors import CheckpointError, RunError
+from ..common.errors import CheckpointError, RunError, UserError
 from . import digests, locations
 from .agent_shards import Shard
 from .array_files import read_arrays, write_arrays
@@ -104,10 +104,8 @@ def _require_shards(aside: Location, manifest: Manifest) -> None:
 def _rename(folder: Path, aside: Path, manifest: Manifest) -> Path:
     for path in aside.iterdir():
         _sync(path)
-    final, old = path_of(folder, manifest.round), folder / f".{_name(manifest.round)}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
+    final = path_of(folder, manifest.round)
+    old = _set_aside(final)
     aside.rename(final)
     _sync(folder)
     shutil.rmtree(old, ignore_errors=True)
@@ -118,13 +116,42 @@ def prune(folder: Location, keep: int) -> None:
     """Remove all checkpoints except the newest `keep`."""
     for path in existing(folder)[:-keep]:
         _discard(path)
+    if isinstance(folder, Path):
+        for left in folder.glob(".round_*.old"):  # by a program that was killed while it removed it
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def drop_torn(folder: Path) -> None:
+    """Remove the checkpoints whose files are not as they were written.
+
+    A copy of a run that is training may hold one: its rest was deleted while it was copied.
+    """
+    for path in existing(folder):
+        try:
+            verify(path)
+        except UserError:
+            _discard(path)
 
 
 def _discard(path: Location) -> None:
-    # the manifest goes first, so that half a checkpoint never passes for a whole one
-    if not isinstance(path, Path):
-        locations.remove_file(locations.child(path, MANIFEST))
+    """Remove a checkpoint so that half of it never passes for a whole one.
+
+    A folder is renamed first. Behind a URI, where nothing can be renamed, the manifest goes first.
+    """
+    if isinstance(path, Path):
+        shutil.rmtree(_set_aside(path), ignore_errors=True)
+        return
+    locations.remove_file(locations.child(path, MANIFEST))
     locations.remove(path)
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a checkpoint, if it exists, to a name that `existing` passes over; return the name."""
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(old)
+    return old
 
 
 def existing(folder: L) -> list[L]:

@@ -158,14 +158,25 @@ def get(uri: str, files: Collection[str], folder: Path) -> None:
 
 
 def download(location: Location, folder: Path, *, without: str | None = None) -> None:
-    """Copy all files of a location into a folder, except paths that begin with `without`."""
+    """Copy all files of a location into a folder, except paths that begin with `without`.
+
+    A run that goes on may delete a file meanwhile, which is then left out.
+    """
     wanted = [n for n in names(location) if without is None or not n.startswith(without)]
     if isinstance(location, str):
-        get(location, wanted, folder)
-        return
-    for name in wanted:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(location / name, folder / name)
+        with contextlib.suppress(UserError):
+            get(location, wanted, folder)
+            return
+    for name in wanted:  # one by one, to find out which one cannot be read
+        try:
+            if isinstance(location, str):
+                get(location, [name], folder)
+            else:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(location / name, folder / name)
+        except (UserError, FileNotFoundError):
+            if exists(child(location, name)):
+                raise
 
 
 @contextlib.contextmanager
