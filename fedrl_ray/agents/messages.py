@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -149,6 +150,31 @@ def _listed(values: Array) -> list[float] | list[str]:
     return [str(site) for site in values] if values.dtype == object else values.tolist()
 
 
+class Outlier(NamedTuple):
+    """An agent whose metric is far above that of the other participants of a round.
+
+    measure: name of the metric. value: its value. times: the value as a multiple of the others'
+    median, NaN if there is none. rounds: rounds so far in which the agent was an outlier.
+    """
+
+    agent: int
+    measure: str
+    value: float
+    times: float
+    rounds: int
+
+    @property
+    def is_told(self) -> bool:
+        """True in rounds 1, 2, 4, 8, ... of an agent, so that telling does not flood a log."""
+        return self.rounds & (self.rounds - 1) == 0
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.value):
+            return f"agent {self.agent} is an outlier: its {self.measure} is not finite"
+        times = f"{self.times:,.0f} times the median of the others"
+        return f"agent {self.agent} is an outlier: its {self.measure} is {times}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoundReport:
     """One completed round.
@@ -160,7 +186,8 @@ class RoundReport:
     that took part. seconds: wall time of the round; learning: the longest time inside a worker.
     bytes: broadcast plus replies. sampled: ids of the agents that the client sampler chose, None
     if it chose all. absent: ids of sampled agents whose worker was lost. phases: seconds by name
-    (`timing.PHASES`) since the last report. failures: texts since the last report.
+    (`timing.PHASES`) since the last report. failures: texts since the last report. outliers:
+    agents far from the others, found by the `Run` (`outliers.OutlierWatch`).
     """
 
     round: int
@@ -177,6 +204,7 @@ class RoundReport:
     absent: tuple[int, ...] = ()
     failures: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
+    outliers: tuple[Outlier, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for a log without the evaluation, which has a log of its own."""
@@ -194,4 +222,5 @@ class RoundReport:
             "sampled": None if self.sampled is None else list(self.sampled),
             "absent": self.absent,
             "failures": self.failures,
+            "outliers": [outlier._asdict() for outlier in self.outliers],
         }

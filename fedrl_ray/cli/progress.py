@@ -26,7 +26,7 @@ class ProgressView(Protocol):
 
 
 class SilentView:
-    """A view for scripts, which shows failures only."""
+    """A view for scripts, which shows failures and outliers only."""
 
     def __enter__(self) -> SilentView:
         return self
@@ -34,8 +34,8 @@ class SilentView:
     def __exit__(self, *exc: object) -> None: ...
 
     def show(self, report: RoundReport) -> None:
-        """Print the workers lost since the last report."""
-        print_failures(report)
+        """Print lost workers and new outliers."""
+        print_warnings(report)
 
 
 class BarView:
@@ -64,7 +64,7 @@ class BarView:
 
     def show(self, report: RoundReport) -> None:
         """Move the bar; print a line for an evaluation if there is no terminal."""
-        print_failures(report)
+        print_warnings(report)
         text = self._figures.update(report)
         self._bar.update(self._task, completed=report.round, figures=text)
         if not notes.is_terminal and report.evaluation is not None:
@@ -95,10 +95,11 @@ class _Figures:
         return "  ".join(self._shown.values())
 
 
-def print_failures(report: RoundReport) -> None:
-    """Print the workers lost since the last report, even if no progress is shown."""
-    for failure in report.failures:
-        notes.print(f"round {report.round}: {failure}", style="yellow", soft_wrap=True)
+def print_warnings(report: RoundReport) -> None:
+    """Print lost workers and new outliers, even if no progress is shown."""
+    outliers = [str(outlier) for outlier in report.outliers if outlier.is_told]
+    for warning in (*report.failures, *outliers):
+        notes.print(f"round {report.round}: {warning}", style="yellow", soft_wrap=True)
 
 
 def print_evaluation(evaluation: dict[str, Any]) -> None:

@@ -127,12 +127,20 @@ def _cells(row: TrialRow) -> list[Any]:
     status = f"{row.status}: {row.reason}" if row.reason else row.status
     return [
         html.Th(row.name, scope="row"),
-        html.Td(status),
+        html.Td([status, *_outliers(row)]),
         html.Td(_progress(row), className="progress"),
         html.Td(_return(row.worst), className="number worst"),
         html.Td(_return(row.average), className="number average"),
         html.Td("", className="number", **_attributes(data_at=row.last_row)),
     ]
+
+
+def _outliers(row: TrialRow) -> list[Any]:
+    if not row.outliers:
+        return []
+    agents = ", ".join(map(str, row.outliers))
+    noun = "agent" if len(row.outliers) == 1 else "agents"
+    return [html.Div(f"outlying {noun}: {agents}", className="outliers")]
 
 
 def _return(value: float | None) -> str:

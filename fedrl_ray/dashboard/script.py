@@ -8,7 +8,8 @@ STYLE = """
 .progress progress { display: block; width: 8rem; accent-color: #0072b2; }
 .progress span { white-space: nowrap; font-variant-numeric: tabular-nums; }
 #trial-rows tr:not(.running):not(.unfinished) [data-at] { visibility: hidden; }
-#trial-rows .failed td { color: #a33b00; }
+#trial-rows .failed td, .outliers { color: #a33b00; }
+.outliers { font-weight: 600; }
 @media (max-width: 599px) {  /* a card per trial, so that nothing scrolls sideways */
   #trials table, #trial-rows { display: block; }
   #trials thead { display: none; }

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..reports.runs import LINEAGE
+from ..runs.events import LOG
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from ..sweeps.directory import FAILURE, SWEEP, TRIALS, is_sweep
 
 Stamp = tuple[int, int]
 """Time of the last change in nanoseconds, and size in bytes."""
 
-OF_RUN = (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, FAILURE)
+OF_RUN = (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, LOG, FAILURE)
 OF_SWEEP = (SWEEP, TRIALS)
 
 

@@ -39,6 +39,8 @@ class TrialRow:
     """Time at which its log last grew, in seconds since 1970."""
     reason: str = ""
     """Error in one line; empty if nothing is wrong."""
+    outliers: tuple[int, ...] = ()
+    """Ids of its outlying agents."""
 
 
 def trial_rows(data: ReportData, stamps: Mapping[Path, Stamp]) -> list[TrialRow]:
@@ -71,6 +73,7 @@ def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp])
         worst=_last(run, "worst"),
         last_row=_last_row(run.path, stamps),
         reason=_reason(problem),
+        outliers=tuple(sorted({one.agent for one in run.training.outliers})),
     )
 
 

@@ -60,6 +60,7 @@ def _of_runs(runs: Sequence[RunData], named: set[str]) -> list[Problem]:
             budget = run.flat["federation.steps"]
             done = run.training.rounds * round_steps(run.flat)
             reason = f"{done:,} of {plural(budget, 'local step')} done"
+            reason += f"; {run.reason}" if run.reason else ""
             problems.append(Problem(run=run.label, status=run.status, point={}, reason=reason))
         if len(run.evaluations.steps) and run.evaluations.final_returns is None:
             reason = "its final returns are not all finite numbers"

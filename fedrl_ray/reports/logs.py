@@ -17,6 +17,7 @@ from ..common.errors import UserError
 from ..common.validation import first_violation
 from ..runs.run_directory import CONFIG, read_rows
 from .keys import round_steps
+from .run_events import OutlierRecord, outliers_of
 from .series import averaged, bins_of, last_tenth
 
 Row = dict[str, Any]
@@ -77,6 +78,8 @@ class TrainingLog:
     """Rounds that each agent took part in, [K]."""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds of all rounds per phase; empty for runs that did not log them."""
+    outliers: tuple[OutlierRecord, ...] = ()
+    """Agents that were far from the others."""
 
 
 class _Evaluation(TypedDict):
@@ -145,6 +148,7 @@ def training_log(path: Path, flat: Mapping[str, Any]) -> TrainingLog:
         absent=_absent(path, rows),
         rounds_of=_rounds_of(path, rows, flat["federation.num_agents"]),
         phases=_phases(path, rows),
+        outliers=outliers_of(path, rows),
     )
 
 

@@ -15,9 +15,11 @@ from ..common.errors import UserError
 from ..config.renamed_keys import under_new_names
 from ..config.yaml_files import read_yaml
 from ..runs import run_directory
+from ..runs.events import LOG
 from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
+from .run_events import error_of
 
 LINEAGE = "lineage.jsonl"
 """Log of the states and keys that a trial of a population took over."""
@@ -52,9 +54,9 @@ class RunData:
     label: str
     config: dict[str, Any]
     status: str
-    """`completed`, `interrupted` or `unfinished`; in a sweep the trial's status."""
+    """`completed`, `interrupted`, `failed` or `unfinished`; in a sweep the trial's status."""
     reason: str | None
-    """Error of a failed trial."""
+    """Error of a failed run or trial."""
     evaluations: EvaluationLog
     training: TrainingLog
     summary: dict[str, Any]
@@ -109,19 +111,21 @@ def read_run(
         _READ[path] = (stamp, _read(path))
     run = _READ[path][1]
     alone = alone or bool(run.lineage)
-    return replace(run, label=label, status=status or run.status, reason=reason, alone=alone)
+    status, reason = status or run.status, reason or run.reason
+    return replace(run, label=label, status=status, reason=reason, alone=alone)
 
 
 def _read(path: Path) -> RunData:
     run_directory.require_inside(path)
     config = _config(path / CONFIG)
-    summary = run_directory.read_summary(path)
+    summary, error = run_directory.read_summary(path), error_of(path / LOG)
+    unfinished = "unfinished" if error is None else "failed"
     return RunData(
         path=path,
         label=path.name,
         config=config,
-        status="unfinished" if summary is None else str(summary["status"]),
-        reason=None,
+        status=unfinished if summary is None else str(summary["status"]),
+        reason=error,
         alone=False,
         evaluations=evaluation_log(path / EVALUATIONS),
         training=training_log(path / METRICS, flatten(config)),
@@ -152,7 +156,7 @@ def _rule(key: str) -> str:
 
 def _stamp(path: Path) -> Stamp:
     """Return a stamp that changes if a file changes that a report reads."""
-    files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE))
+    files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, LOG))
     return tuple(_stamp_of(file) for file in files)
 
 

@@ -18,6 +18,7 @@ from .figures.learning import learning_curves
 from .figures.lineage import lineages
 from .figures.training import drift, losses
 from .lost import lost
+from .outliers import outliers
 from .participation import participation
 from .section import Section
 from .studies import Study
@@ -33,7 +34,9 @@ def sections(data: ReportData) -> list[Section]:
     gone = [one for one in (participation(data), lost(data)) if one is not None]
     missing = [overview.missing(data), *gone]
     whole = [overview.all_runs(data), overview.configurations(data), overview.made_with(data)]
-    return [*missing, *found, *whole] if data.problems else [*found, *missing, *whole]
+    first = [one for one in (outliers(data),) if one is not None]
+    rest = [*missing, *found] if data.problems else [*found, *missing]
+    return [*first, *rest, *whole]
 
 
 def of_study(study: Study) -> Iterator[Section]:

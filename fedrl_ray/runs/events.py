@@ -74,6 +74,12 @@ EVENTS = {
         ("from_round",),
         "Under `on_failure: continue`: lost `agents` go on from their own states of `from_round`.",
     ),
+    "outlier": Event(
+        logging.WARNING,
+        ("measure", "value", "times", "rounds"),
+        "The metric `measure` of an agent is far above that of the other participants: `times` "
+        "their median, or not finite. Told when the number of such `rounds` is 1, 2, 4, 8, ...",
+    ),
     "completed": Event(logging.INFO, ("seconds", "digest"), "The budget was spent."),
     "interrupted": Event(
         logging.INFO, ("seconds", "digest"), "The run ended early, after a checkpoint."

@@ -143,7 +143,7 @@ class Run(TrainingRun):
             evaluation = self._evaluate()
             spent = {k: v + report.phases[k] for k, v in self.driver.clock.take().items()}
             report = replace(report, evaluation=evaluation, phases=spent)
-        self._records.round(report)
+        report = self._records.round(report)
         went_back = self.driver.server.round < report.round
         if (self._due(self.experiment.checkpoint.every) or self.done) and not went_back:
             self._save()  # a worker lost here sends the driver back: `done` is false again

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..agents.messages import RoundReport
+from ..agents.messages import Outlier, RoundReport
+from ..federation.outliers import OutlierWatch
 from . import run_directory
 from .events import RunLog
 from .prometheus import PrometheusMetrics
@@ -23,6 +25,7 @@ class RunRecords:
         self._metrics = RoundLog(directory / METRICS)
         self._evaluations = RoundLog(directory / EVALUATIONS)
         self._log = RunLog(directory)
+        self._watch = OutlierWatch()
         self._prometheus = PrometheusMetrics(directory.name)
         self._tensorboard: TensorBoardWriter | None = None
 
@@ -32,14 +35,20 @@ class RunRecords:
 
         self._tensorboard = TensorBoardWriter(self._directory, after=after)
 
-    def round(self, report: RoundReport) -> None:
+    def round(self, report: RoundReport) -> RoundReport:
         """Append a round to metrics.jsonl and, with its evaluation if any, to TensorBoard's events.
 
-        This comes before the round's checkpoint, so that a resumed run has both.
+        This comes before the round's checkpoint, so that a resumed run has both. The result is the
+        report with its outliers, which are told.
         """
+        report = replace(report, outliers=self._watch.look(report.round, report.metrics))
         self._metrics.append(report.to_dict())
         if self._tensorboard is not None:
             self._tensorboard.write(report)
+        for outlier in report.outliers:
+            if outlier.is_told:
+                self._tell(report.round, outlier)
+        return report
 
     def publish(self, report: RoundReport) -> None:
         """Pass a round, with its evaluation if any, on to Prometheus."""
@@ -63,6 +72,12 @@ class RunRecords:
         """Append an event to log.jsonl and count it for Prometheus."""
         self._log.note(event, round=round_number, **fields)
         self._prometheus.event(event, fields)
+
+    def _tell(self, round_number: int, outlier: Outlier) -> None:
+        fields = outlier._asdict()
+        self.event(
+            "outlier", round_number=round_number, fields={"agents": [fields.pop("agent")]} | fields
+        )
 
     def phases(self, seconds: dict[str, float]) -> None:
         """Count seconds per phase that no round reports."""

@@ -190,7 +190,7 @@ def test_a_report_of_whole_rounds_says_nothing_of_losses(rewound):
 def test_every_event_that_is_told_is_known_and_every_known_one_is_told():
     package = Path(fedrl_ray.__file__).parent
     sources = "".join(path.read_text() for path in package.rglob("*.py"))
-    told = set(re.findall(r'\b_?tell\(\s*"(\w+)"', sources))
+    told = set(re.findall(r'\b(?:_?tell|self\.event)\(\s*"(\w+)"', sources))
     assert told | {"started", "resumed", "completed", "interrupted"} == EVENTS.keys()
 
 

@@ -143,6 +143,18 @@ class HeldSpring(SavingSpring):
         return super().step(action)
 
 
+class ScaledSpring(SavingSpring):
+    """A mass whose rewards are multiplied: a sensor with the wrong unit."""
+
+    def __init__(self, mass: float = 1.0, scale: float = 1.0) -> None:
+        super().__init__(mass)
+        self.scale = scale
+
+    def step(self, action: Any) -> Any:
+        obs, reward, *rest = super().step(action)
+        return obs, reward * self.scale, *rest
+
+
 class FaultySpring(Spring):
     """An environment that does one thing wrong."""
 
