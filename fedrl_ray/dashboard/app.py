@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import typer
 from dash import ALL, MATCH, Dash, Input, Output, State, no_update, set_props
 from flask import Response, abort
 
 from ..reports.assets import FIT, STYLE
 from ..reports.tables import to_csv
 from . import layout, script
+from .bodies import is_known
 from .guard import guard
 from .live import Live, Snapshot
 from .updates import Known, update_of
@@ -74,7 +76,13 @@ def _connect(app: Dash, live: Live) -> None:
     )
     def ask(n_intervals: int | None, known: Known | None, places: list[Any]) -> dict[str, Any]:
         """Answer a browser's periodic request."""
-        return answer(live.snapshot(wait=FIRST), known or {}, len(places))
+        if not is_known(known or {}) or len(places) <= (known or {}).get("places", 0):
+            abort(400)
+        try:
+            return answer(live.snapshot(wait=FIRST), known or {}, len(places))
+        except Exception as error:  # an error of ours: the page shows its last answer
+            typer.echo(f"dashboard: {type(error).__name__}: {error}", err=True)
+            abort(500)
 
     app.clientside_callback(  # type: ignore[no-untyped-call]
         script.FIT,

@@ -1,4 +1,4 @@
-"""Requests that the server refuses, and the headers that make browsers refuse more."""
+"""Requests that the server refuses quietly, and headers that make browsers refuse more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from dash import Dash
 from flask import Response, abort, request
+from werkzeug.exceptions import HTTPException
+
+from .bodies import LIMIT, refusal
 
 _CALLBACK = "/_dash-update-component"
 """The only path that accepts POST: Dash sends a callback's input in the body."""
@@ -35,6 +38,8 @@ def guard(app: Dash, inline: str, hosts: list[str] | None) -> None:
         if hosts is not None and urlsplit(f"//{request.host}").hostname not in hosts:
             abort(400)
 
+    server.config["MAX_CONTENT_LENGTH"] = LIMIT
+    server.register_error_handler(Exception, _quiet)
     server.before_request(named)  # werkzeug's TRUSTED_HOSTS cannot hold an IPv6 address
     server.before_request(_read_only)
     server.after_request(headers)
@@ -43,6 +48,16 @@ def guard(app: Dash, inline: str, hosts: list[str] | None) -> None:
 def _read_only() -> None:
     if request.method != "GET" and (request.method, request.path) != ("POST", _CALLBACK):
         abort(405)
+    if request.method == "POST" and (status := refusal(request)) is not None:
+        abort(status)
+
+
+def _quiet(error: Exception) -> Response | HTTPException:
+    """Answer an exception, which a request provoked in Dash, without a traceback.
+
+    The page's own callback reports its errors itself.
+    """
+    return error if isinstance(error, HTTPException) else Response(status=400)
 
 
 def _policy(app: Dash, inline: str) -> str:

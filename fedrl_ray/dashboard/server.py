@@ -8,11 +8,23 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ..common.errors import UserError
 from .app import build
 from .live import Live
+
+PATIENCE = 30.0
+"""Seconds that a thread waits for the next bytes of a request or of its reader."""
+
+
+class QuietHandler(WSGIRequestHandler):
+    """A request handler that prints nothing, whatever arrives, and ends silent connections."""
+
+    timeout = PATIENCE
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Drop a line of the request log, which would quote the request."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,4 +67,11 @@ def make(paths: Sequence[Path], listener: socket.socket, host: str) -> BaseWSGIS
     app = build(live, hosts=names)
     live.start()
     address, port = listener.getsockname()[:2]
-    return make_server(address, port, app.server, threaded=True, fd=listener.fileno())
+    return make_server(
+        address,
+        port,
+        app.server,
+        threaded=True,
+        request_handler=QuietHandler,
+        fd=listener.fileno(),
+    )
