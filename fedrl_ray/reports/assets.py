@@ -8,6 +8,18 @@ h1 { font-size: 1.6rem; margin: .5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .3rem; overflow-wrap: anywhere; }
 .headline { font-size: 1.1rem; border-left: 4px solid #0072b2; padding: .2rem 0 .2rem .8rem;
             margin: .6rem 0; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .6rem;
+         margin: .8rem 0 .4rem; }
+.cards > div { border: 1px solid #ccc; border-radius: 6px; padding: .5rem .7rem;
+               overflow-wrap: anywhere; }
+.cards > div:first-child { border: 2px solid #0072b2; }
+.cards dt { font-size: .85rem; color: #444; }
+.cards dd { margin: 0; font-size: .85rem; color: #444; }
+.cards dd.value { font-size: 1.1rem; color: #1a1a1a; font-variant-numeric: tabular-nums; }
+.cards strong { font-size: 1.35rem; }
+.cards :is(strong, span) { display: inline-block; }
+.cards-title { margin: .8rem 0 0; font-weight: 600; }
+#cards:empty + #rule { display: none; }
 nav ul { columns: 16rem; padding-left: 1.2rem; font-size: .95rem; }
 a { color: #005a8d; }
 figure { margin: 0; }
@@ -31,7 +43,7 @@ footer { margin-top: 3rem; color: #444; font-size: .9rem; }
   body { max-width: none; padding: 0; font-size: 11pt; }
   nav, button, details:not([open]) { display: none; }
   h2, .text { break-after: avoid; }
-  .drawn, .text, figure, tr { break-inside: avoid; }
+  .drawn, .text, .cards > div, figure, tr { break-inside: avoid; }
   h2 { margin-top: 1.5rem; }
   .scroll { max-height: none; overflow: visible; }
   table { font-size: 7pt; }
@@ -43,14 +55,15 @@ footer { margin-top: 3rem; color: #444; font-size: .9rem; }
 
 FIT = """
 // On a narrow screen the legend takes more rows, and the figure grows by as much. Names beside
-// points are dropped, because there is no room for them; the legend has them.
+// points give way to short texts, because there is no room for them; the legend has them.
 function fit(figure, width) {
   const named = figure.data.filter((t) => t.showlegend !== false && t.name).length;
   const columns = Math.max(1, Math.floor(width / 240));
   figure.layout.height += 20 * Math.max(0, Math.ceil(named / columns) - 2);
   if (width < 600)
     for (const trace of figure.data)
-      if (trace.mode) trace.mode = trace.mode.replace('+text', '');
+      if (trace.mode?.includes('+text') && trace.meta) trace.text = [trace.meta];
+      else if (trace.mode) trace.mode = trace.mode.replace('+text', '');
   return figure;
 }
 """

@@ -18,6 +18,8 @@ from .headline import headline
 from .section import Section
 from .sections import sections
 from .tables import to_csv, to_html
+from .verdict.cards import Card, card_groups
+from .verdict.words import RULE, RULE_TITLE
 
 
 def write_report(paths: Sequence[Path], output: Path) -> Path:
@@ -38,6 +40,7 @@ def render(data: ReportData) -> str:
     parts = [
         f"<h1>{title}</h1>",
         *[f'<p class="headline">{html.escape(line)}</p>' for line in headline(data).split("\n")],
+        _cards(data),
         _contents(found),
         "<main>",
         *[_section(one) for one in found],
@@ -65,6 +68,26 @@ def _policy(*scripts: str) -> str:
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _cards(data: ReportData) -> str:
+    """Return the cards of each verdict, and the rule behind them, folded away."""
+    groups = card_groups(data.studies)
+    if not groups:
+        return ""
+    shown = "".join(
+        (f'<p class="cards-title">{html.escape(group.title)}</p>' if group.title else "")
+        + f'<dl class="cards">{"".join(map(_card, group.cards))}</dl>'
+        for group in groups
+    )
+    rule = f"<summary>{RULE_TITLE}</summary><p>{html.escape(RULE)}</p>"
+    return f'<div id="cards">{shown}</div><details id="rule">{rule}</details>'
+
+
+def _card(card: Card) -> str:
+    name, value, more, note = map(html.escape, (card.name, card.value, card.more, card.note))
+    value = f"<strong>{value}</strong> <span>{more}</span>"
+    return f'<div><dt>{name}</dt><dd class="value">{value}</dd><dd>{note}</dd></div>'
 
 
 def _contents(found: Sequence[Section]) -> str:

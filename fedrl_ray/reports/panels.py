@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from .keys import OMEGA
+from .keys import OMEGA, SYNC
 from .methods import Method
 from .studies import Study
-from .style import COLOURS, Look, figure, look
+from .style import COLOURS, Look, figure
 
 MOST_LINES, MOST_PANELS = len(COLOURS), 6
 """Most lines drawn in a panel at first, and most panels in a figure."""
+MOST_MIXED = 4
+"""Most lines of several E in a panel: lines of the same omega have the same colour."""
 
 
 class Line(NamedTuple):
@@ -76,11 +78,12 @@ def canvas(study: Study, methods: Sequence[Method], x_title: str, y_title: str) 
 def panels(study: Study, methods: Sequence[Method]) -> list[Panel]:
     """Return the panels of a figure.
 
-    A few methods share one panel. More are split: a panel per value of the other keys, with a line
-    per omega (or per value of the first key that differs). If the panels or their lines are too
-    many, one panel shows the best methods at first.
+    A few methods share one panel, fewer if omega and E both differ. More are split: a panel per
+    value of the other keys, with a line per omega (or per value of the first key that differs). If
+    the panels or their lines are too many, one panel shows the best methods at first.
     """
-    if len(methods) > MOST_LINES:
+    mixed = {OMEGA, SYNC} <= study.names.keys()
+    if len(methods) > (MOST_MIXED if mixed else MOST_LINES):
         split = _split(study, methods)
         if 1 < len(split) <= MOST_PANELS and all(len(p.lines) <= MOST_LINES for p in split):
             return split
@@ -91,11 +94,10 @@ def _split(study: Study, methods: Sequence[Method]) -> list[Panel]:
     line_key = OMEGA if OMEGA in study.names else next(iter(study.names), "")
     inner = {k: n for k, n in study.names.items() if k == line_key}
     outer = {k: n for k, n in study.names.items() if k != line_key}
-    names = list(dict.fromkeys(study.text(m, inner) for m in study.methods))
     found: dict[str, list[Line]] = {}
     for method in methods:
         name = study.text(method, inner)
-        line = Line(method, name, look(names.index(name)))
+        line = Line(method, name, study.looks[method])
         found.setdefault(study.text(method, outer), []).append(line)
     return [Panel(title, tuple(lines)) for title, lines in found.items()]
 
@@ -103,8 +105,7 @@ def _split(study: Study, methods: Sequence[Method]) -> list[Panel]:
 def _flat(study: Study, methods: Sequence[Method]) -> Iterator[Line]:
     ranked = sorted(methods, key=_worst, reverse=True)[:MOST_LINES]
     for method in methods:
-        chosen = look(study.methods.index(method))  # the same look in every figure
-        yield Line(method, method.label, chosen, method in ranked)
+        yield Line(method, method.label, study.looks[method], method in ranked)
 
 
 def _worst(method: Method) -> float:

@@ -9,9 +9,11 @@ from .keys import round_steps
 from .numbers import number
 from .runs import RunData
 from .section import Section, Table
-from .style import COLOURS, axis, layout, plain_text
+from .style import axis, layout, plain_text
 
-MOST_BARS = 6
+PATTERNS = ("", "/", ".", "x", "-", "|")
+"""Fillings of the bars of each run, whose colours may be equal."""
+MOST_BARS = len(PATTERNS)
 """Runs in the figure; the table lists all."""
 _COLUMNS = (
     "run",
@@ -34,12 +36,17 @@ def participation(data: ReportData) -> Section | None:
         "of a round (client_sampler); an agent that is not chosen does not step. Lost agents "
         "(federation.on_failure: continue) take no part either."
     )
+    looks = {r.path: s.looks[m] for s in data.studies for m in s.methods
+             for r in (*m.runs, *m.left_out)}  # fmt: skip
     fig = go.Figure(layout=layout(320))
     for index, run in enumerate(partial[:MOST_BARS]):
         shares = [rounds / run.training.rounds for rounds in run.training.rounds_of]
         fig.add_bar(
             x=list(range(len(shares))), y=shares, name=plain_text(run.label),
-            marker={"color": COLOURS[index % len(COLOURS)]},
+            marker={
+                "color": looks[run.path].colour,
+                "pattern": {"shape": PATTERNS[index], "fgcolor": "#fff"},
+            },
         )  # fmt: skip
     fig.update_layout(barmode="group")
     fig.update_xaxes(axis(title_text="agent"))

@@ -8,9 +8,11 @@ from functools import cached_property
 
 from .keys import Flat, differing, identity, level, setting, short_names
 from .labels import key_values, labels_of
+from .looks import looks_of
 from .methods import Method, chosen, grouped
 from .numbers import value_text
 from .runs import RunData
+from .style import Look
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,6 +54,11 @@ class Study:
             groups.setdefault(method.setting, []).append(method)
         return [tuple(group) for group in groups.values()]
 
+    @cached_property
+    def looks(self) -> dict[Method, Look]:
+        """Look of each method, the same in every figure."""
+        return looks_of(self.methods, self.names)
+
     def between(self, a: Method, b: Method) -> dict[str, str]:
         """Return the named keys in which two methods differ."""
         keys = differing([a.flat, b.flat])
@@ -77,11 +84,12 @@ def studies_of(runs: Sequence[RunData]) -> list[Study]:
     """Group runs by environment, then by method."""
     by_environment: dict[str, list[RunData]] = {}
     for run in runs:
-        by_environment.setdefault(_title(run.flat), []).append(run)
+        by_environment.setdefault(title_of(run.flat), []).append(run)
     return [_study(title, found) for title, found in by_environment.items()]
 
 
-def _title(flat: Flat) -> str:
+def title_of(flat: Flat) -> str:
+    """Return the name of an experiment's environment."""
     source = flat.get("environment.id") or flat.get("environment.factory")
     return f"{flat['environment.name']}{f' {source}' if source else ''}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import html
 import io
 import json
 import re
@@ -136,13 +137,22 @@ def test_a_method_with_a_failed_seed_is_shown_and_not_compared(by_id, data):
     assert "not compared: omega 0.6, E 20 (1 of 3 seeds failed)." in headline(data)
 
 
-def test_the_rule_is_stated_once_at_the_first_setting_with_a_choice(tmp_path):
+def test_the_rule_is_folded_away_once_below_the_cards_of_every_setting(tmp_path):
     write_run(tmp_path / "alone", environment={"perturb": {"pole_length": 0.3}},
               learner={"omega": 0.0})  # fmt: skip
     for number in range(4):
         write_run(tmp_path / f"{number}", seed=number // 2, learner={"omega": number % 2 / 2})
-    found = {s.id: s.text for s in sections(read([tmp_path]))}
-    assert [name for name, text in found.items() if RULE in text] == ["front-2"]
+    text = render(read([tmp_path]))
+    rule = f'<details id="rule"><summary>How is this chosen?</summary><p>{html.escape(RULE)}</p>'
+    assert text.count(rule) == text.count(html.escape(RULE)) == 1
+    assert text.count('<dl class="cards">') == 1  # the other setting has one method only
+    assert 'class="cards-title">pole_length 0.5<' in text
+    assert text.index('<dl class="cards">') < text.index(rule) < text.index("<section")
+
+
+def test_a_page_without_a_choice_states_no_rule(tmp_path):
+    text = render(read([write_run(tmp_path / "run")]))
+    assert "How is this chosen?" not in text and 'class="cards"' not in text
 
 
 def test_every_table_can_be_downloaded_whole(by_id, page):
@@ -300,9 +310,9 @@ def test_a_csv_holds_every_digit_and_no_formula():
 
 def test_a_long_table_is_thinned_on_the_page_only():
     table = Table(columns=("n",), rows=tuple((str(n),) for n in range(5000)))
-    html = to_html(table, "long")
-    assert html.count("<tr>") == MAX_ROWS + 1
-    assert ">0<" in html and ">4999<" in html and "200 of 5,000 rows" in html
+    shown = to_html(table, "long")
+    assert shown.count("<tr>") == MAX_ROWS + 1
+    assert ">0<" in shown and ">4999<" in shown and "200 of 5,000 rows" in shown
     assert to_csv(table).count("\n") == 5001
 
 

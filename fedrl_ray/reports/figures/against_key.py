@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ..keys import level
+from ..looks import shared_colour
 from ..methods import Method
 from ..numbers import is_known, value_text
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, Look, figure, look, plain_text
+from ..style import COLOURS, DASHES, Look, figure, plain_text
 
 DRAWN = ("average", "worst")
 """Statistics of the return, a panel for each."""
@@ -37,8 +39,9 @@ def _section(study: Study, key: str) -> Section | None:
     name = study.names[key]
     fig = figure(name, "return", DRAWN)
     for row, which in enumerate(DRAWN, start=1):
-        for index, (title, methods) in enumerate(_lines(study, key).items()):
-            _add(fig, methods, key, which, title, look(index), row)
+        for dash, (title, methods) in zip(cycle(DASHES), _lines(study, key).items(), strict=False):
+            looks = [study.looks[m]._replace(dash=dash) for m in methods]
+            _add(fig, methods, key, which, title, looks, row)
     fig.update_xaxes(_axis(sorted(x for x in _levels(study, key) if x is not None)))
     text = (
         f"Final return at each {name}, with a line for each value of the other keys. Bars are 95% "
@@ -64,21 +67,25 @@ def _lines(study: Study, key: str) -> dict[str, list[Method]]:
 
 
 def _add(
-    fig: go.Figure, methods: Sequence[Method], key: str, which: str, title: str, chosen: Look,
-    row: int,
+    fig: go.Figure, methods: Sequence[Method], key: str, which: str, title: str,
+    looks: Sequence[Look], row: int,
 ) -> None:  # fmt: skip
     x = np.array([level(m.flat[key]) for m in methods], dtype=np.float64)
     found = [m.statistics[which] for m in methods]
+    colour = shared_colour(looks)
     lines = title != CLOUD and len(set(x)) == len(x) > 1
     fig.add_scatter(
         x=x, y=[f.estimate for f in found], name=plain_text(title), legendgroup=plain_text(title),
         showlegend=bool(title) and row == 1, mode="lines+markers" if lines else "markers",
-        line={"color": chosen.colour, "dash": chosen.dash, "width": 2},
-        marker={"symbol": chosen.marker, "size": 9, "color": chosen.colour},
+        line={"color": colour, "dash": looks[0].dash, "width": 2},
+        marker={
+            "symbol": [one.marker for one in looks], "color": [one.colour for one in looks],
+            "size": 9,
+        },
         error_y={
             "array": [f.high - f.estimate if is_known(f) else 0 for f in found],
             "arrayminus": [f.estimate - f.low if is_known(f) else 0 for f in found],
-            "thickness": 1.2, "width": 4,
+            "thickness": 1.2, "width": 4, "color": colour,
         },
         text=[plain_text(m.label) for m in methods], row=row, col=1,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from ..runs import RunData
 from ..section import Cell, Section, Table, section
 from ..series import coarser, common, last_tenth, mean_over
 from ..studies import Study
-from ..style import figure, line, look, plain_text
+from ..style import figure, line, plain_text
 
 RETURN = "episode_return"
 X_TITLE = "local steps per agent"
@@ -115,8 +115,8 @@ def _over_parameter(study: Study) -> Section | None:
     name = names.pop()
     fig = figure(name, "return of training episodes")
     rows: list[tuple[Cell, ...]] = []
-    for index, method in enumerate(study.methods):
-        chosen, x, y = look(index), [], []
+    for method in study.methods:
+        chosen, x, y = study.looks[method], [], []
         for _, run, own in (p for p in points if p[0] is method and name in p[2]):
             finals = final_returns(run)
             for agent, value in enumerate([] if finals is None else finals):

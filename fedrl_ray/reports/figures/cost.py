@@ -12,7 +12,7 @@ from ..methods import Method
 from ..runs import RunData
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, axis, layout, plain_text
+from ..style import axis, faded, layout, plain_text
 
 PHASES = ("communication", "aggregation", "evaluation", "checkpoint", "recovery")
 """Phases in the table besides learning."""
@@ -71,8 +71,9 @@ def cost(study: Study) -> Section | None:
     fig = go.Figure(layout=layout(180 + (30 if len(found) <= 24 else 20) * len(found)))
     learning = [c.learning * p for (_, c), p in zip(found, per, strict=True)]
     rest = [(c.seconds - c.learning) * p for (_, c), p in zip(found, per, strict=True)]
-    _bar(fig, "learning", learning, labels, COLOURS[0], "")
-    _bar(fig, "not learning", rest, labels, COLOURS[1], "/")
+    colours = [study.looks[m].colour for m, _ in found]
+    _bar(fig, "learning", learning, labels, colours, "")
+    _bar(fig, "not learning", rest, labels, [faded(c, 0.45) for c in colours], "/")
     fig.update_layout(barmode="stack", legend_traceorder="normal")
     fig.update_xaxes(axis(title_text="seconds per 1,000 local steps"))
     fig.update_yaxes(axis(autorange="reversed", ticks=""))
@@ -86,11 +87,16 @@ def cost(study: Study) -> Section | None:
 
 
 def _bar(
-    fig: go.Figure, name: str, x: Sequence[float], labels: Sequence[str], colour: str, pattern: str
-) -> None:
-    if labels:
+    fig: go.Figure, name: str, x: Sequence[float], labels: Sequence[str], colours: Sequence[str],
+    pattern: str,
+) -> None:  # fmt: skip
+    """Add the bars of one part, and a grey entry for it in the legend."""
+    grey = [(None, label, "#767676", True) for label in labels[:1]]
+    bars = [(*bar, False) for bar in zip(x, labels, colours, strict=True)]
+    for length, label, colour, in_legend in (*grey, *bars):
         fig.add_bar(
-            x=list(x), y=list(labels), name=name, orientation="h",
+            x=[length], y=[label], name=name, orientation="h", legendgroup=name,
+            showlegend=in_legend,
             marker={"color": colour, "pattern": {"shape": pattern, "fgcolor": "#fff"}},
         )  # fmt: skip
 

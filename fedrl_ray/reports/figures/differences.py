@@ -13,9 +13,11 @@ from ..methods import Method
 from ..numbers import is_known
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import axis, layout, look, plain_text
+from ..style import Look, axis, figure, plain_text
 from ..verdict.rule import baseline_of, difference, verdicts
 
+DRAWN = ("average", "worst")
+"""Statistics of the return, a panel for each."""
 MOST = 20
 """Most methods in the figure; the table has all."""
 
@@ -39,16 +41,17 @@ def differences(study: Study) -> list[Section | None]:
     if not found:
         return []
     hidden = len(found) > MOST
-    drawn = sorted(found, key=lambda c: c.worst.estimate, reverse=True)[:MOST]
-    fig = go.Figure(layout=layout(170 + 44 * len(drawn)))
+    best = sorted(found, key=lambda c: c.worst.estimate, reverse=True)[:MOST]
+    drawn = [c for c in found if c in best]
+    fig = figure("difference in return", "", DRAWN)
     labels = [plain_text(f"{c.method.label}\nover {study.text(c.baseline, _names(study, c))}")
               for c in drawn]  # fmt: skip
-    for index, name in enumerate(("average", "worst")):
-        _add(fig, name, [getattr(c, name) for c in drawn], labels, index)
+    for row, name in enumerate(DRAWN, start=1):
+        for c, label in zip(drawn, labels, strict=True):
+            _add(fig, getattr(c, name), label, study.looks[c.method], row)
     fig.add_vline(x=0, line={"color": "#666", "width": 1})
-    fig.update_xaxes(axis(title_text="difference in return"))
     fig.update_yaxes(axis(autorange="reversed", ticks=""))
-    fig.update_layout(scattermode="group", scattergap=0.5)
+    fig.update_layout(height=150 + 2 * (40 + 44 * len(drawn)), showlegend=False)
     text = (
         "Final return of each method minus that of its baseline, with 95% intervals. The baseline "
         "is the smallest omega, with other keys equal if there is such a method. A difference is "
@@ -85,17 +88,17 @@ def _names(study: Study, c: Comparison) -> dict[str, str]:
     return study.between(c.method, c.baseline)
 
 
-def _add(fig: go.Figure, name: str, found: list[Interval], labels: list[str], index: int) -> None:
-    chosen = look(index)
+def _add(fig: go.Figure, found: Interval, label: str, chosen: Look, row: int) -> None:
+    known = is_known(found)
     fig.add_scatter(
-        x=[x.estimate for x in found], y=labels, name=name,
-        mode="markers", orientation="h", offsetgroup=name,
+        x=[found.estimate], y=[label], name=label, mode="markers", orientation="h",
         marker={"color": chosen.colour, "symbol": chosen.marker, "size": 9},
         error_x={
-            "array": [x.high - x.estimate if is_known(x) else 0 for x in found],
-            "arrayminus": [x.estimate - x.low if is_known(x) else 0 for x in found],
-            "thickness": 1.5, "width": 5,
+            "array": [found.high - found.estimate if known else 0],
+            "arrayminus": [found.estimate - found.low if known else 0],
+            "thickness": 1.5, "width": 5, "color": chosen.colour,
         },
+        row=row, col=1,
     )  # fmt: skip
 
 

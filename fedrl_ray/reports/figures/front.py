@@ -8,19 +8,20 @@ from typing import Any
 import plotly.graph_objects as go
 
 from ...analysis.statistics import RETURN_STATISTICS
+from ..keys import OMEGA
+from ..looks import legend_note
 from ..methods import Method
-from ..numbers import interval_text, is_known, plural
+from ..numbers import interval_text, is_known, plural, value_text
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, Look, axis, faded, layout, look, plain_text
+from ..style import COLOURS, MARKERS, Look, axis, faded, layout, plain_text
 from ..verdict.rule import Verdict, verdicts
-from ..verdict.words import RULE
 
 MANY = 20
 """Most points whose bars keep their full colour; more bars would hide each other."""
 
-SIDES = ("top left", "bottom right")
-"""Positions of names beside points, different for neighbours."""
+SIDES, SHORT_SIDES = ("top left", "bottom right"), ("top right", "bottom left")
+"""Positions of names and of short texts beside points, different for neighbours."""
 
 FEW = 8
 """Most points that are all in the legend; of more, it lists the front and the recommended."""
@@ -29,15 +30,8 @@ FEW = 8
 def fronts(study: Study) -> list[Section | None]:
     """Return a section per setting; a single method has a table only."""
     found = {verdict.methods[0].setting: verdict for verdict in verdicts(study)}
-    chosen = [setting for setting, verdict in found.items() if len(verdict.methods) > 1]
     return [
-        _section(
-            study,
-            methods,
-            found.get(methods[0].setting),
-            index,
-            rule=methods[0].setting in chosen[:1],
-        )
+        _section(study, methods, found.get(methods[0].setting), index)
         for index, methods in enumerate(study.settings)
     ]
 
@@ -60,9 +54,9 @@ def _dominates(a: Method, b: Method) -> bool:
 
 
 def _section(
-    study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int, *, rule: bool
+    study: Study, methods: Sequence[Method], verdict: Verdict | None, index: int
 ) -> Section | None:
-    """Return the section of one setting; `rule` adds the rule, stated once for each study."""
+    """Return the section of one setting."""
     judged = verdict.methods if verdict else ()
     recommended = verdict.recommended if verdict and len(judged) > 1 else None
     table = Table(columns=_COLUMNS, rows=tuple(_rows(methods, recommended)))
@@ -80,11 +74,14 @@ def _section(
     sides = {m: SIDES[i % 2] for i, m in enumerate(notable)}
     for method in methods:
         few = len(methods) <= FEW or method in notable
-        chosen, side = look(study.methods.index(method)), sides.get(method, "")
-        _add_point(fig, method, chosen, side=side, legend=few, faint=len(methods) > MANY)
+        chosen, side, many = study.looks[method], sides.get(method, ""), len(methods) > MANY
+        short = "" if many or OMEGA not in study.names else value_text(method.omega)
+        _add_point(fig, method, chosen, side=side, short=short, legend=few, faint=many)
     if recommended is not None:
         _add_recommended(fig, recommended)
-    text = f"{_TEXT}\n{RULE}" if rule else _TEXT
+    text = _TEXT + legend_note(study.names)
+    if OMEGA in study.names:
+        text += " Here a number beside a point is its omega."
     where = study.setting_text(methods[0])
     title = f"Average and worst return{f': {where}' if where else ''}"
     return section(name, title, text, figure=fig, table=table)
@@ -109,17 +106,22 @@ def _add_front(fig: go.Figure, front: Sequence[Method]) -> None:
 
 
 def _add_point(
-    fig: go.Figure, method: Method, chosen: Look, *, side: str, legend: bool, faint: bool
-) -> None:
-    """Add a method; `side` is the position of its name, or empty for no name."""
+    fig: go.Figure, method: Method, chosen: Look, *, side: str, short: str, legend: bool,
+    faint: bool,
+) -> None:  # fmt: skip
+    """Add a method; `side` is the position of its name, or empty for no name.
+
+    short: a text in place of the name; on a narrow screen for all points (`meta`).
+    """
     name = plain_text(method.label)
     marker = chosen.marker if method.complete else f"{chosen.marker}-open"
     average, worst = method.statistics["average"], method.statistics["worst"]
     hover = f"{name}<br>average {interval_text(average)}<br>worst {interval_text(worst)}"
     colour = faded(chosen.colour, 0.3) if faint else chosen.colour
     fig.add_scatter(
-        x=[average.estimate], y=[worst.estimate], name=name, showlegend=legend, text=[name],
-        mode="markers+text" if side else "markers", textposition=side or None, cliponaxis=False,
+        x=[average.estimate], y=[worst.estimate], name=name, showlegend=legend, meta=short,
+        mode="markers+text" if side or short else "markers", text=[name if side else short],
+        textposition=side or SHORT_SIDES[MARKERS.index(chosen.marker) % 2], cliponaxis=False,
         error_x=_bars(average, colour), error_y=_bars(worst, colour),
         marker={"color": chosen.colour, "symbol": marker, "size": 10},
         hovertemplate=f"{hover}<extra></extra>",

@@ -110,7 +110,7 @@ def _heatmap(
         text=[[text(m) for m in line] for line in grid],
         texttemplate="%{text}",
         textfont={"size": 14, "color": "#000"},
-        colorscale=[[0, "#ffffff"], [1, "#56b4e9"]],  # black text is readable on both
+        colorscale=[[0, "#ffffff"], [1, "#b4b4b4"]],  # grey, because colour shows omega
         showscale=False,
         xgap=2,
         ygap=2,

@@ -15,6 +15,9 @@ from .rule import TOLERANCE, Verdict, beaten_by, beats, is_gain, is_loss
 WHERE = {"average": "on average", "worst": "in the worst environment"}
 """Phrase for each statistic of a sentence."""
 
+RULE_TITLE = "How is this chosen?"
+"""Title of the rule, under which it is folded away."""
+
 RULE = (
     "The rule has three steps; each step compares the methods that the step before it keeps. "
     "Step 1 leaves out every method whose average is clearly below another's, by more than "
@@ -31,7 +34,7 @@ RULE = (
     "Each interval covers one comparison and is not corrected for the number of comparisons. "
     "Statistics flatter a method that was picked among many."
 )
-"""The rule of `recommend`, as the report states it once for each study."""
+"""The rule of `recommend`, as a page states it once."""
 
 
 def answer(study: Study, verdict: Verdict) -> str:
@@ -122,12 +125,25 @@ def _reason(study: Study, verdict: Verdict) -> str:
         )
     if verdict.subject.omega == method.omega:
         return ", by the rule below."
+    return f". {_no_larger_omega(verdict)}"
+
+
+def no_gain(verdict: Verdict) -> str:
+    """Return sentences that say why a method of the smallest omega is recommended."""
+    method = verdict.recommended
+    if all(m.omega == method.omega for m in verdict.methods):
+        return "All methods have the same omega."
+    return f"It is the baseline. {_no_larger_omega(verdict)}"
+
+
+def _no_larger_omega(verdict: Verdict) -> str:
+    method = verdict.recommended
     if any(m.omega > method.omega and beats(m, method, "worst") for m in verdict.methods):
         return (
-            ". Each method with a larger omega that is clearly better in the worst environment is "
+            "Each method with a larger omega that is clearly better in the worst environment is "
             f"clearly below another method on average, by more than {TOLERANCE:.0%}."
         )
-    return ". No larger omega is clearly better in the worst environment."
+    return "No larger omega is clearly better in the worst environment."
 
 
 def _because(study: Study, verdict: Verdict) -> str:
