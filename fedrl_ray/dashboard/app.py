@@ -11,7 +11,7 @@ from flask import Response, abort
 
 from ..reports.assets import FIT, STYLE
 from ..reports.tables import to_csv
-from . import layout, script
+from . import layout, script, trials_script
 from .bodies import is_known
 from .guard import guard
 from .live import Live, Snapshot
@@ -20,17 +20,19 @@ from .updates import Known, update_of
 FIRST = 10.0
 """Seconds that a page waits until the files have been read for the first time."""
 
-HEADS = ("title", "state", "headline", "contents", "trial-rows")
+HEADS = ("title", "state", "headline", "cards", "contents", "trial-rows")
 """Ids of the elements above the sections."""
+
+_SCRIPT = script.SCRIPT + trials_script.SCRIPT + FIT
 
 _INDEX = f"""<!doctype html>
 <html lang="en"><head>{{%metas%}}<title>{{%title%}}</title>{{%favicon%}}{{%css%}}
-<style>{STYLE}{script.STYLE}</style></head>
+<style>{STYLE}{script.STYLE}{trials_script.STYLE}</style></head>
 <body><p class="note" id="silent" role="alert" hidden>The dashboard does not answer. It may
 have been stopped. The page shows its last answer.</p>
 {{%app_entry%}}<noscript><p>This page needs JavaScript. <code>fedrl-ray report</code> writes a page
 whose tables work without it.</p></noscript>
-<script>{script.SCRIPT}{FIT}</script>{{%config%}}{{%scripts%}}{{%renderer%}}</body></html>
+<script>{_SCRIPT}</script>{{%config%}}{{%scripts%}}{{%renderer%}}</body></html>
 """
 
 
@@ -56,7 +58,7 @@ def build(live: Live, *, hosts: list[str] | None = None) -> Dash:
     app.layout = layout.page()
     _connect(app, live)
     app.server.add_url_rule("/csv/<id>.csv", view_func=lambda id: _csv(live, id), endpoint="csv")
-    guard(app, script.SCRIPT + FIT, hosts)
+    guard(app, _SCRIPT, hosts)
     return app
 
 
@@ -120,6 +122,7 @@ def _heads(snapshot: Snapshot) -> list[Any]:
         _name(snapshot),
         layout.state(snapshot),
         layout.headlines(snapshot.headline),
+        layout.cards(snapshot.cards),
         layout.contents(snapshot.parts),
         layout.trial_rows(snapshot.rows),
     ]

@@ -8,10 +8,13 @@ from typing import Any
 
 from dash import dcc, html
 
-from ..reports.numbers import number
+from ..reports.verdict.cards import Card, CardGroup
+from ..reports.verdict.words import RULE, RULE_TITLE
+from .attributes import attributes
 from .live import Snapshot
 from .parts import Part
 from .trials import TrialRow, counts
+from .trials_table import trial_properties, trials_section
 
 POLL = 3000
 """Milliseconds between two requests of a browser."""
@@ -23,8 +26,6 @@ GRAPH: Any = {
 }
 """Settings of the plots, without the button that uploads data."""
 
-_COLUMNS = ("trial", "status", "local steps", "worst", "average", "last row")
-
 
 def page() -> html.Div:
     """Return the empty frame; the callback fills it."""
@@ -33,8 +34,10 @@ def page() -> html.Div:
             html.H1(id="title"),
             html.Div(id="state"),
             html.Div(id="headline"),
-            html.Nav(html.Ul(id="contents"), **_attributes(aria_label="Contents")),
-            html.Section(_trials(), id="trials"),
+            html.Div(id="cards"),
+            html.Details([html.Summary(RULE_TITLE), html.P(RULE)], id="rule"),
+            html.Nav(html.Ul(id="contents"), **attributes(aria_label="Contents")),
+            html.Section(trials_section(), id="trials"),
             html.Main(place(0), id="sections"),
             dcc.Store(id="known", data={}),
             dcc.Store(id="clock"),
@@ -50,7 +53,7 @@ def kind(name: str, section: Any) -> dict[str, Any]:
 
 def state(snapshot: Snapshot) -> list[Any]:
     """Return the number of trials per status, the age of the last change, and problems."""
-    since = html.Span("", **_attributes(data_at=snapshot.changed))
+    since = html.Span("", **attributes(data_at=snapshot.changed))
     last: list[Any] = ["; last change ", since] if snapshot.changed is not None else []
     lines: list[Any] = (
         [html.P([counts(snapshot.rows), *last, "."])] if snapshot.version else [_note("…")]
@@ -73,12 +76,12 @@ def contents(parts: Iterable[Part]) -> list[Any]:
 
 def trial_rows(rows: Sequence[TrialRow]) -> list[Any]:
     """Return a table row per trial."""
-    return [html.Tr(id=kind("row", i), **trial(row)) for i, row in enumerate(rows)]
+    return [html.Tr(id=kind("row", i), **trial_properties(row, i)) for i, row in enumerate(rows)]
 
 
-def trial(row: TrialRow) -> dict[str, Any]:
-    """Return the properties of a trial's table row."""
-    return {"children": _cells(row), "className": row.status.replace(" ", "-")}
+def cards(groups: Iterable[CardGroup]) -> list[Any]:
+    """Return the cards of each verdict; empty without a choice."""
+    return [part for group in groups for part in _cards(group)]
 
 
 def place(number: int) -> html.Div:
@@ -106,55 +109,14 @@ def paragraphs(part: Part) -> list[Any]:
     return [html.P(line) for line in part.text.split("\n")]
 
 
-def _trials() -> list[Any]:
-    head = html.Thead(html.Tr([html.Th(name, scope="col") for name in _COLUMNS]))
-    table = html.Table([head, html.Tbody(id="trial-rows")])
-    note = "Returns are from the last evaluation. Running trials come first."
-    return [
-        html.H2("Trials"),
-        html.P(note),
-        html.Div(
-            table,
-            className="scroll",
-            tabIndex="0",
-            role="region",
-            **_attributes(aria_label="Trials"),
-        ),
-    ]
+def _cards(group: CardGroup) -> list[Any]:
+    title = [html.P(group.title, className="cards-title")] if group.title else []
+    return [*title, html.Dl([_card(card) for card in group.cards], className="cards")]
 
 
-def _cells(row: TrialRow) -> list[Any]:
-    status = f"{row.status}: {row.reason}" if row.reason else row.status
-    return [
-        html.Th(row.name, scope="row"),
-        html.Td([status, *_outliers(row)]),
-        html.Td(_progress(row), className="progress"),
-        html.Td(_return(row.worst), className="number worst"),
-        html.Td(_return(row.average), className="number average"),
-        html.Td("", className="number", **_attributes(data_at=row.last_row)),
-    ]
-
-
-def _outliers(row: TrialRow) -> list[Any]:
-    if not row.outliers:
-        return []
-    agents = ", ".join(map(str, row.outliers))
-    noun = "agent" if len(row.outliers) == 1 else "agents"
-    return [html.Div(f"outlying {noun}: {agents}", className="outliers")]
-
-
-def _return(value: float | None) -> str:
-    return "" if value is None else number(value)
-
-
-def _progress(row: TrialRow) -> list[Any]:
-    if row.steps is None or row.budget is None:
-        return []
-    text = f"{row.steps:,} of {row.budget:,}"
-    bar = html.Progress(
-        value=str(row.steps), max=str(max(1, row.budget)), **_attributes(aria_label="steps done")
-    )
-    return [bar, html.Span(text)]
+def _card(card: Card) -> html.Div:
+    value = [html.Strong(card.value), " ", html.Span(card.more)]
+    return html.Div([html.Dt(card.name), html.Dd(value, className="value"), html.Dd(card.note)])
 
 
 def _figure(part: Part) -> list[Any]:
@@ -168,7 +130,7 @@ def _figure(part: Part) -> list[Any]:
 def _table(part: Part) -> list[Any]:
     """Return the table: folded if the section has a figure, open if it has none."""
     link = html.A("Download as CSV", href=f"csv/{part.id}.csv", download=f"{part.id}.csv")
-    body = [html.Div(id=kind("table", part.id), **_attributes(data_html=part.table_html)), link]
+    body = [html.Div(id=kind("table", part.id), **attributes(data_html=part.table_html)), link]
     if part.figure is None:
         return [html.Div(body, hidden=part.table is None)]
     return [html.Details([html.Summary(f"Table: {part.title}"), *body])]
@@ -181,8 +143,3 @@ def _note(text: str) -> html.P:
 def _nothing_at(path: Path) -> str:
     missing = "no run or sweep yet" if path.exists() else "does not exist yet"
     return f"{missing}; the page waits for it"
-
-
-def _attributes(**given: Any) -> dict[str, Any]:
-    """Return attributes with hyphens, which a Python name cannot hold: data_at as data-at."""
-    return {name.replace("_", "-"): value for name, value in given.items()}

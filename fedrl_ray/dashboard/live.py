@@ -19,6 +19,7 @@ from ..reports.data import ReportData, read
 from ..reports.headline import headline
 from ..reports.section import Section
 from ..reports.sections import sections
+from ..reports.verdict.cards import CardGroup, card_groups
 from .parts import Part, part_of
 from .stamps import Stamp, is_there, stamps_of
 from .trials import TrialRow, trial_rows
@@ -39,6 +40,7 @@ class Snapshot:
     """Grows with each change; 0 before the first reading."""
     title: str = ""
     headline: tuple[str, ...] = ()
+    cards: tuple[CardGroup, ...] = ()
     rows: tuple[TrialRow, ...] = ()
     parts: tuple[Part, ...] = ()
     waiting: tuple[Path, ...] = ()
@@ -109,7 +111,9 @@ class Live:
         waiting = tuple(path for path in self._paths if path not in there)
         if not there:
             self._undrawn = None
-            self._publish(title="", headline=(), rows=(), parts=(), waiting=waiting, problem="")
+            self._publish(
+                title="", headline=(), cards=(), rows=(), parts=(), waiting=waiting, problem=""
+            )
             return
         self._undrawn = read(there)
         self._publish(
@@ -127,7 +131,7 @@ class Live:
         try:
             lines = tuple(headline(data).split("\n"))
             parts = tuple(part_of(section) for section in _in_order(sections(data)))
-            self._publish(headline=lines, parts=parts)
+            self._publish(headline=lines, cards=tuple(card_groups(data.studies)), parts=parts)
         finally:
             self._draw_from = time.monotonic() + REST * (time.monotonic() - before)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,12 @@ from ..reports.data import ReportData
 from ..reports.keys import round_steps
 from ..reports.runs import RunData
 from ..reports.sources import SKIPPED, Problem
+from ..reports.studies import title_of
 from ..runs.run_directory import EVALUATIONS, METRICS
 from .stamps import Stamp
+
+MOST = 40
+"""Most points of a trial's curve."""
 
 _FIRST = ("running", "unfinished", "failed", "unreadable", "interrupted", "pending", "stopped")
 """Statuses in the order of the table; others, such as `completed`, come last."""
@@ -39,6 +44,10 @@ class TrialRow:
     """Time at which its log last grew, in seconds since 1970."""
     reason: str = ""
     """Error in one line; empty if nothing is wrong."""
+    environment: str = ""
+    """Name of its environment: returns of others are not comparable."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Worst return over the share of the budget, at most `MOST` points."""
     outliers: tuple[int, ...] = ()
     """Ids of its outlying agents."""
 
@@ -73,8 +82,22 @@ def _of_run(run: RunData, problem: Problem | None, stamps: Mapping[Path, Stamp])
         worst=_last(run, "worst"),
         last_row=_last_row(run.path, stamps),
         reason=_reason(problem),
+        environment=title_of(run.flat),
+        curve=_curve(run),
         outliers=tuple(sorted({one.agent for one in run.training.outliers})),
     )
+
+
+def _curve(run: RunData) -> tuple[tuple[float, float], ...]:
+    """Return the points of the worst return, thinned evenly; the first and the last are kept."""
+    shares = run.evaluations.steps / int(run.flat["federation.steps"])
+    points = [
+        (float(x), float(y))
+        for x, y in zip(shares, run.evaluations.statistics["worst"], strict=True)
+        if math.isfinite(y)
+    ]
+    last, count = len(points) - 1, min(MOST, len(points))
+    return tuple(points[round(i * last / max(1, count - 1))] for i in range(count))
 
 
 def _last(run: RunData, name: str) -> float | None:

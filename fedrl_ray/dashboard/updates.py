@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from .layout import kind, paragraphs, trial
+from .layout import kind, paragraphs
 from .live import Snapshot
 from .parts import Part, digest_of
 from .trials import TrialRow
+from .trials_table import trial_properties
 
 Known = dict[str, Any]
 """State of a browser, which sends it back with each request.
@@ -76,7 +77,11 @@ def _changed_rows(
     found: Sequence[TrialRow], digests: list[str], listed: list[str]
 ) -> list[Property]:
     places = zip(found, digests, listed, strict=True)
-    return [(kind("row", i), trial(row)) for i, (row, new, old) in enumerate(places) if new != old]
+    return [
+        (kind("row", i), trial_properties(row, i))
+        for i, (row, new, old) in enumerate(places)
+        if new != old
+    ]
 
 
 def _kept(known: Known, want: dict[str, list[Any]]) -> tuple[dict[str, list[Any]], int]:

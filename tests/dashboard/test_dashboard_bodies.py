@@ -36,7 +36,7 @@ def asked(tmp_path_factory) -> Iterator[tuple[Any, dict[str, Any]]]:
 def body_of(callback: dict[str, Any]) -> dict[str, Any]:
     """Return the body that Dash's own script sends for a callback at its first call."""
     place = {"type": "place", "section": 0}
-    ids = ("title", "state", "headline", "contents", "trial-rows")
+    ids = ("title", "state", "headline", "cards", "contents", "trial-rows")
     heads = [{"id": id, "property": "children"} for id in ids]
     rest = [{"id": "known", "property": "data"}, {"id": "clock", "property": "data"}]
     return {
@@ -101,7 +101,7 @@ def changed(body: dict[str, Any], *path: Any, value: Any) -> dict[str, Any]:
     [
         ("output",), ("outputs",), ("inputs",), ("state",), ("changedPropIds",), ("inputs", 0),
         ("inputs", 0, "id"), ("inputs", 0, "property"), ("state", 0), ("state", 0, "value"),
-        ("state", 1), ("state", 1, 0), ("outputs", 0), ("outputs", 5), ("outputs", 5, 0, "id"),
+        ("state", 1), ("state", 1, 0), ("outputs", 0), ("outputs", 6), ("outputs", 6, 0, "id"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("value", [SECRET, 7, None, [], {}, [SECRET], {"type": SECRET}])

@@ -156,6 +156,107 @@ def test_text_of_users_is_shown_as_it_is(browser):
     assert browser.evaluate("document.querySelector('#trials b, #missing b')") is None
 
 
+def order_of(browser: Browser) -> list[str]:
+    """Return the first five letters of the names of the trials that are shown, in order."""
+    found: list[str] = browser.evaluate(
+        "[...document.querySelectorAll('#trial-rows tr:not([hidden]) th')].map("
+        "h => h.textContent.slice(0, 5))"
+    )
+    return found
+
+
+def click(browser: Browser, selector: str) -> None:
+    browser.evaluate(f"document.querySelector('{selector}').click()")
+
+
+def enter(browser: Browser, id: str, text: str, event: str = "input") -> None:
+    """Enter a text into a control of the table, as a person does."""
+    browser.evaluate(
+        f"(() => {{ const c = document.getElementById('{id}'); c.value = '{text}';"
+        f"c.dispatchEvent(new Event('{event}', {{bubbles: true}})); }})()"
+    )
+
+
+def test_the_trials_are_sorted_by_a_click_and_the_order_stays(browser, folder):
+    listed = ["00001", "00003", "00004", "00005", "00000", "00002"]
+    assert order_of(browser) == listed
+    runs = sorted((folder / "trials").iterdir())
+    worst = {path.name[:5]: last_worst(path) for path in runs}
+    largest_first = sorted(worst, key=lambda name: -worst[name])
+    click(browser, "button.sort[data-column=worst]")
+    assert order_of(browser) == [*largest_first, "00005"]  # it has no value
+    head = "document.querySelector('th:has([data-column=worst])').getAttribute('aria-sort')"
+    assert browser.evaluate(head) == "descending"
+    click(browser, "button.sort[data-column=worst]")
+    assert order_of(browser) == [*reversed(largest_first), "00005"]
+    click(browser, "button.sort[data-column=worst]")
+    assert order_of(browser) == listed and browser.evaluate(head) == "none"
+    enter(browser, "trial-order", "trial", "change")
+    click(browser, "#trial-reverse")
+    assert order_of(browser) == sorted(listed, reverse=True)
+    for number in (1, 3):
+        add_evaluation(folder, number, worst=12.5)
+    browser.wait_for("document.getElementById('trial-rows').textContent.includes('12.5')")
+    assert order_of(browser) == sorted(listed, reverse=True)
+    enter(browser, "trial-order", "as listed", "change")
+    assert order_of(browser) == listed
+
+
+def last_worst(path: Path) -> float:
+    row = json.loads((path / "evaluations.jsonl").read_text().splitlines()[-1])
+    return float(row["worst"])
+
+
+def test_the_trials_are_filtered_by_every_word(browser):
+    enter(browser, "trial-filter", "RUNNING")
+    assert order_of(browser) == ["00001", "00003"]
+    assert browser.evaluate("document.getElementById('trial-count').textContent") == "2 of 6 trials"
+    enter(browser, "trial-filter", "seed=2 fail")
+    assert order_of(browser) == ["00004"]
+    enter(browser, "trial-filter", "nothing like it")
+    assert order_of(browser) == []
+    enter(browser, "trial-filter", "")
+    assert len(order_of(browser)) == 6
+    assert browser.evaluate("document.getElementById('trial-count').textContent") == ""
+
+
+def test_each_trial_has_its_curve_on_a_common_scale(browser, folder):
+    eventually(lambda: require_curves(browser, folder))
+
+
+def require_curves(browser: Browser, folder: Path) -> None:
+    """Assert that every curve is that of the files, and that all share a scale."""
+    curves = browser.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('#trial-rows tr')].map(r => "
+        "[r.cells[0].textContent.slice(0, 5), [...r.querySelectorAll('.curve path')].map("
+        "p => p.getAttribute('d'))]))"
+    )
+    assert curves.pop("00005") == []  # pending
+    heights = {}
+    for path in sorted((folder / "trials").iterdir()):
+        (drawn,) = curves[path.name[:5]]
+        points = [tuple(map(float, point.split())) for point in drawn[1:].split("L")]
+        rows = [json.loads(x) for x in (path / "evaluations.jsonl").read_text().splitlines()]
+        assert [x for x, _ in points] == pytest.approx([r["steps"] / 20 for r in rows], abs=0.06)
+        heights |= {row["worst"]: y for row, (_, y) in zip(rows, points, strict=True)}
+    order = sorted(heights)
+    assert [heights[x] for x in order] == sorted(heights.values(), reverse=True)
+    assert (heights[order[0]], heights[order[-1]]) == (28.0, 2.0)
+    label = browser.evaluate("document.querySelector('[data-curve]').getAttribute('aria-label')")
+    assert label.startswith("worst return, from ")
+
+
+def test_without_a_choice_there_are_no_cards_and_no_rule(browser):
+    eventually(lambda: require_cards(browser))
+
+
+def require_cards(browser: Browser) -> None:
+    """Assert that there is no card without a choice yet, and so no rule."""
+    cards = browser.evaluate("document.querySelectorAll('#cards .cards > div').length")
+    hidden = browser.evaluate("getComputedStyle(document.getElementById('rule')).display")
+    assert (cards, hidden) == (0, "none")
+
+
 def test_a_new_row_appears_and_what_the_reader_has_set_stays(browser, folder):
     browser.evaluate(
         "(() => { const s = document.getElementById('learning-worst'); s.scrollIntoView();"
@@ -178,6 +279,8 @@ def test_a_new_row_appears_and_what_the_reader_has_set_stays(browser, folder):
         complete(folder, trial)
     browser.wait_for("document.getElementById('differences')")  # a section that was not there
     browser.wait_for("document.getElementById('state').textContent.includes('6 completed')")
+    browser.wait_for("document.querySelectorAll('#cards .cards > div').length === 5")
+    browser.wait_for("getComputedStyle(document.getElementById('rule')).display !== 'none'")
     eventually(lambda: require_state(browser, before))
     assert browser.messages == []
 
