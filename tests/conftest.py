@@ -29,6 +29,7 @@ WITH_PROCESSES = {
 """Folders whose tests start programs, browsers or Ray -> tests that run one after the other."""
 HINTS = {
     "no Chromium": "apt-get install chromium",
+    "no EGL": "apt-get install libegl1",
     "no GPU": "run on a machine with an NVIDIA GPU",
     "FEDRL_RAY_KUBERAY_CRDS": "CONTRIBUTING.md says where the definitions are",
     "promtool": "install Prometheus",

@@ -36,6 +36,10 @@ Act = Callable[[Array], Array]
 """Greedy actions of M rows: [M, S] float32 or [M] int64 -> [M] int64 or [M, A] float32."""
 
 
+Noted = dict[tuple[int, int], list[Array]]
+"""Actions of some episodes, by the position of the environment and the number of the episode."""
+
+
 class Rollouts:
     """M environments and `evaluation.episodes` episodes in each, for any policy.
 
@@ -59,32 +63,45 @@ class Rollouts:
         self._family, self._dynamics, self._index = family, dynamics, list(index)
         self._seed, self._labels = experiment.evaluation.seed, list(labels)
 
-    def returns(self, act: Act) -> Array:
+    def returns(self, act: Act, noted: Noted | None = None) -> Array:
         """Return undiscounted returns: [M, episodes].
 
-        Raises RunError: an environment returns numbers that are not finite.
+        noted: the actions of its episodes are appended to it. Raises RunError: an environment
+        returns numbers that are not finite.
         """
         most, m = self._family.max_open, len(self._index)
         if most is None:
-            return self._at_once(act)
-        parts = [self._in_turn(act, slice(i, i + most)) for i in range(0, m, most)]
+            return self._at_once(act, noted or {})
+        parts = [
+            self._in_turn(act, range(i, min(i + most, m)), noted or {}) for i in range(0, m, most)
+        ]
         return np.concatenate(parts)
 
-    def _at_once(self, act: Act) -> Array:
+    def _at_once(self, act: Act, noted: Noted) -> Array:
+        positions = np.repeat(range(len(self._index)), self._episodes)
         seeds = EpisodeSeeds.of_grid(self._seed, self._index, self._episodes, labels=self._labels)
-        rows = {name: np.repeat(x, self._episodes) for name, x in self._dynamics.items()}
-        return self._played(act, rows, seeds).reshape(len(self._index), self._episodes)
+        returns = self._played(act, positions.tolist(), seeds, noted)
+        return returns.reshape(len(self._index), self._episodes)
 
-    def _in_turn(self, act: Act, part: slice) -> Array:
-        index, labels = self._index[part], self._labels[part]
+    def _in_turn(self, act: Act, positions: range, noted: Noted) -> Array:
+        index, labels = [self._index[p] for p in positions], [self._labels[p] for p in positions]
         seeds = EpisodeSeeds.in_turn(self._seed, index, self._episodes, labels=labels)
-        return self._played(act, {name: x[part] for name, x in self._dynamics.items()}, seeds)
+        return self._played(act, positions, seeds, noted)
 
-    def _played(self, act: Act, rows: Dynamics, seeds: EpisodeSeeds) -> Array:
+    def _played(
+        self, act: Act, positions: Sequence[int], seeds: EpisodeSeeds, noted: Noted
+    ) -> Array:
+        rows = {name: x[list(positions)] for name, x in self._dynamics.items()}
+        wanted = [row for row, p in enumerate(positions) if any(p == shown for shown, _ in noted)]
         env = self._family.make(rows, seeds, retire=True)
         try:
             while env.alive.any():
-                env.step(act(env.obs))
+                action = act(env.obs)
+                for row in wanted:
+                    episode = positions[row], int(env.episode[row])
+                    if env.alive[row] and episode in noted:
+                        noted[episode].append(np.array(action[row]))
+                env.step(action)
         finally:
             env.close()
         return env.returns
@@ -127,15 +144,23 @@ class EvaluationGrid:
             index.append(NOMINAL_INDEX)
             labels.append("the nominal environment")
             dynamics = _with_row(grid, family.nominal())
-        self._nominal_row = row
-        self._rollouts = Rollouts(experiment, family, dynamics, index=index, labels=labels)
+        self.dynamics, self.index = dynamics, index
+        """Parameters of every environment played, each [M] or [M + 1], and the index that keys its
+        episode seeds. A nominal environment that the grid lacks comes last."""
+        self.nominal_position = row
+        """Position of the nominal environment among them; None if there is none."""
         self.nominal_index = None if row is None else index[row]
         """Index that keys the nominal environment's episode seeds; None if there is none."""
+        self._rollouts = Rollouts(experiment, family, dynamics, index=index, labels=labels)
+
+    def scores(self, act: Act, noted: Noted | None = None) -> Array:
+        """Return the return of every episode played: [M, episodes] or [M + 1, episodes]."""
+        return self._rollouts.returns(act, noted)
 
     def evaluate(self, act: Act) -> Evaluation:
         """Score a policy."""
-        scores = self._rollouts.returns(act)
-        means, row = scores.mean(1), self._nominal_row
+        scores = self.scores(act)
+        means, row = scores.mean(1), self.nominal_position
         return Evaluation(
             where="driver",
             nominal=float("nan") if row is None else float(means[row]),

@@ -119,7 +119,7 @@ def _environments_that_fit(learner: type[Learner]) -> list[str]:
     """Return the environments on which a learner learns, for each kind of them."""
     families = {name: plugins.load("environments", name) for name in plugins.names("environments")}
     kinds = {name: spec_kinds(family) for name, family in families.items()}
-    rows = {
+    rows: dict[str, str] = {
         kind: ", ".join(name for name in families if kind in kinds[name]) or "none"
         for kind in learner.spec_kinds
     }

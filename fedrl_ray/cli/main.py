@@ -16,6 +16,7 @@ from .export import export
 from .report import report
 from .sweep import sweep
 from .train import train
+from .video import video
 
 app = typer.Typer(
     add_completion=False,
@@ -27,7 +28,7 @@ app = typer.Typer(
 app.add_typer(jobs.app)
 app.add_typer(chaos.app)
 
-for function in (train, sweep, evaluate, export, report, dashboard, describe):
+for function in (train, sweep, evaluate, export, video, report, dashboard, describe):
     app.command()(function)
 app.command("list")(list_)
 

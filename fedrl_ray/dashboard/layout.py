@@ -115,7 +115,7 @@ def _cards(group: CardGroup) -> list[Any]:
 
 
 def _card(card: Card) -> html.Div:
-    value = [html.Strong(card.value), " ", html.Span(card.more)]
+    value: list[Any] = [html.Strong(card.value), " ", html.Span(card.more)]
     return html.Div([html.Dt(card.name), html.Dd(value, className="value"), html.Dd(card.note)])
 
 

@@ -11,6 +11,7 @@ from algorithms.types import Dynamics, Spec
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.rendering import RGB
 from ..vector_envs.sync import SyncVectorEnv
 
 
@@ -38,9 +39,13 @@ class Acrobot(EnvFamily):
         envs = [_acrobot(dynamics, row) for row in range(len(seeds))]
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)
 
+    def render_env(self, dynamics: Dynamics) -> AcrobotEnv:
+        """Return Gymnasium's environment, which draws itself."""
+        return _acrobot(dynamics, 0, render_mode=RGB)
 
-def _acrobot(dynamics: Dynamics, row: int) -> AcrobotEnv:
-    env = AcrobotEnv()
+
+def _acrobot(dynamics: Dynamics, row: int, *, render_mode: str | None = None) -> AcrobotEnv:
+    env = AcrobotEnv(render_mode=render_mode)
     env.LINK_LENGTH_1 = float(dynamics["link_length_1"][row])
     env.LINK_LENGTH_2 = float(dynamics["link_length_2"][row])
     env.LINK_MASS_1 = float(dynamics["link_mass_1"][row])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv, CartPoleVectorEnv
 from gymnasium.utils.seeding import np_random
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
@@ -14,6 +14,7 @@ from algorithms.types import AgentState, Array, Dynamics, Spec
 from ..vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.rendering import RGB, DrawnEnv, RowEnv
 
 
 class PerturbedCartPoleVectorEnv(EpisodicVectorEnv):
@@ -81,3 +82,14 @@ class CartPole(EnvFamily):
     ) -> PerturbedCartPoleVectorEnv:
         """Return a vector environment with one set of parameters per row."""
         return PerturbedCartPoleVectorEnv(self.spec, dynamics, seeds, retire=retire)
+
+    def render_env(self, dynamics: Dynamics) -> DrawnEnv:
+        """Return one row, drawn by Gymnasium's single CartPole."""
+        picture = CartPoleEnv(render_mode=RGB)
+        picture.length = float(dynamics["pole_length"][0]) / 2
+
+        def show(row: Mapping[str, Array], action: Any) -> None:
+            picture.state = row["state"]
+
+        row = RowEnv(lambda seeds: self.make(dynamics, seeds, retire=True), show)
+        return DrawnEnv(row, picture.render, picture.metadata)

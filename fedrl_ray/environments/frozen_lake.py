@@ -9,9 +9,10 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 
-from algorithms.types import Array, Spec
+from algorithms.types import Array, Dynamics, Spec
 
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.rendering import RGB, DrawnEnv, RowEnv
 from ..vector_envs.tabular import Tables, TabularFamily
 
 _REGISTERED = {"4x4": "FrozenLake-v1", "8x8": "FrozenLake8x8-v1"}
@@ -64,9 +65,19 @@ class FrozenLake(TabularFamily):
             kernel_SAX[s, a, x] += probability
         return kernel_SAX
 
-    def _gymnasium(self, success_rate: float) -> Any:
+    def render_env(self, dynamics: Dynamics) -> DrawnEnv:
+        """Return one row, drawn by Gymnasium's lake."""
+        picture = self._gymnasium(float(dynamics["success_rate"][0]), render_mode=RGB)
+
+        def show(row: Mapping[str, Array], action: Any) -> None:
+            picture.s, picture.lastaction = int(row["obs"]), None if action is None else int(action)
+
+        row = RowEnv(lambda seeds: self.make(dynamics, seeds, retire=True), show)
+        return DrawnEnv(row, picture.render, picture.metadata)
+
+    def _gymnasium(self, success_rate: float, render_mode: str | None = None) -> Any:
         name = _REGISTERED[self.config.map_name]
-        return gymnasium.make(name, success_rate=success_rate).unwrapped
+        return gymnasium.make(name, success_rate=success_rate, render_mode=render_mode).unwrapped
 
 
 def _outcomes(env: Any) -> list[tuple[int, int, float, int, float, bool]]:

@@ -18,10 +18,12 @@ from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import SITES, EnvFamily
 from ..vector_envs.mujoco import log_warnings
 from ..vector_envs.parameters import TRAINING, Perturbation
+from ..vector_envs.rendering import DrawnEnv
 from ..vector_envs.sites import ENVIRONMENT, Site, agent_sites, column, distinct
 from ..vector_envs.user.adapter import UserEnv
 from ..vector_envs.user.closing import close_and_log
 from ..vector_envs.user.config import GymnasiumConfig
+from ..vector_envs.user.rendering import drawn, render_arguments
 from ..vector_envs.user.source import create, find_source, require_argument, require_complete
 from ..vector_envs.user.trial import Builder, Trial, inspect
 from ..vector_envs.user.vector_env import UserVectorEnv
@@ -125,8 +127,15 @@ class Gymnasium(EnvFamily):
                 on_mismatch=warn_of_inexact_resume,
             )
 
-    def build(self, values: Mapping[str, float], site: Site | None = None) -> UserEnv:
-        """Return one environment with the given parameters, at a site.
+    def render_env(self, dynamics: Dynamics) -> DrawnEnv:
+        """Return the user's environment, made with `render_mode: rgb_array`."""
+        values = {name: float(dynamics[name][0]) for name in self.parameters}
+        site = dynamics[ENVIRONMENT][0] if ENVIRONMENT in dynamics else None
+        env = self.build(values, site, **render_arguments(self._source))
+        return drawn(env, self._source)
+
+    def build(self, values: Mapping[str, float], site: Site | None = None, **more: Any) -> UserEnv:
+        """Return one environment with the given parameters, at a site, and with more arguments.
 
         Raises UserError: its spaces are not those of the first environment.
         """
@@ -135,7 +144,7 @@ class Gymnasium(EnvFamily):
             for name, value in values.items()
             for path in self.config.parameters[name].targets
         }
-        own = (site or self._first).arguments
+        own = dict((site or self._first).arguments) | more
         inner = {path: v for path, v in targets.items() if path.is_attribute}
         outer = {path: v for path, v in targets.items() if not path.is_attribute}
         env, _ = create(self._source, own, outer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from gymnasium.envs.classic_control.continuous_mountain_car import Continuous_MountainCarEnv
 
@@ -11,6 +12,7 @@ from algorithms.types import Dynamics, Spec
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
+from ..vector_envs.rendering import RGB
 from ..vector_envs.sync import SyncVectorEnv, with_attributes
 
 _ATTRIBUTES = {"power": "power", "max_speed": "max_speed"}
@@ -34,3 +36,9 @@ class MountainCarContinuous(EnvFamily):
         """Return Gymnasium's environments with their parameters set."""
         envs = with_attributes(Continuous_MountainCarEnv, _ATTRIBUTES, dynamics)
         return SyncVectorEnv(self.spec, envs, seeds, retire=retire)
+
+    def render_env(self, dynamics: Dynamics) -> Continuous_MountainCarEnv:
+        """Return Gymnasium's environment, which draws itself."""
+        return with_attributes(
+            partial(Continuous_MountainCarEnv, render_mode=RGB), _ATTRIBUTES, dynamics
+        )[0]

@@ -42,15 +42,24 @@ def evaluate_run(run: Path, overrides: Sequence[str]) -> Evaluation:
     Raises UserError: an override changes more than the test grid, or the run has no such grid.
     """
     single_thread()
+    experiment = tested_experiment(run, overrides)
+    path, _, shared = run_directory.read_policy(lambda: run_directory.newest_checkpoint(run))
+    family = build_family(experiment)
+    require_fits(path, shared, initial_shared(experiment, family))
+    return GridEvaluator(experiment, family)(shared)
+
+
+def tested_experiment(run: Path, overrides: Sequence[str]) -> Experiment:
+    """Return the experiment of a run, with the overrides of its test grid.
+
+    Raises UserError: an override changes more than the test grid, or the run has no such grid.
+    """
     allowed = ("evaluation", "environment.perturb")
     _require_settable(overrides, allowed, "the policy is already trained")
     data = apply_overrides(run_directory.read_experiment(run).to_dict(), overrides)
     experiment = loading.from_dict(data, source=str(run))
     _require_grid(experiment, str(run))
-    path, _, shared = run_directory.read_policy(lambda: run_directory.newest_checkpoint(run))
-    family = build_family(experiment)
-    require_fits(path, shared, initial_shared(experiment, family))
-    return GridEvaluator(experiment, family)(shared)
+    return experiment
 
 
 def evaluate_policy(

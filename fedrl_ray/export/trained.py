@@ -56,7 +56,7 @@ def read_trained(run: Path, round_number: int | None) -> TrainedPolicy:
     Raises UserError: there is no such checkpoint, it does not fit, or it cannot be exported.
     """
     experiment = run_directory.read_experiment(run)
-    path, manifest, shared = run_directory.read_policy(lambda: _checkpoint(run, round_number))
+    path, manifest, shared = run_directory.read_policy(lambda: checkpoint_of(run, round_number))
     family = build_family(experiment)
     require_fits(path, shared, initial_shared(experiment, family))
     policy = LearntPolicy(experiment, family)
@@ -78,7 +78,8 @@ def read_trained(run: Path, round_number: int | None) -> TrainedPolicy:
     )
 
 
-def _checkpoint(run: Path, round_number: int | None) -> Path:
+def checkpoint_of(run: Path, round_number: int | None) -> Path:
+    """Return the checkpoint of a round; None: the newest. Raises UserError if there is none."""
     if round_number is None:
         return run_directory.newest_checkpoint(run)
     folder = run / "checkpoints"
@@ -99,13 +100,19 @@ def last_evaluation(run: Path, trained: TrainedPolicy) -> Evaluation | None:
     If none is logged, evaluate them now if the driver of the run evaluates, else return None.
     Raises UserError: the log cannot be read.
     """
-    path = run / EVALUATIONS
-    rows = [r for r in evaluation_rows(path) if r["round"] == trained.manifest.round]
-    if rows:
-        return _evaluation(path, rows[-1])
+    logged = logged_evaluation(run, trained.manifest.round)
+    if logged is not None:
+        return logged
     if trained.experiment.evaluation.where != "driver":
         return None
     return GridEvaluator(trained.experiment, trained.family)(trained.shared)
+
+
+def logged_evaluation(run: Path, round_number: int) -> Evaluation | None:
+    """Return the logged evaluation of a round, or None. Raises UserError: it cannot be read."""
+    path = run / EVALUATIONS
+    rows = [r for r in evaluation_rows(path) if r["round"] == round_number]
+    return _evaluation(path, rows[-1]) if rows else None
 
 
 def _evaluation(path: Path, row: dict[str, Any]) -> Evaluation:

@@ -24,6 +24,8 @@ nav ul { columns: 16rem; padding-left: 1.2rem; font-size: .95rem; }
 a { color: #005a8d; }
 figure { margin: 0; }
 .plot { width: 100%; }
+.video { display: inline-block; margin: .5rem 1rem .5rem 0; vertical-align: top; }
+.video video { display: block; width: 22rem; max-width: 100%; }
 .plot:not(:hover) .modebar { display: none; }
 .scroll { overflow-x: auto; max-height: 32rem; overflow-y: auto; }
 table { border-collapse: collapse; font-size: .9rem; }

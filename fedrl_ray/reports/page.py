@@ -66,7 +66,7 @@ def _policy(*scripts: str) -> str:
     allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        "img-src data: blob:; media-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -101,7 +101,7 @@ def _section(one: Section) -> str:
     return (
         f'<section{kind} id="{one.id}" aria-labelledby="{one.id}-title">'
         f'<h2 id="{one.id}-title">{title}</h2><div class="text" id="{one.id}-text">{text}</div>'
-        f"{_figure(one)}{_table(one)}{_source(one)}</section>"
+        f"{_videos(one)}{_figure(one)}{_table(one)}{_source(one)}</section>"
     )
 
 
@@ -114,6 +114,15 @@ def _figure(one: Section) -> str:
         f'aria-describedby="{one.id}-text" data-figure="{one.id}-figure"></div></figure>'
         + _block(f"{one.id}-figure", one.figure.to_json())
     )
+
+
+def _videos(one: Section) -> str:
+    shown = (
+        f'<figure class="video"><figcaption>{html.escape(video.title)}</figcaption>'
+        f'<video controls preload="metadata" src="{html.escape(video.source)}"></video></figure>'
+        for video in one.videos
+    )
+    return "".join(shown)
 
 
 def _table(one: Section) -> str:

@@ -16,10 +16,11 @@ from ..config.renamed_keys import under_new_names
 from ..config.yaml_files import read_yaml
 from ..runs import run_directory
 from ..runs.events import LOG
-from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY
+from ..runs.run_directory import CONFIG, EVALUATIONS, METRICS, SUMMARY, VIDEO_INDEX, VIDEOS
 from .keys import Flat, flatten
 from .logs import EvaluationLog, TrainingLog, evaluation_log, lineage_log, training_log
 from .run_events import error_of
+from .video_index import VideoIndex, read_index
 
 LINEAGE = "lineage.jsonl"
 """Log of the states and keys that a trial of a population took over."""
@@ -65,6 +66,8 @@ class RunData:
     """Execution profile of the newest checkpoint; empty without a checkpoint."""
     lineage: list[dict[str, Any]]
     """States and keys that a trial of population based training took over from others."""
+    videos: VideoIndex | None
+    """Facts of the videos recorded beside the run; None if there are none."""
     alone: bool
     """True for a trial of a population: its keys may change, so it repeats no method."""
 
@@ -132,6 +135,7 @@ def _read(path: Path) -> RunData:
         summary=summary or {},
         profile=run_directory.read_profile(path),
         lineage=lineage_log(path / LINEAGE),
+        videos=read_index(path),
     )
 
 
@@ -156,8 +160,8 @@ def _rule(key: str) -> str:
 
 def _stamp(path: Path) -> Stamp:
     """Return a stamp that changes if a file changes that a report reads."""
-    files = (path / name for name in (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, LOG))
-    return tuple(_stamp_of(file) for file in files)
+    names = (CONFIG, METRICS, EVALUATIONS, SUMMARY, LINEAGE, LOG, f"{VIDEOS}/{VIDEO_INDEX}")
+    return tuple(_stamp_of(path / name) for name in names)
 
 
 def _stamp_of(file: Path) -> tuple[int, int]:

@@ -24,6 +24,14 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Video:
+    """A video with its title; source: a URL of the kind `data:`."""
+
+    title: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """A section of a page.
 
@@ -37,6 +45,7 @@ class Section:
     """Explanation of the content, a paragraph per line."""
     figure: go.Figure | None = None
     table: Table | None = None
+    videos: tuple[Video, ...] = ()
     source: str = ""
     """Text to be shown verbatim."""
 

@@ -22,6 +22,7 @@ from .outliers import outliers
 from .participation import participation
 from .section import Section
 from .studies import Study
+from .videos import videos
 
 
 def sections(data: ReportData) -> list[Section]:
@@ -31,8 +32,8 @@ def sections(data: ReportData) -> list[Section]:
     for index, study in enumerate(data.studies, start=1):
         for one in of_study(study):
             found.append(_of_many(one, study, index) if many else one)
-    gone = [one for one in (participation(data), lost(data)) if one is not None]
-    missing = [overview.missing(data), *gone]
+    more = (videos(data), participation(data), lost(data))
+    missing = [overview.missing(data), *(one for one in more if one is not None)]
     whole = [overview.all_runs(data), overview.configurations(data), overview.made_with(data)]
     first = [one for one in (outliers(data),) if one is not None]
     rest = [*missing, *found] if data.problems else [*found, *missing]

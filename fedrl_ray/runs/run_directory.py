@@ -37,6 +37,12 @@ CONFIG, SUMMARY, METRICS, EVALUATIONS = (
 )
 
 
+VIDEOS = "videos"
+"""Folder of a run with the videos that `fedrl-ray video` recorded."""
+VIDEO_INDEX = "videos.json"
+"""Facts about the videos, beside them."""
+
+
 class RoundLog:
     """A JSON Lines file with one row per round, in order.
 

@@ -106,6 +106,8 @@ class EpisodicVectorEnv(VectorEnv):
         """Returns of the episodes that each row played until it retired: [N, seeds.per_row]."""
         self._low = np.array(spec.action_low, dtype=np.float32)
         self._high = np.array(spec.action_high, dtype=np.float32)
+        self.reward = np.zeros(n)
+        """Rewards of the last step, which transitions round to float32: [N] float64."""
         self._episode = seeds.first.copy()
         self._elapsed = np.zeros(n, dtype=np.int64)
         self._return = np.zeros(n)
@@ -123,6 +125,11 @@ class EpisodicVectorEnv(VectorEnv):
     def obs(self) -> Array:
         """Observations to act on next, after any reset: [N, S] float32 ([N] int64 if tabular)."""
         return self._obs
+
+    @property
+    def episode(self) -> Array:
+        """Number of the episode that each row plays: [N]."""
+        return self._episode
 
     @abstractmethod
     def advance(self, action: Array) -> tuple[Array, Array, Array, Array]:
@@ -157,6 +164,7 @@ class EpisodicVectorEnv(VectorEnv):
         next_obs, reward, terminated, truncated = self.advance(self._legal(action))
         self._require_finite(next_obs, reward)
         self._elapsed += 1
+        self.reward = reward
         self._return += np.where(self.alive, reward, 0.0)
         done = terminated | truncated | (self._elapsed >= self.spec.max_episode_steps)
         self.finished = done & self.alive

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
+import gymnasium
 import numpy as np
 
 from algorithms.draws import Role, philox
@@ -66,6 +67,15 @@ class EnvFamily(ABC):
     def agent_label(self, agent: int) -> str:
         """Return the name of an agent in errors and reports."""
         return f"agent {agent}"
+
+    def render_env(self, dynamics: Dynamics) -> gymnasium.Env[Any, Any]:
+        """Return one environment in render mode `rgb_array`, for `fedrl-ray video`.
+
+        dynamics: each parameter [1]. `reset(seed=)` and `step` give the bits of a row of `make`.
+        Raises UserError: the family draws no pictures, or what it draws with is missing.
+        """
+        name = type(self).__module__.rpartition(".")[2]
+        raise UserError(f"environment.name: {name} draws no pictures, so there is no video of it")
 
     def bytes_per_environment(self) -> int:
         """Return the memory of one environment in bytes, estimated rather too high than too low."""

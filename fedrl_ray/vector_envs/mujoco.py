@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -13,11 +14,12 @@ from pydantic import Field
 
 from algorithms.types import AgentState, Dynamics, Spec
 
-from ..common.errors import UserError
+from ..common.errors import UserError, one_line
 from .episodes import EpisodeSeeds
 from .family import EnvFamily
 from .mujoco_model import PARAMETERS, Robot, perturbed_model
 from .parameters import EnvironmentConfig
+from .rendering import RGB
 from .sync import SyncVectorEnv
 
 if TYPE_CHECKING:
@@ -98,6 +100,11 @@ class MujocoFamily(EnvFamily):
             self.spec, self.robot, dynamics, seeds, retire=retire, threads=self.config.threads
         )
 
+    def render_env(self, dynamics: Dynamics) -> MujocoEnv:
+        """Return one robot, which MuJoCo draws."""
+        values = tuple(float(dynamics[name][0]) for name in PARAMETERS)
+        return _robot_env(self.robot, values, render_mode=RGB)
+
     def bytes_per_environment(self) -> int:
         """Return the bytes of model, data and wrapper: the hopper takes 1.1 MB, the ant 1.2 MB."""
         return 5 * 2**18
@@ -114,6 +121,12 @@ def require_mujoco(name: str) -> None:
         raise UserError(
             f"environment.name: {name} needs MuJoCo; run `pip install fedrl-ray[mujoco]`"
         ) from error
+    except Exception as error:  # MUJOCO_GL names a library that is missing
+        raise UserError(
+            f"environment.name: MuJoCo cannot be imported for {name}: {one_line(error)}; MUJOCO_GL "
+            f"is {os.environ.get('MUJOCO_GL')!r}: unset it, as only videos need it, or install "
+            "what it names (libegl1 for egl, libosmesa6 for osmesa)"
+        ) from None
     log_warnings()
 
 
@@ -132,7 +145,9 @@ def _log_warning(message: str) -> None:
     _LOG.log(logging.DEBUG if "deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
 
 
-def _robot_env(robot: Robot, values: tuple[float, ...]) -> MujocoEnv:
+def _robot_env(
+    robot: Robot, values: tuple[float, ...], *, render_mode: str | None = None
+) -> MujocoEnv:
     """Return Gymnasium's environment with a perturbed model in place of the one it would load."""
     import mujoco
 
@@ -141,5 +156,7 @@ def _robot_env(robot: Robot, values: tuple[float, ...]) -> MujocoEnv:
         return model, mujoco.MjData(model)
 
     base = robot.load()
-    env: MujocoEnv = type(base.__name__, (base,), {"_initialize_simulation": initialise})()
+    env: MujocoEnv = type(base.__name__, (base,), {"_initialize_simulation": initialise})(
+        render_mode=render_mode
+    )
     return env

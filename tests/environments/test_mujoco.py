@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from copy import copy
 from pathlib import Path
@@ -186,6 +187,18 @@ def test_a_missing_mujoco_is_one_line_that_names_the_extra(
     monkeypatch.setitem(sys.modules, "mujoco", None)
     with pytest.raises(UserError, match=r"hopper needs MuJoCo.*pip install fedrl-ray\[mujoco\]"):
         Hopper(EnvironmentConfig())
+
+
+@pytest.mark.parametrize("gl", ["osmesa", "egl", "nonsense"])
+def test_a_missing_graphics_library_is_one_line(gl: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_library(name: str) -> None:  # as `import mujoco` fails without the library
+        raise AttributeError("'NoneType' object has no attribute 'glGetError'")
+
+    monkeypatch.setenv("MUJOCO_GL", gl)
+    monkeypatch.setattr(importlib, "import_module", without_library)
+    with pytest.raises(UserError, match=rf"MUJOCO_GL is '{gl}': unset it") as caught:
+        Hopper(EnvironmentConfig())
+    assert "\n" not in str(caught.value)
 
 
 @robots

@@ -51,6 +51,29 @@ class SavingSpring(Spring):
         self.colour = state["colour"]
 
 
+class DrawnSpring(SavingSpring):
+    """A mass that draws itself, [31, 40, 3], or makes one mistake in that."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    fault = ""
+    pictures = 0
+
+    def __init__(self, mass: float = 1.0, render_mode: str | None = None) -> None:
+        super().__init__(mass)
+        self.render_mode = "ansi" if self.fault == "ansi" else render_mode
+
+    def render(self) -> Any:
+        self.pictures += 1
+        picture = np.zeros((31, 40, 3), dtype=np.uint8)
+        picture[:, int(np.clip(20 + 8 * self.x, 0, 39))] = int(10 * self.mass)
+        if self.fault == "raises":
+            raise ZeroDivisionError("a bug of the user's own")
+        if self.fault == "grows" and self.pictures > 1:
+            return picture[:, :20]
+        faulty = {"list": [1], "grey": picture[:, :, 0], "float": picture / 255}
+        return faulty.get(self.fault, picture)
+
+
 class SilentSpring(SavingSpring):
     """A mass whose state has a type that a checkpoint cannot hold."""
 
