@@ -30,7 +30,8 @@ POLICIES = ("rewind", "continue")
 class ChaosOptions:
     """Arguments of `fedrl-ray chaos`."""
 
-    config: Path
+    config: str | Path
+    """Experiment file, or the name of a preset."""
     overrides: list[str]
     cases: list[tuple[str, str]]
     """Faults and policies, in the order in which they are tried."""

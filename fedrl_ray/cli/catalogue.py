@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +15,7 @@ from ..chaos import fault as faults
 from ..common.errors import UserError
 from ..common.spelling import nearest
 from ..config import plugins
+from ..config.presets import presets
 from ..config.schema import CheckpointConfig, EvaluationConfig, FederationConfig
 from ..config.sweep import SweepConfig
 from ..config.validation_errors import models_inside
@@ -31,16 +31,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "resources": ResourcesConfig,
     "sweep": SweepConfig,
 }
-
-
-def presets() -> dict[str, Path]:
-    """Return the experiment files of tune_configs/ by name.
-
-    The folder is that of the working directory, or else that of a source checkout.
-    """
-    folders = (Path("tune_configs"), Path(__file__).parents[2] / "tune_configs")
-    folder = next((f for f in folders if f.is_dir()), None)
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} if folder else {}
 
 
 def catalogue() -> str:

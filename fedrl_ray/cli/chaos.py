@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from .options import Json, Overrides, print_json
+from .options import Config, Json, Overrides, print_json
 
 app = typer.Typer()
 
 
 @app.command()
 def chaos(
-    config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
+    config: Config,
     faults: Annotated[
         str | None,
         typer.Option(help="Faults, separated by commas (see `fedrl-ray list`); default: all."),

@@ -19,7 +19,8 @@ def evaluate(
         ),
     ],
     config: Annotated[
-        Path | None, typer.Option(help="Experiment file with the test grid for a policy.")
+        str | None,
+        typer.Option(help="Experiment file, or preset, with the test grid for a policy."),
     ] = None,
     overrides: Overrides = None,
     trust_pickle: Annotated[

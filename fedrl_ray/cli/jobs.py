@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..common.errors import UserError
-from .options import Json, Overrides, print_json
+from .options import Config, Json, Overrides, print_json
 
 if TYPE_CHECKING:
     from ..jobs.records import Job
@@ -32,7 +32,7 @@ Image = Annotated[
 
 @app.command()
 def submit(
-    config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
+    config: Config,
     storage: Annotated[
         str,
         typer.Option(help="Folder that every node mounts, or a URI; results go to STORAGE/NAME."),

@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+Config = Annotated[
+    str,
+    typer.Argument(metavar="CONFIG", help="Experiment file, YAML; or the name of a preset."),
+]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key; repeatable.")
 ]

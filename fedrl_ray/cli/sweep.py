@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Json, Overrides, Quiet, Restartable
+from .options import Config, Json, Overrides, Quiet, Restartable
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(help="Experiment file with a section `sweep`.")],
+    config: Config,
     overrides: Overrides = None,
     output: Annotated[
         str | None, typer.Option(help="Sweep directory; default: runs/sweep-NAME.")
@@ -34,14 +33,14 @@ def sweep(
     from .sweep_flow import sweep_command
 
     options = SweepOptions(
-        source=str(config),
+        source=config,
         output=None if output is None else folder_of(output),
         resume=resume,
         restartable=restartable,
         retry_failed=retry_failed,
         show=not (quiet or as_json),
         as_json=as_json,
-        command=["fedrl-ray", "sweep", str(config)]
+        command=["fedrl-ray", "sweep", config]
         + [part for text in overrides or [] for part in ("--set", text)],
     )
     raise typer.Exit(sweep_command(experiment, options))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Json, Overrides, Quiet, Restartable
+from .options import Config, Json, Overrides, Quiet, Restartable
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="Experiment file, YAML.")],
+    config: Config,
     overrides: Overrides = None,
     output: Annotated[
         str | None, typer.Option(help="Run directory, or a URI (s3://...); default: runs/NAME.")
@@ -38,7 +37,7 @@ def train(
         any_profile=any_profile,
         progress=not (quiet or as_json),
         as_json=as_json,
-        command=["fedrl-ray", "train", str(config)]
+        command=["fedrl-ray", "train", config]
         + [part for text in overrides or [] for part in ("--set", text)],
     )
     raise typer.Exit(train_run(experiment, options))

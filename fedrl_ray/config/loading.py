@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ..common.errors import UserError
 from . import plugins
 from .checks import check_experiment
+from .presets import experiment_file
 from .renamed_keys import new_name, under_new_names
 from .schema import EnvironmentPlugin, Experiment, LearnerPlugin, Plugin
 from .validation_errors import explain_violation
@@ -22,10 +23,11 @@ def load(
 ) -> Experiment:
     """Read an experiment file and apply dotted overrides, `learner.omega=0.3`.
 
-    Raises UserError with one line: the file, the full key, the rule and the value.
+    path: the file, or the name of a preset (see `presets.experiment_file`). Raises UserError with
+    one line: the file, the full key, the rule and the value.
     """
     source = str(path)
-    data = under_new_names(read_yaml(Path(path)), source=source, hint=hint_at_old_keys)
+    data = under_new_names(read_yaml(experiment_file(path)), source=source, hint=hint_at_old_keys)
     return from_dict(apply_overrides(data, [new_name(o) for o in overrides]), source=source)
 
 

@@ -19,7 +19,7 @@ from .readers.reading import find, read_policy
 
 
 def evaluate_command(
-    path: Path, config: Path | None, overrides: Sequence[str], *, trust_pickle: bool
+    path: Path, config: str | Path | None, overrides: Sequence[str], *, trust_pickle: bool
 ) -> Evaluation:
     """Score a run, or a policy of any origin on the test grid of an experiment file.
 
@@ -63,7 +63,7 @@ def tested_experiment(run: Path, overrides: Sequence[str]) -> Experiment:
 
 
 def evaluate_policy(
-    path: Path, config: Path, overrides: Sequence[str], *, trust_pickle: bool
+    path: Path, config: str | Path, overrides: Sequence[str], *, trust_pickle: bool
 ) -> Evaluation:
     """Score a policy of any origin on the test grid of an experiment file.
 

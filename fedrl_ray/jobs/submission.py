@@ -30,7 +30,8 @@ MAX_UPLOAD = 400 * 2**20
 class Submission:
     """Arguments of `fedrl-ray submit`."""
 
-    config: Path
+    config: str | Path
+    """Experiment file, or the name of a preset."""
     overrides: Sequence[str]
     storage: str
     sweep: bool

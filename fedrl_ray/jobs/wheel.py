@@ -10,6 +10,8 @@ from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..config import presets
+
 PACKAGES = ("algorithms", "fedrl_ray")
 _DATE = (1980, 1, 1, 0, 0, 0)  # equal files make equal wheels
 
@@ -21,7 +23,7 @@ def build(folder: Path) -> Path:
     or pip would install torch and another Ray there. Ray uploads a wheel once per file name, so the
     build tag in the name is the hash of the content.
     """
-    files = dict(_sources())
+    files = dict(sorted(_sources()))  # a checkout and an installed wheel give the same bytes
     digest = hashlib.sha256()
     for name, data in files.items():
         digest.update(f"{name} {len(data)}\n".encode() + data)
@@ -33,13 +35,20 @@ def build(folder: Path) -> Path:
 
 
 def _sources() -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of every file of the packages and of every preset.
+
+    An installed wheel has the presets in the package, so it yields them twice.
+    """
     for package in PACKAGES:
         spec = find_spec(package)
         assert spec is not None and spec.submodule_search_locations is not None
         root = Path(next(iter(spec.submodule_search_locations)))
         for path in sorted(root.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
+            # __pycache__ holds what this machine compiled: Python's and Numba's files.
+            if path.is_file() and "__pycache__" not in path.parts:
                 yield f"{package}/{path.relative_to(root).as_posix()}", path.read_bytes()
+    for path in presets.presets().values():
+        yield f"fedrl_ray/{presets.FOLDER}/{path.name}", path.read_bytes()
 
 
 def _metadata(version: str, tag: str) -> dict[str, str]:

@@ -30,7 +30,11 @@ def wanted(**changes) -> submission.Submission:
 
 
 def test_the_wheel_installs_without_requirements_and_holds_this_very_code(tmp_path):
+    compiled = Path(wheel.__file__).parent / "__pycache__" / "kernels.nbi"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.touch()  # as Numba leaves it
     path = wheel.build(tmp_path)
+    compiled.unlink()
     again = wheel.build(_new(tmp_path / "again"))  # Ray uploads a name once
     assert again.name == path.name and again.read_bytes() == path.read_bytes()
     target = tmp_path / "site"
@@ -42,6 +46,9 @@ def test_the_wheel_installs_without_requirements_and_holds_this_very_code(tmp_pa
     here = Path(tokens.__file__)
     assert (target / "fedrl_ray" / "ray_cluster" / "tokens.py").read_bytes() == here.read_bytes()
     with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert not [name for name in names if "__pycache__" in name]
+        assert "fedrl_ray/tune_configs/cartpole-fedrdqn.yaml" in names
         metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
         assert b"Requires-Dist" not in archive.read(metadata)
 
