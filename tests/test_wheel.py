@@ -126,5 +126,7 @@ def test_an_installed_wheel_does_what_the_readme_says(dist: Path, tmp_path: Path
     assert "  sweep-cartpole-quick " in fedrl(tmp_path, "list")
     assert "pole_length" in fedrl(tmp_path, "describe", "cartpole")
     few = ("--set", "federation.steps=200", "--set", "federation.backend=in_process")
+    fedrl(tmp_path, "new", "mine")
+    assert "worst" in fedrl(tmp_path / "mine", "train", "experiment.yaml", *few)
     assert "worst" in fedrl(tmp_path, "train", "cartpole-fedrdqn", *few)
     assert (tmp_path / "runs" / "cartpole-fedrdqn" / "report.html").exists()

@@ -13,6 +13,7 @@ from .dashboard import dashboard
 from .describe import describe, list_
 from .evaluate import evaluate
 from .export import export
+from .new import new
 from .report import report
 from .sweep import sweep
 from .train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
 app.add_typer(jobs.app)
 app.add_typer(chaos.app)
 
-for function in (train, sweep, evaluate, export, video, report, dashboard, describe):
+for function in (train, sweep, evaluate, export, video, report, dashboard, describe, new):
     app.command()(function)
 app.command("list")(list_)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,9 @@ from fedrl_ray.cli import main
 def run_command(*arguments: object) -> int:
     """Run `fedrl-ray ARGUMENTS` as its entry function does; return the exit status.
 
-    `sys.path`, which the entry function changes, is restored.
+    Afterwards `sys.path` is as before, and modules of the working directory can be imported anew.
     """
+    before = set(sys.modules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["fedrl-ray", *map(str, arguments)])
         patch.setattr(sys, "path", [*sys.path])
@@ -21,4 +23,9 @@ def run_command(*arguments: object) -> int:
             main.main()
         except SystemExit as end:
             return int(end.code or 0)
+        finally:
+            for name in set(sys.modules) - before:
+                file = getattr(sys.modules[name], "__file__", None)
+                if file is not None and Path(file).is_relative_to(Path.cwd()):
+                    del sys.modules[name]
     return 0
