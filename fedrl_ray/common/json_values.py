@@ -24,6 +24,15 @@ def require_json(value: Any) -> Any:
     return value
 
 
+def tuples_as_lists(value: Any) -> Any:
+    """Return a copy with a list in place of each tuple: neither YAML nor JSON has tuples."""
+    if isinstance(value, dict):
+        return {key: tuples_as_lists(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [tuples_as_lists(inner) for inner in value]
+    return value
+
+
 def nan_as_null(value: Any) -> Any:
     """Return a copy with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from algorithms.settings import Settings
 
-from ...common.json_values import require_json
+from ...common.json_values import require_json, tuples_as_lists
 from ..parameters import EnvironmentConfig, EpisodeSteps
 from . import paths
 
-Arguments = dict[str, Annotated[Any, AfterValidator(require_json)]]
+# `Settings` makes tuples of the lists inside a mapping, and the user's code expects lists.
+Arguments = dict[
+    str, Annotated[Any, BeforeValidator(tuples_as_lists), AfterValidator(require_json)]
+]
 """Keyword arguments of any type that YAML has."""
 
 
