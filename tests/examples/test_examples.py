@@ -118,6 +118,59 @@ def test_no_derived_value_of_a_servo_is_stale(enter: Enter) -> None:
     assert built.inertia == pytest.approx(servo.ROTOR + 0.5 * servo.ARM**2)
 
 
+# -- buildings ---------------------------------------------------------------------------------
+
+
+def test_the_buildings_train_and_the_worst_has_a_name(
+    enter: Enter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter("buildings")
+    few = ("federation.steps=100", "learner.learning_starts=40", "evaluation.episodes=1")
+    summary = train(IN_PROCESS, *few)
+    returns = summary["evaluation"]["returns"]
+    assert len(set(returns)) == 5 and sum(summary["packing"]) == 4
+    names = list(load("experiment.yaml").evaluation.environments or {})
+    assert f"worst at environment {names[int(np.argmin(returns))]}" in re.sub(
+        r"worst +\S+ +at", "worst at", capsys.readouterr().out
+    )
+
+
+def test_a_building_settles_at_the_temperature_of_its_conductances(enter: Enter) -> None:
+    """The heater's power flows out through the windows, and through both sides of the walls."""
+    enter("buildings")
+    building = importlib.import_module("building")
+    for kind, walls in building.KINDS.items():
+        env = building.Building(walls=kind, outside=[5.0] * 4)
+        env.reset(seed=0)
+        for _ in range(20_000):
+            env.step(1)
+        through_walls = 1 / (1 / walls.inner + 1 / walls.outer)
+        warmer = building.HEATER / 2 / (building.WINDOWS + through_walls)
+        assert env.room == pytest.approx(5.0 + warmer)
+        assert env.wall == pytest.approx(5.0 + warmer * through_walls / walls.outer)
+
+
+def test_the_weather_of_a_building_goes_round_the_clock(enter: Enter) -> None:
+    enter("buildings")
+    env = importlib.import_module("building").Building(outside=[0.0, 6.0, 12.0, 6.0])
+    temperatures = []
+    for env.hour in (0.0, 3.0, 12.0, 21.0, 24.0, 27.0):
+        temperatures.append(env.weather())
+    assert temperatures == pytest.approx([0.0, 3.0, 12.0, 3.0, 0.0, 3.0])
+
+
+def test_a_building_saves_all_that_a_step_changes(enter: Enter) -> None:
+    enter("buildings")
+    building = importlib.import_module("building")
+    first, second = building.Building(), building.Building()
+    first.reset(seed=0), second.reset(seed=1)
+    for _ in range(10):
+        first.step(2)
+    second.set_state(first.get_state())
+    assert [first.step(1)[1] for _ in range(20)] == [second.step(1)[1] for _ in range(20)]
+    assert build_family(load("experiment.yaml")).exemptions == {}
+
+
 # -- rllib_user --------------------------------------------------------------------------------
 
 
