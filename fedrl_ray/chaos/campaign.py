@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import tempfile
@@ -42,9 +43,14 @@ class ChaosOptions:
 
 
 class Chaos:
-    """All cases of one call, run one after the other on one cluster."""
+    """All cases of one call, run one after the other on one cluster.
+
+    Raises UserError: the experiment is no good, or this Ray cannot list what runs left over.
+    """
 
     def __init__(self, options: ChaosOptions) -> None:
+        if importlib.util.find_spec("grpc") is None:
+            raise UserError("chaos needs Ray's state API: pip install 'fedrl-ray[cluster]'")
         self._options = options
         self._faults = {name: load(name) for name, _ in options.cases}
         self._experiment = loading.load(options.config, options.overrides)

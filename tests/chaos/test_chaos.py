@@ -138,6 +138,13 @@ def test_a_fault_that_there_is_not_is_refused_with_the_ones_there_are(small_yaml
         Chaos(options)
 
 
+def test_a_plain_installation_is_told_what_chaos_needs(small_yaml, monkeypatch):
+    options = ChaosOptions(config=small_yaml(), overrides=[], cases=[], nodes=2, output=None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"^chaos needs .*: pip install 'fedrl-ray\[cluster\]'$"):
+        Chaos(options)
+
+
 def test_every_fault_is_listed_with_what_it_does():
     for name in faults.names():
         (line,) = (s for s in catalogue().splitlines() if s.startswith(f"  {name} "))
