@@ -105,6 +105,7 @@ def test_an_unpacked_wheel_lists_and_describes_its_presets(dist: Path, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # nothing is compiled yet, neither by Python nor by Numba
 def test_an_installed_wheel_does_what_the_readme_says(dist: Path, tmp_path: Path) -> None:
     """A fresh environment has the wheel; only what the wheel depends on comes from this one."""
     home = tmp_path / "venv"

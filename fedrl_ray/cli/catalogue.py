@@ -13,7 +13,7 @@ from algorithms.learner import Learner
 
 from ..chaos import fault as faults
 from ..common.errors import UserError
-from ..common.spelling import nearest
+from ..common.spelling import several_nearest
 from ..config import plugins
 from ..config.presets import presets
 from ..config.schema import CheckpointConfig, EvaluationConfig, FederationConfig
@@ -65,8 +65,8 @@ def describe(name: str) -> str:
     known = [n for kind in plugins.KINDS for n in plugins.names(kind)]
     everything = [*SECTIONS, *known, *presets()]
     raise UserError(
-        f"no plug-in, section or preset is called {name!r}{nearest(name, everything)}; "
-        "see `fedrl-ray list`"
+        f"no plug-in, section or preset is called {name!r}"
+        f"{several_nearest(name, everything)}; see `fedrl-ray list`"
     )
 
 

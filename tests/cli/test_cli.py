@@ -150,7 +150,9 @@ def test_describe_explains_plug_ins_sections_and_presets(fedrl, name):
 
 def test_describe_an_unknown_name_suggests_the_nearest(fedrl):
     status, _, err = fedrl("describe", "fedrqdn")
-    assert status == 2 and "did you mean" in err
+    assert status == 2 and "(nearest: fedrdqn, " in err and err.count("\n") == 1
+    status, _, err = fedrl("describe", "cartpole-fedrqdn")
+    assert status == 2 and "(nearest: cartpole-fedrdqn, " in err
 
 
 def test_report_on_several_runs_is_one_offline_file(fedrl, small_yaml, tmp_path):
