@@ -14,6 +14,7 @@ from ..config.schema import Experiment
 from ..vector_envs.episodes import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.sites import ENVIRONMENT, Site, column
+from .execution_profile import require_compiler
 from .messages import Evaluation
 
 NOMINAL_INDEX = 1_000_000
@@ -22,6 +23,7 @@ NOMINAL_INDEX = 1_000_000
 
 def one_agent(experiment: Experiment, family: EnvFamily) -> Learner:
     """Return a learner of one agent that only acts, on the CPU."""
+    require_compiler(experiment.to_dict())
     settings = experiment.learner.settings.for_acting()
     return learner_class(experiment)(settings, family.spec, agent_ids=[0], seed=experiment.seed)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 COMPILER_SETTINGS = ("NUMBA_CPU_FEATURES", "NUMBA_OPT")
 """Environment variables that change the compiled code."""
+COMPILER_OFF = "NUMBA_DISABLE_JIT"
+"""Environment variable that switches the compiler off."""
 PACKAGES = ("torch", "numpy", "gymnasium", "scipy", "mujoco", "fedrl-ray")
 
 
@@ -106,6 +108,17 @@ def require_device(device: str) -> None:
         raise UserError(
             f"learner.device: is cuda, but torch {torch.__version__} finds no GPU on "
             f"{platform.node()}; Ray actors get one by resources.gpu"
+        )
+
+
+def require_compiler(experiment: Mapping[str, Any]) -> None:
+    """Raise UserError if an experiment (plain data) needs kernels that may not be compiled here."""
+    switch = os.environ.get(COMPILER_OFF, "")
+    needed = experiment["learner"].get("compiled", False) and device_of(experiment) == "cpu"
+    if needed and switch.strip() not in ("", "0"):
+        raise UserError(
+            f"{COMPILER_OFF}: must be unset or 0 while learner.compiled is true; got {switch!r}; "
+            "--set learner.compiled=false trains without compiled kernels"
         )
 
 

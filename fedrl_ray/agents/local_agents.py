@@ -20,7 +20,7 @@ from ..storage import checkpoints, locations
 from ..storage.agent_shards import Shard, read_states, write_shard
 from .agent_batch import AgentBatch, build_batch
 from .evaluation import LearntPolicy, Rollouts
-from .execution_profile import device_of, require_device, single_thread
+from .execution_profile import device_of, require_compiler, require_device, single_thread
 from .messages import RoundOrder, RoundReply
 
 
@@ -35,6 +35,7 @@ class LocalAgents:
     def __init__(self, experiment: Mapping[str, Any], agent_ids: Sequence[int]) -> None:
         single_thread()
         require_device(device_of(experiment))
+        require_compiler(experiment)
         self.agent_ids = tuple(agent_ids)
         self._experiment = e = loading.from_dict(experiment)
         self._family = build_family(e)
@@ -90,7 +91,7 @@ class LocalAgents:
             rollouts = Rollouts(self._experiment, self._family, own, index=[agent], labels=label)
             try:
                 scores.append(rollouts.returns(act))
-            except Exception as error:
+            except BaseException as error:
                 attribute_error(error, agent)
                 raise
         return np.concatenate(scores)

@@ -9,6 +9,7 @@ from algorithms.types import Array, Params
 
 from ..agents.local_agents import LocalAgents
 from ..agents.messages import Place, RoundOrder, RoundReply, WorkerFailure
+from ..common.exits import exits_as_errors
 from ..storage.agent_shards import Shard
 from .backend import Backend, Workers, exception_failure, place_here
 
@@ -23,7 +24,7 @@ class InProcessBackend(Backend):
     def __init__(self, experiment: Mapping[str, Any], groups: Sequence[Sequence[int]]) -> None:
         self.groups: tuple[tuple[int, ...], ...] = tuple(tuple(g) for g in groups)
         self._experiment = experiment
-        self._workers = [LocalAgents(experiment, group) for group in self.groups]
+        self._workers = [self._build(group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
         return [place_here(None, self._experiment)] * len(self.groups)
@@ -48,7 +49,7 @@ class InProcessBackend(Backend):
     def rebuild(self, workers: Workers) -> None:
         for worker in workers:
             self._workers[worker].close()
-            self._workers[worker] = LocalAgents(self._experiment, self.groups[worker])
+            self._workers[worker] = self._build(self.groups[worker])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
         self._experiment = experiment
@@ -59,11 +60,16 @@ class InProcessBackend(Backend):
             worker.close()
         self._workers = []
 
+    def _build(self, group: tuple[int, ...]) -> LocalAgents:
+        with exits_as_errors():
+            return LocalAgents(self._experiment, group)
+
     def _map(self, call: Callable[[LocalAgents], T], workers: Workers) -> list[T | WorkerFailure]:
         return [self._try(index, call) for index in workers]
 
     def _try(self, index: int, call: Callable[[LocalAgents], T]) -> T | WorkerFailure:
         try:
-            return call(self._workers[index])
+            with exits_as_errors():
+                return call(self._workers[index])
         except Exception as error:
             return exception_failure(index, self.groups[index], error)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..agents.execution_profile import require_compiler
 from ..common.errors import UserError
 from ..config.build import learner_class
 from ..config.schema import Experiment
@@ -62,9 +63,10 @@ def make_plan(experiment: Experiment, nodes: Sequence[Bundle] | None = None) -> 
     """Plan a run on this machine, or on the cluster that this process joins.
 
     nodes: resources of the cluster's nodes, if room on them is held already (a sweep's trial);
-    None asks the cluster and checks that it has room. Raises UserError if it has not, or if there
-    is not enough memory.
+    None asks the cluster and checks that it has room. Raises UserError if it has not, if there is
+    not enough memory, or if kernels may not be compiled.
     """
+    require_compiler(experiment.to_dict())
     if backend_of(experiment) == "in_process":
         f, needed = experiment.federation, require_memory(experiment, actors=0)
         in_process = groups(f.num_agents, f.agents_per_actor, cpus=1)

@@ -10,6 +10,7 @@ import ray
 
 from ..agents.local_agents import LocalAgents
 from ..agents.messages import Place
+from ..common.exits import exits_as_errors
 from .backend import exception_failure, place_here
 from .channel import Listener, SendBuffer
 from .requests import AnyRequest, Reset
@@ -39,7 +40,10 @@ class RayWorker:
         The worker opens a channel address only if it runs on `driver_node`. Building takes place
         here because no request's timeout should count it.
         """
-        with contextlib.suppress(Exception):  # the first request raises it again and reports it
+        with (
+            contextlib.suppress(Exception),
+            exits_as_errors(),
+        ):  # the first request raises it again and reports it
             self._built()
         node = ray.get_runtime_context().get_node_id()
         if node == driver_node:
@@ -81,7 +85,8 @@ class RayWorker:
         try:
             if isinstance(request, Reset):
                 return self._reset(request.experiment)
-            return request.apply(self._built())
+            with exits_as_errors():
+                return request.apply(self._built())
         except Exception as error:
             return exception_failure(0, self._ids, error)
 

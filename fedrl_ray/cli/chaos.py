@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..common.exits import stop_at_once
+from .application import Application
 from .options import Config, Json, Overrides, print_json
 
-app = typer.Typer()
+app = Application()
 
 
 @app.command()
@@ -35,7 +36,7 @@ def chaos(
     from ..chaos.table import table
     from ..common.console import console, notes
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster ends with us
+    signal.signal(signal.SIGTERM, stop_at_once)  # so that the cluster ends with us
     options = ChaosOptions(
         config=config,
         overrides=overrides or [],

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..common.errors import UserError
+from .application import Application
 from .options import Config, Json, Overrides, print_json
 
 if TYPE_CHECKING:
     from ..jobs.records import Job
 
-app = typer.Typer()
+app = Application()
 
 Address = Annotated[
     str | None,

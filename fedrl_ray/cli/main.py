@@ -8,7 +8,9 @@ import sys
 import typer
 
 from ..common.errors import RunError, UserError, printable
+from ..common.exits import StopAtOnce
 from . import chaos, jobs
+from .application import Application
 from .dashboard import dashboard
 from .describe import describe, list_
 from .evaluate import evaluate
@@ -19,7 +21,7 @@ from .sweep import sweep
 from .train import train
 from .video import video
 
-app = typer.Typer(
+app = Application(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -39,6 +41,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # so that `factory: my_module:make` finds the user's files
     try:
         app()
+    except StopAtOnce as stop:
+        sys.exit(stop.status)
     except UserError as error:
         _fail(error, 2)
     except RunError as error:

@@ -15,6 +15,7 @@ from typing import Any
 from ..backends.plan import Plan, make_plan
 from ..common.console import console, notes, results_alone_on_stdout
 from ..common.errors import UserError
+from ..common.exits import stop_at_once
 from ..common.json_values import nan_as_null
 from ..config.schema import Experiment
 from ..runs import run_directory
@@ -50,7 +51,7 @@ class _Interrupt:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.number:
-            raise SystemExit(128 + number)
+            stop_at_once(number, frame)
         self.number = number
         notes.print("\nstopping after this round, to write a checkpoint (again: stop at once)")
 

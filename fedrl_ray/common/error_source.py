@@ -10,6 +10,12 @@ def attribute_error(error: BaseException, agent: int) -> None:
     setattr(error, _NOTE, (agent,))
 
 
+def copy_attribution(error: BaseException, to: BaseException) -> None:
+    """Record on `to` the agents that are recorded on `error`, if any."""
+    if hasattr(error, _NOTE):
+        setattr(to, _NOTE, getattr(error, _NOTE))
+
+
 def agents_at_fault(error: BaseException, otherwise: tuple[int, ...]) -> tuple[int, ...]:
     """Return the agents recorded on an exception, or `otherwise` if there is no record."""
     agents: tuple[int, ...] = getattr(error, _NOTE, otherwise)

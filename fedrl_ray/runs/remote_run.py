@@ -17,6 +17,7 @@ from ..agents.messages import RoundReport
 from ..backends.plan import Plan, make_plan
 from ..common.console import notes
 from ..common.errors import RunError, UserError, one_line
+from ..common.exits import exits_as_errors
 from ..config import loading
 from ..config.schema import Experiment
 from ..ray_cluster import cluster
@@ -113,7 +114,8 @@ class DriverActor:
 
     def _answer(self, call: Callable[[], T]) -> Answer[T]:
         try:
-            return Answer(call())
+            with exits_as_errors():
+                return Answer(call())
         except UserError as error:
             return Answer(user_error=str(error))
         except RunError as error:

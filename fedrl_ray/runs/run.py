@@ -14,6 +14,7 @@ from ..backends.backend import Backend
 from ..backends.memory_estimate import MemoryEstimate
 from ..backends.plan import Plan, build_backend
 from ..common.errors import RunError, one_line
+from ..common.exits import exits_as_errors
 from ..common.json_values import nan_as_null
 from ..common.text_files import write_text
 from ..config.schema import Experiment
@@ -242,7 +243,8 @@ class Run(TrainingRun):
     @contextmanager
     def _telling_failures(self) -> Iterator[None]:
         try:
-            yield
+            with exits_as_errors():
+                yield
         except Exception as error:
             self._tell("failed", reason=one_line(error))
             with suppress(RunError, OSError):

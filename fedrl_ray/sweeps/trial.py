@@ -24,6 +24,7 @@ from ..analysis.return_statistics import cvar
 from ..backends.backend import Backend
 from ..backends.plan import build_backend, make_plan
 from ..common.errors import RunError, UserError, one_line
+from ..common.exits import exits_as_errors
 from ..common.text_files import write_text
 from ..config.schema import Experiment
 from ..federation.driver import Driver
@@ -78,7 +79,8 @@ class FederationTrial(tune.Trainable):
             raise RunError(failure["reason"])
         try:
             if failure is None:
-                self._last = self._step()
+                with exits_as_errors():
+                    self._last = self._step()
                 return self._last
         except Exception as error:
             self._note_failure(error)
@@ -107,7 +109,10 @@ class FederationTrial(tune.Trainable):
         self._let_go()
         try:
             state = Path(checkpoint) / STATE
-            pbt_exploit.exploit(self._directory, self._experiment, self._point, state, reference)
+            with exits_as_errors():
+                pbt_exploit.exploit(
+                    self._directory, self._experiment, self._point, state, reference
+                )
         except Exception as error:
             self._note_failure(error)
 
@@ -131,7 +136,7 @@ class FederationTrial(tune.Trainable):
         """End the run as it is. A run that is stopped early can still be resumed."""
         run, failed = self._run, directory.read_failure(self._directory)
         if run is not None and not failed and not (self._directory / "summary.json").exists():
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception), exits_as_errors():
                 run.finish()
         self._let_go()
 
@@ -141,8 +146,9 @@ class FederationTrial(tune.Trainable):
         self._point: Point = config["trial"]["point"]
         self._directory = self._settings.directory / "trials" / self.trial_name
         try:
-            self._experiment = trial_experiment(self._settings, config)
-        except UserError as error:
+            with exits_as_errors():
+                self._experiment = trial_experiment(self._settings, config)
+        except (UserError, RunError) as error:
             self._note_failure(error)
 
     def _step(self) -> dict[str, Any]:

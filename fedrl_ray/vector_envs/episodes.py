@@ -72,7 +72,7 @@ class EpisodeSeeds:
         """Return the seed of one episode of one row."""
         return episode_seed(self._seed, self._role, self._index[row], episode)
 
-    def attribute_error(self, error: Exception, row: int) -> None:
+    def attribute_error(self, error: BaseException, row: int) -> None:
         """Attribute an error of one row to its agent; a test environment belongs to no agent."""
         if self._role is Role.EPISODE:
             attribute_error(error, self._index[row])

@@ -66,7 +66,7 @@ class SyncVectorEnv(EpisodicVectorEnv):
                 obs[i], reward[i], terminated[i], truncated[i], _ = self.envs[i].step(action[i])
             except DataError as error:
                 raise self.fault(i, str(error)) from None
-            except Exception as error:
+            except BaseException as error:
                 self.seeds.attribute_error(error, i)
                 raise
 
@@ -79,7 +79,7 @@ class SyncVectorEnv(EpisodicVectorEnv):
             return np.asarray(self.envs[row].reset(seed=seed)[0], dtype=np.float32)
         except DataError as error:
             raise self.fault(row, f"at reset: {error}") from None
-        except Exception as error:
+        except BaseException as error:
             self.seeds.attribute_error(error, row)
             raise
 

@@ -11,22 +11,6 @@ import pytest
 from fedrl_ray.cli import main
 from fedrl_ray.common.errors import RunError
 
-
-@pytest.fixture
-def fedrl(capsys, monkeypatch):
-    """Run the entry function in this process. Return (status, stdout, stderr)."""
-
-    def run(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fedrl-ray", *map(str, args)])
-        with pytest.raises(SystemExit) as end:
-            main.main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        return int(end.value.code or 0), captured.out, captured.err
-
-    return run
-
-
 BAD_KEYS = [
     ("learner.omgea=0.1", "learner.omgea: unknown key (did you mean 'omega'?)"),
     ("federtion.steps=10", "federtion: unknown key (did you mean 'federation'?)"),

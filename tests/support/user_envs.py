@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -176,6 +179,28 @@ class ScaledSpring(SavingSpring):
     def step(self, action: Any) -> Any:
         obs, reward, *rest = super().step(action)
         return obs, reward * self.scale, *rest
+
+
+class EndingSpring(SavingSpring):
+    """A mass that ends the program in one of several ways while the file `flag` exists."""
+
+    def __init__(self, mass: float = 1.0, *, flag: str, way: str) -> None:
+        super().__init__(mass)
+        self.flag, self.way = Path(flag), way
+
+    def step(self, action: Any) -> Any:
+        if self.flag.exists():
+            self.end()
+        return super().step(action)
+
+    def end(self) -> None:
+        if self.way == "sys.exit":
+            sys.exit(0)
+        if self.way == "exit":
+            exit()
+        if self.way == "os._exit":
+            os._exit(0)
+        raise asyncio.CancelledError
 
 
 class FaultySpring(Spring):
