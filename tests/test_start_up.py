@@ -38,8 +38,9 @@ NOT_IN_AN_ACTOR = ("pandas", "plotly", "ray.rllib", "ray.train", "ray.tune", "ri
                    "tensorboardX", "typer")  # fmt: skip
 
 PROGRAM = """
-import atexit, json, sys
-atexit.register(lambda: print(json.dumps(sorted(sys.modules))))
+import atexit, json, os, sys
+out = os.fdopen(os.dup(1), "w")  # a command sends descriptor 1 elsewhere
+atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=out, flush=True))
 from fedrl_ray.cli.main import main
 main()
 """

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from ..common.exits import stop_at_once
-from .application import Application
+from .command import PrintingCommand
 from .options import Config, Json, Overrides, print_json
 
-app = Application()
+app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=PrintingCommand)
 def chaos(
     config: Config,
     faults: Annotated[

@@ -9,9 +9,10 @@ import typer
 
 def list_() -> None:
     """List all plug-ins, faults and presets."""
+    from ..common.console import print_result
     from .catalogue import catalogue
 
-    typer.echo(catalogue())
+    print_result(catalogue())
 
 
 def describe(
@@ -20,6 +21,7 @@ def describe(
     ],
 ) -> None:
     """Show the keys of a plug-in or section with defaults and meaning, or the text of a preset."""
+    from ..common.console import print_result
     from .catalogue import describe as text
 
-    typer.echo(text(name))
+    print_result(text(name))

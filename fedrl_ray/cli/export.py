@@ -23,11 +23,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a run's global policy for other programs, with a model card."""
+    from ..common.console import print_result
     from ..export.export_run import export_run
 
     card = export_run(run, output, to=to, checkpoint=checkpoint)
     if as_json:
         print_json(card)
     else:
-        typer.echo(f"{output}: {to} policy, checked on {card['agreement']['observations']:,} "
+        print_result(f"{output}: {to} policy, checked on {card['agreement']['observations']:,} "
                    "observations; see its README.md")  # fmt: skip

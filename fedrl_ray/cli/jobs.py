@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..common.errors import UserError
-from .application import Application
+from .command import Command, PrintingCommand
 from .options import Config, Json, Overrides, print_json
 
 if TYPE_CHECKING:
     from ..jobs.records import Job
 
-app = Application()
+app = typer.Typer()
 
 Address = Annotated[
     str | None,
@@ -31,7 +31,7 @@ Image = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def submit(
     config: Config,
     storage: Annotated[
@@ -81,7 +81,7 @@ def submit(
         _follow(client, job)
 
 
-@app.command()
+@app.command(cls=PrintingCommand)
 def status(
     job: Annotated[
         str | None, typer.Argument(metavar="[JOB]", help="Id of the job; default: all jobs.")
@@ -104,9 +104,10 @@ def status(
     print_json(one) if as_json else show.details(one)
 
 
-@app.command()
+@app.command(cls=PrintingCommand)
 def logs(job: JobId, address: Address = None, follow: Follow = False) -> None:
     """Print the output of a job, so far or until it has ended."""
+    from ..common.console import print_result
     from ..jobs import records, server
 
     client = server.connect(address)
@@ -115,10 +116,10 @@ def logs(job: JobId, address: Address = None, follow: Follow = False) -> None:
         _follow(client, found)
         return
     with records.reaching(client):
-        typer.echo(client.get_job_logs(job), nl=False)
+        print_result(client.get_job_logs(job), end="")
 
 
-@app.command()
+@app.command(cls=Command)
 def stop(
     job: JobId,
     address: Address = None,
@@ -140,7 +141,7 @@ def stop(
     print_json(one) if as_json else show.details(one)
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(
     job: JobId,
     address: Address = None,
@@ -158,6 +159,7 @@ def fetch(
     image: Image = False,
 ) -> None:
     """Bring the run or sweep directory of a job to this machine, for a report."""
+    from ..common.console import print_result
     from ..jobs import records, server
     from ..jobs.fetch import fetch as fetch_job
     from ..storage import locations
@@ -174,17 +176,22 @@ def fetch(
         through_job=through_job,
         image=image,
     )
-    typer.echo(f"fetched  {target} (from {source})")
-    typer.echo(f"report   fedrl-ray report {target}")
+    print_result(f"fetched  {target} (from {source})")
+    print_result(f"report   fedrl-ray report {target}")
 
 
 def _follow(client: Any, job: Job) -> None:
     """Show the log until the job ends, then exit with its status. Ctrl-C leaves it running."""
+    from ..common.console import print_result
     from ..jobs import records, show
     from ..jobs.follow import follow
 
+    def show_part(text: str) -> None:
+        if not print_result(text, end=""):
+            raise typer.Exit(0)
+
     try:
-        follow(client, job.id, lambda text: typer.echo(text, nl=False))
+        follow(client, job.id, show_part)
     except KeyboardInterrupt:
         again = f"{show.command(client, 'logs', job.id)} --follow"
         show.remark(f"\njob {job.id} goes on; to show its log again: {again}")

@@ -7,10 +7,12 @@ import sys
 
 import typer
 
+from ..common import signals
 from ..common.errors import RunError, UserError, printable
 from ..common.exits import StopAtOnce
+from ..common.streams import lasting_streams, open_standard_descriptors
 from . import chaos, jobs
-from .application import Application
+from .command import Command, PrintingCommand
 from .dashboard import dashboard
 from .describe import describe, list_
 from .evaluate import evaluate
@@ -21,7 +23,7 @@ from .sweep import sweep
 from .train import train
 from .video import video
 
-app = Application(
+app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -31,14 +33,26 @@ app = Application(
 app.add_typer(jobs.app)
 app.add_typer(chaos.app)
 
-for function in (train, sweep, evaluate, export, video, report, dashboard, describe, new):
-    app.command()(function)
-app.command("list")(list_)
+for function in (train, sweep, export, video, report, dashboard, new):
+    app.command(cls=Command)(function)
+app.command(cls=PrintingCommand)(evaluate)
+app.command(cls=PrintingCommand)(describe)
+app.command("list", cls=PrintingCommand)(list_)
+
+LEAST_COLUMNS = 20
+"""Smallest width of a terminal that `COLUMNS` is believed: tables need some."""
 
 
 def main() -> None:
     """Run a command. A mistake of the user is one line and status 2, a failed run status 1."""
     sys.path.insert(0, os.getcwd())  # so that `factory: my_module:make` finds the user's files
+    open_standard_descriptors()
+    _check_columns()
+    with lasting_streams(), signals.ending_at_once():
+        _run()
+
+
+def _run() -> None:
     try:
         app()
     except StopAtOnce as stop:
@@ -47,8 +61,6 @@ def main() -> None:
         _fail(error, 2)
     except RunError as error:
         _fail(error, 1)
-    except BrokenPipeError:
-        sys.stderr.close()
     except MemoryError as error:
         _fail(UserError(f"not enough memory for this experiment: {error}"), 2)
     except OSError as error:  # a full disk, a folder that cannot be written
@@ -59,5 +71,12 @@ def _fail(error: BaseException, status: int) -> None:
     # Only a failed run may print several lines: the traceback of the user's own code.
     lines = str(error).split("\n") if isinstance(error, RunError) else [str(error)]
     text = "\n".join(map(printable, lines))
-    typer.echo(f"error: {text}", err=True)
+    sys.stderr.write(f"error: {text}\n")
     sys.exit(status)
+
+
+def _check_columns() -> None:
+    """Forget a width of the terminal in which nothing can be shown, such as 0."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) < LEAST_COLUMNS:
+        del os.environ["COLUMNS"]

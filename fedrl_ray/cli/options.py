@@ -27,6 +27,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result, no 
 
 def print_json(data: Any) -> None:
     """Print a result as one line of JSON."""
+    from ..common.console import print_result
     from ..common.json_values import nan_as_null
 
-    typer.echo(json.dumps(nan_as_null(data)))
+    print_result(json.dumps(nan_as_null(data)))

@@ -132,4 +132,13 @@ def _bar(value: float | None, values: list[float | None], width: int = 30) -> st
     seen = [v for v in values if v is not None]
     low, high = min(0.0, *seen), max(0.0, *seen)
     share = (value - low) / (high - low) if high > low else 1.0
-    return "█" * max(1, round(width * share))
+    return _block() * max(1, round(width * share))
+
+
+def _block() -> str:
+    """Return the character of which bars are made, if the stream of the results has it."""
+    try:
+        "█".encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "#"
+    return "█"

@@ -15,6 +15,7 @@ def report(
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write a report on runs and sweeps as one HTML file that works offline."""
+    from ..common.console import print_result
     from ..reports.page import write_report
 
-    typer.echo(f"report: {write_report(paths, output)}")
+    print_result(f"report: {write_report(paths, output)}")

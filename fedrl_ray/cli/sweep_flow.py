@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ..common.console import console, notes, results_alone_on_stdout
+from ..common.console import console, notes
 from ..common.errors import UserError
 from ..config.schema import Experiment
 from ..sweeps import directory
@@ -21,8 +21,7 @@ def sweep_command(experiment: Experiment, options: SweepOptions) -> int:
     It is 1 if a trial failed, and 130 if trials are left to run.
     """
     options = _settle(experiment, options)
-    with results_alone_on_stdout():
-        folder, trials = run_sweep(experiment, options)
+    folder, trials = run_sweep(experiment, options)
     left = [t for t in trials if t.status in ("pending", "running")]
     failed = [t for t in trials if t.status == "failed"]
     if options.as_json:

@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any
 
 from ..backends.plan import Plan, make_plan
-from ..common.console import console, notes, results_alone_on_stdout
+from ..common import signals
+from ..common.console import console, notes
 from ..common.errors import UserError
 from ..common.exits import stop_at_once
 from ..common.json_values import nan_as_null
@@ -61,16 +62,15 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
     plan = make_plan(experiment)  # a refusal comes in seconds, before any process is started
     experiment = plan.settle(experiment)
     location = _location(experiment, options)
-    with results_alone_on_stdout():
-        run = _open(experiment, location, plan, options)
-        try:
-            with _interruptible() as interrupt:
-                _rounds(run, experiment, options, interrupt)
-                summary = run.finish()
-        except BaseException:
-            run.close(at_once=True)
-            raise
-        run.close()
+    run = _open(experiment, location, plan, options)
+    try:
+        with _interruptible() as interrupt:
+            _rounds(run, experiment, options, interrupt)
+            summary = run.finish()
+    except BaseException:
+        run.close(at_once=True)
+        raise
+    run.close()
     if not options.as_json:
         _write_report(location)
     return _announce(summary, location, options, interrupt)
@@ -151,18 +151,13 @@ def _rounds(
 
 @contextmanager
 def _interruptible() -> Iterator[_Interrupt]:
-    """Let Ctrl-C and SIGTERM stop the run between rounds, while the context lasts.
+    """Let Ctrl-C, SIGTERM and SIGHUP stop the run between rounds, while the context lasts.
 
     Ray sets handlers too, so ours must be set after Ray has started.
     """
     interrupt = _Interrupt()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
+    with signals.handled(interrupt, [signal.SIGINT, *signals.ending()]):
         yield interrupt
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _write_report(location: Location) -> None:

@@ -26,14 +26,12 @@ def video(
     as_json: Json = False,
 ) -> None:
     """Record the global policy in the nominal and in the worst test environment, as mp4 files."""
-    from ..common.console import results_alone_on_stdout
     from ..export.video import VideoOptions, record_videos
 
     options = VideoOptions(
         output=output, checkpoint=checkpoint, episode=episode, overrides=overrides or []
     )
-    with results_alone_on_stdout():
-        index = record_videos(run, options)
+    index = record_videos(run, options)
     if output is None:
         _update_report(run)
     if as_json:

@@ -9,8 +9,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
+from ..common.console import notes, print_result
 from ..common.errors import UserError
 
 NICE = 15
@@ -29,12 +28,12 @@ def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with server.listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
         served = server.make(paths, listener, host)
-        typer.echo(f"dashboard: {server.url_of(listener)}   (Ctrl-C ends it)")
+        print_result(f"dashboard: {server.url_of(listener)}   (Ctrl-C ends it)")
         if not server.is_loopback(listener):
-            typer.echo(
+            notes.print(
                 f"warning: --host {host}: there is no password, so anyone who reaches port "
                 f"{listener.getsockname()[1]} can read the results",
-                err=True,
+                soft_wrap=True,
             )
         served.serve_forever()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ..common.errors import RunError, UserError, flattened
+from ..common.paths import home_for_tilde
 from . import uris
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ L = TypeVar("L", bound=Location)
 def parse(text: str, key: str = "--output") -> Location:
     """Return the location that a user wrote, without contacting any storage.
 
-    Raises UserError: no file system knows the URI, or it holds a secret. Errors name `key`.
+    `~` is the home directory. Raises UserError: no file system knows the URI, or it holds a secret.
+    Errors name `key`.
     """
     if "://" not in text:
-        return Path(text)
+        return home_for_tilde(Path(text))
     parts = uris.require_usable(text, key)
     if parts.scheme != "file":
         return text.rstrip("/")

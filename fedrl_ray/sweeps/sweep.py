@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..common import signals
 from ..common.console import notes
 from ..common.errors import RunError, UserError
 from ..config.schema import Experiment
@@ -101,11 +102,8 @@ def _run_trials(
     _introduce(sweep, folder, options)
     if options.show:
         _introduce_trial(experiment, sweep)
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
-    try:
+    with signals.handled(_as_interrupt, signals.ending()):
         tuner.fit()
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -194,5 +192,5 @@ def how_to_go_on(folder: Path, options: SweepOptions) -> str:
 
 
 def _as_interrupt(number: int, frame: Any) -> None:
-    """End a sweep on SIGTERM as on Ctrl-C: Tune writes its state, trials their checkpoints."""
+    """End a sweep as Ctrl-C does: Tune writes its state, trials their checkpoints."""
     os.kill(os.getpid(), signal.SIGINT)

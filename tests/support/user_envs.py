@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import ctypes
 import os
 import sys
 import time
@@ -179,6 +181,21 @@ class ScaledSpring(SavingSpring):
     def step(self, action: Any) -> Any:
         obs, reward, *rest = super().step(action)
         return obs, reward * self.scale, *rest
+
+
+class NoisySpring(SavingSpring):
+    """A mass that prints: from Python, by the descriptor, from C, and at exit."""
+
+    registered = False
+
+    def __init__(self, mass: float = 1.0) -> None:
+        super().__init__(mass)
+        print("simulator version 1.2")
+        os.write(1, b"build time: yesterday\n")
+        ctypes.CDLL(None).puts(b"licence: none")  # stays in C's buffer up to the end
+        if not NoisySpring.registered:
+            NoisySpring.registered = True
+            atexit.register(print, "simulator closed")
 
 
 class EndingSpring(SavingSpring):
