@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-
-from .common.errors import RunError
-from .jobs.versions import SUBMITTED_FROM, on_arrival
 
 
 def _arrive() -> None:
     """Prepare a job, before it imports anything that a cluster may lack."""
+    import signal
+
+    from .common.errors import RunError
+    from .jobs.versions import on_arrival
+
     try:
         on_arrival()
     except RunError as error:
@@ -22,6 +23,11 @@ def _arrive() -> None:
 
 
 if __name__ == "__main__":
+    # `python -m` puts the working directory first, where a file queue.py would hide Python's own.
+    if sys.path[0] == os.getcwd() and not sys.flags.safe_path:
+        sys.path.append(sys.path.pop(0))
+    from .jobs.versions import SUBMITTED_FROM
+
     if SUBMITTED_FROM in os.environ:
         _arrive()
     from .cli.main import main

@@ -11,6 +11,7 @@ import ray
 from ..agents.local_agents import LocalAgents
 from ..agents.messages import Place
 from ..common.exits import exits_as_errors
+from ..common.modules import look_in_working_directory
 from .backend import exception_failure, place_here
 from .channel import Listener, SendBuffer
 from .requests import AnyRequest, Reset
@@ -28,6 +29,7 @@ class RayWorker:
     """
 
     def __init__(self, build: Build, experiment: Mapping[str, Any], ids: Sequence[int]) -> None:
+        look_in_working_directory()
         self._build, self._experiment, self._ids = build, experiment, tuple(ids)
         self._agents: LocalAgents | None = None
         self._send_buffer: SendBuffer | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..common.console import notes
 from ..common.errors import RunError, UserError
+from ..common.modules import is_installed
 from ..config import loading
 from ..config.schema import Experiment
 from ..ray_cluster.resources import together
@@ -49,7 +49,7 @@ class Chaos:
     """
 
     def __init__(self, options: ChaosOptions) -> None:
-        if importlib.util.find_spec("grpc") is None:
+        if not is_installed("grpc"):
             raise UserError("chaos needs Ray's state API: pip install 'fedrl-ray[cluster]'")
         self._options = options
         self._faults = {name: load(name) for name, _ in options.cases}

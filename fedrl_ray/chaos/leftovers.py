@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from ..common.errors import RunError
+from ..common.modules import command_of
 
 PATIENCE_SECONDS = 60.0
 """Seconds to wait for leftovers to go: Ray ends the actors of a killed program late."""
@@ -26,7 +27,7 @@ def take(environment: dict[str, str]) -> dict[str, int]:
 
     Raise RunError if the cluster does not answer.
     """
-    command = [sys.executable, "-m", __name__, str(PATIENCE_SECONDS)]
+    command = [*command_of(__name__), str(PATIENCE_SECONDS)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RunError(f"the local cluster does not answer: {done.stderr.strip()[-300:]}")

@@ -155,7 +155,7 @@ class LocalCluster:
         number, self._started = self._started, self._started + 1
         taken = {node.address for node in self.nodes}
         address = next(a for a in (f"127.0.0.{i}" for i in range(2, 255)) if a not in taken)
-        command = [*wrapper, sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        command = [*wrapper, sys.executable, "-P", "-m", "ray.scripts.scripts", "start", "--block"]
         command += [
             *self._offer,
             *options,

@@ -10,6 +10,7 @@ import typer
 from ..common import signals
 from ..common.errors import RunError, UserError, printable
 from ..common.exits import StopAtOnce
+from ..common.modules import look_in_working_directory
 from ..common.streams import lasting_streams, open_standard_descriptors
 from . import chaos, jobs
 from .command import Command, PrintingCommand
@@ -45,7 +46,7 @@ LEAST_COLUMNS = 20
 
 def main() -> None:
     """Run a command. A mistake of the user is one line and status 2, a failed run status 1."""
-    sys.path.insert(0, os.getcwd())  # so that `factory: my_module:make` finds the user's files
+    look_in_working_directory()  # so that `factory: my_module:make` finds the user's files
     open_standard_descriptors()
     _check_columns()
     with lasting_streams(), signals.ending_at_once():

@@ -24,14 +24,19 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one federation and write a report."""
+    from ..common.modules import look_in
     from ..config import loading
-
-    experiment = loading.load(config, overrides or [])
+    from ..runs import run_directory
     from ..storage import locations
+
+    location = None if output is None else locations.parse(output)
+    if isinstance(location, Path):  # a run that goes on may have begun in another directory
+        look_in(run_directory.modules_of(location))
+    experiment = loading.load(config, overrides or [])
     from .train_flow import TrainOptions, train_run
 
     options = TrainOptions(
-        output=None if output is None else locations.parse(output),
+        output=location,
         resume=resume,
         restartable=restartable,
         any_profile=any_profile,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..common.errors import UserError
+from ..common.modules import folder_of_modules, look_in
 from . import plugins
 from .checks import check_experiment
 from .presets import experiment_file
@@ -27,8 +29,10 @@ def load(
     one line: the file, the full key, the rule and the value.
     """
     source = str(path)
-    data = under_new_names(read_yaml(experiment_file(path)), source=source, hint=hint_at_old_keys)
-    return from_dict(apply_overrides(data, [new_name(o) for o in overrides]), source=source)
+    file = experiment_file(path)
+    data = under_new_names(read_yaml(file), source=source, hint=hint_at_old_keys)
+    data = apply_overrides(data, [new_name(o) for o in overrides])
+    return from_dict(data | {"modules": _modules(data, file.parent)}, source=source)
 
 
 def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Experiment:
@@ -40,6 +44,7 @@ def from_dict(data: Mapping[str, Any], *, source: str = "configuration") -> Expe
         sections |= {section: _plugin(section, data.get(section)) for section in _SECTIONS}
         _count_agents(sections)
         experiment = Experiment(**sections)
+        look_in(experiment.modules)
         check_experiment(experiment)
     except ValidationError as error:
         raise UserError(f"{source}: {explain_violation(error, Experiment)}") from None
@@ -53,6 +58,14 @@ def _count_agents(sections: dict[str, Any]) -> None:
     listed, given = sections["environment"].settings.num_agents(), sections.get("federation", {})
     if listed is not None and isinstance(given, Mapping) and given.get("num_agents") is None:
         sections["federation"] = dict(given) | {"num_agents": listed}
+
+
+def _modules(data: Mapping[str, Any], folder: Path) -> Any:
+    """Return the key `modules` of an experiment file in a folder, with a relative one resolved."""
+    given = data.get("modules")
+    if given is None:
+        return folder_of_modules(data.get("environment"), folder)
+    return os.path.abspath(folder / given) if isinstance(given, str) else given
 
 
 _SECTIONS = {kind.section: kind_name for kind_name, kind in plugins.KINDS.items()}

@@ -170,6 +170,10 @@ class Experiment(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     resources: ResourcesConfig = ResourcesConfig()
+    modules: str | None = None
+    """Folder with modules of your own, besides those that are installed or in PYTHONPATH. A
+    relative one starts at the experiment file. null: the folder of the experiment file, then the
+    working directory; a run records the one that it used."""
     sweep: SweepConfig | None = None
     """Search of `fedrl-ray sweep`; `train` ignores it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ..common.console import notes, print_result
 from ..common.errors import UserError
+from ..common.modules import is_installed
 
 NICE = 15
 """Niceness of the process, as of Ray's workers, so that training on this machine goes first."""
@@ -18,7 +18,7 @@ NICE = 15
 
 def dashboard(paths: Sequence[Path], host: str, port: int) -> None:
     """Check the arguments, print the page's address and serve it. Raises UserError."""
-    if importlib.util.find_spec("dash") is None:
+    if not is_installed("dash"):
         raise UserError("the dashboard needs Dash: pip install 'fedrl-ray[dashboard]'")
     require_paths(paths)
     from . import server

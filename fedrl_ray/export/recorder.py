@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import warnings
@@ -19,6 +18,7 @@ from gymnasium.wrappers import RecordVideo
 from algorithms.types import Array
 
 from ..common.errors import RunError, UserError, one_line
+from ..common.modules import is_installed
 
 PACKAGES = ("moviepy", "pygame")
 """Packages of the extra `video`: they write the file, and draw Gymnasium's environments."""
@@ -39,7 +39,7 @@ class Recorded(NamedTuple):
 
 def prepare() -> None:
     """Let drawing libraries work without a screen. Raises UserError if a package is missing."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in PACKAGES if not is_installed(name)]
     if missing:
         raise UserError(f"video needs {' and '.join(missing)}; run `{INSTALL}`")
     settings = {"PYGAME_HIDE_SUPPORT_PROMPT": "1", "SDL_AUDIODRIVER": "dummy"}

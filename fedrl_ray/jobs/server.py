@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from ..common.console import notes
 from ..common.errors import RunError, UserError, flattened
+from ..common.modules import is_installed
 from ..ray_cluster import tokens
 
 VARIABLES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
@@ -62,7 +62,7 @@ def connect(given: str | None) -> Any:
     does not answer.
     """
     address = find_address(given)
-    if importlib.util.find_spec("aiohttp") is None:
+    if not is_installed("aiohttp"):
         raise UserError("jobs need Ray's dashboard: pip install 'fedrl-ray[cluster]'")
     import ray
 

@@ -28,7 +28,7 @@ def fill(folder: Path, experiment: Experiment, include: Sequence[Path]) -> list[
     `include` lists more files and folders of the user. Raise UserError if one is missing, or if two
     have the same name.
     """
-    data = experiment.to_dict()
+    data = experiment.to_dict() | {"modules": None}  # they go along, into another folder
     if experiment.sweep is not None:
         data["sweep"] = experiment.sweep.model_dump(mode="json")
     (folder / EXPERIMENT).write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")

@@ -18,6 +18,7 @@ from typing import Literal, cast
 from packaging.version import Version
 
 from ..common.errors import UserError
+from ..common.modules import command_of
 
 OLDEST_RAY = "2.52"
 """The first Ray with token authentication."""
@@ -223,7 +224,7 @@ def _on_loopback(address: str) -> bool:
 
 def _probe(address: str) -> Answer:
     """Return the head's answer; `unknown` if it gives none within 30 s."""
-    command = [sys.executable, "-m", "fedrl_ray.ray_cluster.token_probe", address]
+    command = [*command_of("fedrl_ray.ray_cluster.token_probe"), address]
     try:
         probe = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:

@@ -27,6 +27,7 @@ _NUMBERS_UNCHANGED = (
     "sweep",
     "checkpoint",
     "resources",
+    "modules",
     "federation.backend",
     "federation.channel",
     "federation.agents_per_actor",

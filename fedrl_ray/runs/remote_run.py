@@ -18,6 +18,7 @@ from ..backends.plan import Plan, make_plan
 from ..common.console import notes
 from ..common.errors import RunError, UserError, one_line
 from ..common.exits import exits_as_errors
+from ..common.modules import look_in_working_directory
 from ..config import loading
 from ..config.schema import Experiment
 from ..ray_cluster import cluster
@@ -77,6 +78,7 @@ class DriverActor:
         self, experiment: Mapping[str, Any], location: str, plan: Plan, options: RunOptions
     ) -> None:
         to_stderr()
+        look_in_working_directory()
         self._build = (experiment, location, plan, options)
         self._run: Run | None = None
 

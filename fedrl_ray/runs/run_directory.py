@@ -21,7 +21,7 @@ from algorithms.types import Params
 from ..common.errors import RunError, UserError
 from ..common.json_values import nan_as_null
 from ..common.text_files import write_text
-from ..config import loading
+from ..config import loading, yaml_files
 from ..config.schema import Experiment
 from ..storage import checkpoints
 from ..storage.live_checkpoints import read_live
@@ -176,6 +176,15 @@ def read_experiment(path: Path) -> Experiment:
         raise UserError(f"{path}: not a run directory, {CONFIG} is missing")
     require_inside(path)
     return loading.load(path / CONFIG, hint_at_old_keys=False)
+
+
+def modules_of(path: Path) -> str | None:
+    """Return the folder of the user's modules that a run has recorded, if there is a run."""
+    try:
+        folder = yaml_files.read_yaml(path / CONFIG).get("modules")
+    except UserError:
+        return None
+    return folder if isinstance(folder, str) else None
 
 
 def newest_checkpoint(path: Path) -> Path:

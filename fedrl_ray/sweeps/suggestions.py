@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ray.tune.search.repeater import Repeater
 
 from ..common.errors import UserError
+from ..common.modules import is_installed
 from ..config.schema import Experiment
 from ..config.sweep import SweepConfig
 from .directory import Trial
@@ -25,7 +25,7 @@ def searcher(experiment: Experiment, sweep: SweepConfig, recorded: Iterable[Tria
     """
     if sweep.searcher != "optuna":
         return None
-    if importlib.util.find_spec("optuna") is None:
+    if not is_installed("optuna"):
         raise UserError("sweep.searcher optuna needs a package: pip install 'fedrl-ray[sweep]'")
     import optuna
     from ray.tune.search.optuna import OptunaSearch

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 from ..common.errors import UserError
+from ..common.modules import is_installed
 from ..config.schema import Experiment
 from ..config.sweep import SweepConfig
 
@@ -14,7 +14,7 @@ from ..config.sweep import SweepConfig
 def callbacks(sweep: SweepConfig, experiment: Experiment, folder: Path) -> list[Any]:
     """Return one callback per tracker. Raise UserError if a package is missing."""
     for name in sweep.trackers:
-        if importlib.util.find_spec(name) is None:
+        if not is_installed(name):
             raise UserError(f"sweep.trackers: {name} is not installed: pip install {name}")
     builders = {"mlflow": _mlflow, "wandb": _wandb}
     return [builders[name](experiment, folder) for name in sweep.trackers]

@@ -25,6 +25,7 @@ from ..backends.backend import Backend
 from ..backends.plan import build_backend, make_plan
 from ..common.errors import RunError, UserError, one_line
 from ..common.exits import exits_as_errors
+from ..common.modules import look_in_working_directory
 from ..common.text_files import write_text
 from ..config.schema import Experiment
 from ..federation.driver import Driver
@@ -62,6 +63,7 @@ class FederationTrial(tune.Trainable):
         """Prepare the trial; `parameters` holds the sweep's `settings`."""
         self._settings: TrialSettings = parameters["settings"]
         to_stderr()
+        look_in_working_directory()
         self._run: Run | None = None
         self._backend: Backend | None = None
         self._reported = 0  # steps of the last row that Tune has seen

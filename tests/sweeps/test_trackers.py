@@ -38,6 +38,6 @@ def test_tensorboard_finds_hyper_parameters_and_curves(small_yaml, tmp_path, loc
 
 def test_a_tracker_that_is_not_installed_is_one_line(small, monkeypatch, tmp_path):
     experiment = small(sweep={"search": {"learner.omega": [0.1]}, "trackers": ["wandb"]})
-    monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(trackers, "is_installed", lambda name: False)
     with pytest.raises(UserError, match=r"sweep.trackers: wandb is not installed: pip install"):
         trackers.callbacks(experiment.sweep, experiment, tmp_path)
