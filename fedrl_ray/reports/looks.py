@@ -1,7 +1,7 @@
 """Looks of methods, the same in every figure: colour encodes omega, and the marker encodes E.
 
-Dashes also tell lines apart, and texts beside points do so for points, so that no figure needs
-colour vision.
+No figure needs colour vision: dashes tell the lines of a panel apart, and a larger omega has larger
+points.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from .style import DASHES, MARKERS, Look, look
 
 SCALE, BRIGHTEST = "Plasma", 0.64
 """Sequential scale of omega, from dark to bright; beyond this part it is too light on white."""
+SMALLEST, LARGEST = 8.0, 14.0
+"""Pixels of a point at the smallest and at the largest omega."""
 
 
 def looks_of(methods: Sequence[Method], names: Mapping[str, str]) -> dict[Method, Look]:
@@ -35,16 +37,21 @@ def looks_of(methods: Sequence[Method], names: Mapping[str, str]) -> dict[Method
             colour_of(method.omega, omegas) if OMEGA in names else looks[method].colour,
             DASHES[kind % len(DASHES)],
             MARKERS[intervals.index(method.sync_interval) % len(MARKERS)],
+            SMALLEST + (LARGEST - SMALLEST) * _place(method.omega, omegas),
         )
     return looks
 
 
 def colour_of(omega: float, omegas: Sequence[float]) -> str:
     """Return the colour of one omega among sorted ones, evenly spread by their order."""
-    place = omegas.index(omega) / max(1, len(omegas) - 1)
-    (found,) = sample_colorscale(SCALE, [BRIGHTEST * place])
+    (found,) = sample_colorscale(SCALE, [BRIGHTEST * _place(omega, omegas)])
     red, green, blue = (round(float(x)) for x in found[4:-1].split(","))
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _place(omega: float, omegas: Sequence[float]) -> float:
+    """Return the place of one omega in the order of all, in [0, 1]."""
+    return omegas.index(omega) / max(1, len(omegas) - 1)
 
 
 def shared_colour(looks: Sequence[Look]) -> str:
@@ -62,6 +69,11 @@ def legend_note(names: Mapping[str, str]) -> str:
         parts.append("the marker shows E")
     text = " and ".join(parts).rstrip(",")
     return f" In every figure, {text}." if text else ""
+
+
+def size_note(names: Mapping[str, str]) -> str:
+    """Return a sentence on the size of points, if omega differs."""
+    return " A larger point has a larger omega." if OMEGA in names else ""
 
 
 def _without_interval(method: Method) -> str:

@@ -22,11 +22,12 @@ ONE_PANEL, PANEL, TOP, BOTTOM = 330, 260, 40, 110
 
 
 class Look(NamedTuple):
-    """Colour, dash and marker of a line."""
+    """Colour, dash and marker of a line; `size` in pixels is that of a single point."""
 
     colour: str
     dash: str
     marker: str
+    size: float = 9
 
 
 def look(index: int) -> Look:

@@ -194,8 +194,8 @@ def test_the_trials_are_sorted_by_a_click_and_the_order_stays(browser, folder):
     enter(browser, "trial-order", "trial", "change")
     click(browser, "#trial-reverse")
     assert order_of(browser) == sorted(listed, reverse=True)
-    for row in (1, 3):
-        add_evaluation(folder, row, worst=12.5)
+    for trial in (1, 3):
+        add_evaluation(folder, trial, worst=12.5)
     browser.wait_for("document.getElementById('trial-rows').textContent.includes('12.5')")
     assert order_of(browser) == sorted(listed, reverse=True)
     enter(browser, "trial-order", "as listed", "change")

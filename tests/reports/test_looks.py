@@ -107,6 +107,18 @@ def test_lines_of_a_panel_differ_without_colour(figures):
         assert len(looks) == len(set(looks)), id
 
 
+def test_points_of_one_marker_differ_without_colour(figures):
+    for id in {"front", "agents-by-parameter"} & figures.keys():
+        points = [
+            (trace.marker.symbol, trace.marker.size, trace.yaxis)
+            for _, trace, _, _ in named({id: figures[id]})
+            if trace.marker.size
+        ]
+        assert len(points) == len(set(points)) > 3, id
+        sizes = {omega: trace.marker.size for _, trace, omega, _ in named({id: figures[id]})}
+        assert [sizes[omega] for omega in sorted(sizes)] == sorted(sizes.values())
+
+
 def test_the_scale_is_sequential_and_dark_enough_on_white():
     omegas = [0.0, 0.1, 0.2, 0.5, 0.9, 1.0]
     light = [luminance(colour_of(omega, omegas)) for omega in omegas]

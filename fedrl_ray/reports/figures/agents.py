@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from algorithms.types import Array
 
+from ..looks import size_note
 from ..methods import Method
 from ..numbers import value_text
 from ..panels import Line, canvas
@@ -125,9 +126,13 @@ def _over_parameter(study: Study) -> Section | None:
                 rows.append((method.label, run.seed, agent, x[-1], y[-1]))
         fig.add_scatter(
             x=x, y=y, mode="markers", name=plain_text(method.label),
-            marker={"color": chosen.colour, "symbol": chosen.marker, "size": 9, "opacity": 0.8},
+            marker={
+                "color": chosen.colour, "symbol": chosen.marker, "size": chosen.size,
+                "opacity": 0.8,
+            },
         )  # fmt: skip
     columns = ("method", "seed", "agent", name, "return")
     text = f"Mean return of each agent's training episodes over the last tenth, against {name}."
+    text += size_note(study.names)
     return section("agents-by-parameter", f"Agents by {name}", text,
                    figure=fig, table=Table(columns=columns, rows=tuple(rows)))  # fmt: skip

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from ...analysis.statistics import RETURN_STATISTICS
 from ..keys import OMEGA
-from ..looks import legend_note
+from ..looks import legend_note, size_note
 from ..methods import Method
 from ..numbers import interval_text, is_known, plural, value_text
 from ..section import Cell, Section, Table, section
@@ -79,9 +79,7 @@ def _section(
         _add_point(fig, method, chosen, side=side, short=short, legend=few, faint=many)
     if recommended is not None:
         _add_recommended(fig, recommended)
-    text = _TEXT + legend_note(study.names)
-    if OMEGA in study.names:
-        text += " Here a number beside a point is its omega."
+    text = _TEXT + legend_note(study.names) + size_note(study.names)
     where = study.setting_text(methods[0])
     title = f"Average and worst return{f': {where}' if where else ''}"
     return section(name, title, text, figure=fig, table=table)
@@ -123,7 +121,7 @@ def _add_point(
         mode="markers+text" if side or short else "markers", text=[name if side else short],
         textposition=side or SHORT_SIDES[MARKERS.index(chosen.marker) % 2], cliponaxis=False,
         error_x=_bars(average, colour), error_y=_bars(worst, colour),
-        marker={"color": chosen.colour, "symbol": marker, "size": 10},
+        marker={"color": chosen.colour, "symbol": marker, "size": chosen.size},
         hovertemplate=f"{hover}<extra></extra>",
     )  # fmt: skip
 
