@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -147,7 +148,7 @@ def fetch(
     address: Address = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder to create; default: runs/ and the last part of the output."),
+        typer.Option(help="Folder to create; default: runs/NAME, or runs/NAME-2, -3 and so on."),
     ] = None,
     checkpoints: Annotated[bool, typer.Option(help="Bring the checkpoints too.")] = True,
     through_job: Annotated[
@@ -162,20 +163,21 @@ def fetch(
     from ..common.console import print_result
     from ..jobs import records, server
     from ..jobs.fetch import fetch as fetch_job
+    from ..runs.default_output import claimed_output
     from ..storage import locations
 
     client = server.connect(address)
     found = records.find(client, job)
     name = locations.name_of(locations.parse(found.output))
-    target = Path("runs", name) if output is None else output
-    source = fetch_job(
-        client,
-        found,
-        target,
-        checkpoints=checkpoints,
-        through_job=through_job,
-        image=image,
-    )
+    with claimed_output(name) if output is None else nullcontext(output) as target:
+        source = fetch_job(
+            client,
+            found,
+            target,
+            checkpoints=checkpoints,
+            through_job=through_job,
+            image=image,
+        )
     print_result(f"fetched  {target} (from {source})")
     print_result(f"report   fedrl-ray report {target}")
 

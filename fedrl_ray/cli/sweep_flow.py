@@ -10,6 +10,7 @@ from pathlib import Path
 from ..common.console import console, notes
 from ..common.errors import UserError
 from ..config.schema import Experiment
+from ..runs.default_output import RUNS
 from ..sweeps import directory
 from ..sweeps.directory import Trial
 from ..sweeps.sweep import SweepOptions, how_to_go_on, run_sweep
@@ -41,7 +42,7 @@ def _settle(experiment: Experiment, options: SweepOptions) -> SweepOptions:
     """Replace `--restartable` by a fixed output, and by `--resume` if it holds a sweep."""
     if not options.restartable:
         return options
-    output = options.output or Path("runs") / f"sweep-{experiment.name}"
+    output = options.output or RUNS / f"sweep-{experiment.name}"
     resume = options.resume or directory.is_sweep(output)
     return replace(options, output=output, resume=resume)
 

@@ -6,9 +6,8 @@ import json
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..common.exits import stop_at_once
 from ..common.json_values import nan_as_null
 from ..config.schema import Experiment
 from ..runs import run_directory
+from ..runs.default_output import RUNS, claimed_output, latest_output
 from ..runs.training_run import TrainingRun
 from ..storage import locations
 from ..storage.local_mirror import LocalMirror
@@ -61,7 +61,11 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
     """Train to the end or to an interruption. Return the exit status."""
     plan = make_plan(experiment)  # a refusal comes in seconds, before any process is started
     experiment = plan.settle(experiment)
-    location = _location(experiment, options)
+    with _location(experiment, options) as location:
+        return _train(experiment, location, plan, options)
+
+
+def _train(experiment: Experiment, location: Location, plan: Plan, options: TrainOptions) -> int:
     run = _open(experiment, location, plan, options)
     try:
         with _interruptible() as interrupt:
@@ -76,14 +80,16 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
     return _announce(summary, location, options, interrupt)
 
 
-def _location(experiment: Experiment, options: TrainOptions) -> Location:
+def _location(
+    experiment: Experiment, options: TrainOptions
+) -> AbstractContextManager[Location, bool | None]:
     if options.output is not None:
-        return _within_reach(options.output)
+        return nullcontext(_within_reach(options.output))
     if options.restartable:
-        return Path("runs") / experiment.name
+        return nullcontext(RUNS / experiment.name)
     if options.resume:
-        return run_directory.latest_output(experiment.name)
-    return run_directory.free_output(experiment.name)
+        return nullcontext(latest_output(experiment.name, run_directory.CONFIG))
+    return claimed_output(experiment.name)
 
 
 def _within_reach(output: Location) -> Location:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -41,7 +42,7 @@ def fetch(
     Raise UserError if the target is not empty, RunError if nothing can be brought.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UserError(f"--output {target}: already exists; choose another")
+        raise _exists(target)
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fedrl-ray-", dir=target.absolute().parent) as aside:
         folder = Path(aside, "fetched")
@@ -61,10 +62,16 @@ def fetch(
             drop_torn(place)
         if not _is_ours(folder):
             raise RunError(f"{job.output}: holds no run or sweep yet")
-        if target.exists():
-            target.rmdir()
-        shutil.move(folder, target)
+        try:
+            folder.rename(target)  # replaces an empty folder; `target` is on the same disk
+        except OSError as error:
+            taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+            raise _exists(target) if taken else error from None
     return source
+
+
+def _exists(target: Path) -> UserError:
+    return UserError(f"--output {target}: already exists; choose another")
 
 
 def _drop_pickles(folder: Path) -> None:

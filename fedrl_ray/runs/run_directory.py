@@ -133,6 +133,11 @@ def require_free(
         )
 
 
+def only_beginnings(path: Path) -> bool:
+    """Return True if a folder holds nothing but what a start may leave before its run has begun."""
+    return path.is_dir() and not any(_foreign(path, ()))
+
+
 def claim(location: Location, *, patient: bool) -> AbstractContextManager[object]:
     """Return the lock of a run's folder for this program; behind a URI there are no locks.
 
@@ -231,24 +236,3 @@ def read_summary(path: Path) -> dict[str, Any] | None:
     if not isinstance(summary, dict) or not {"status", "digest"} <= summary.keys():
         raise UserError(f"{path / SUMMARY}: must be a summary, with status and digest")
     return summary
-
-
-def free_output(name: str, base: Path = Path("runs")) -> Path:
-    """Return runs/NAME, or runs/NAME-2, -3 and so on if that is taken."""
-    numbers = _numbered(name, base)
-    return base / (name if not numbers else f"{name}-{max(numbers) + 1}")
-
-
-def latest_output(name: str, base: Path = Path("runs")) -> Path:
-    """Return the last of runs/NAME, runs/NAME-2 and so on. Raises UserError if there is none."""
-    numbers = _numbered(name, base)
-    if not numbers:
-        raise UserError(f"--resume: there is no run of {name!r} under {base}/; give --output")
-    return base / (name if max(numbers) == 1 else f"{name}-{max(numbers)}")
-
-
-def _numbered(name: str, base: Path) -> list[int]:
-    """Return the numbers of the runs of a name; the run without a number counts as 1."""
-    found = {path.name for path in base.iterdir()} if base.is_dir() else set()
-    suffixes = (f[len(name) + 1 :] for f in found if f.startswith(f"{name}-"))
-    return [1] * (name in found) + [int(s) for s in suffixes if s.isdecimal()]

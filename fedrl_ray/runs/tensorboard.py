@@ -39,7 +39,7 @@ class TensorBoardWriter:
 
     def __init__(self, directory: Path, *, after: int) -> None:
         self._folder = directory / EVENTS
-        self._last = after
+        self._last = 0  # step of the last event
         self._open(after)
 
     def write(self, report: RoundReport) -> None:

@@ -8,6 +8,8 @@ import shlex
 import shutil
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from ..common.console import notes
 from ..common.errors import RunError, UserError
 from ..config.schema import Experiment
 from ..config.sweep import Pbt, SweepConfig
-from ..runs import run_directory
+from ..runs.default_output import claimed_output, latest_output
 from ..storage import locations
 from . import directory
 from .directory import Ledger, Trial
@@ -54,7 +56,13 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
         sweep = require_sweep(experiment)
     except UserError as error:
         raise UserError(f"{options.source}: {error}") from None
-    folder = _claim(experiment, sweep, options)
+    with _output(experiment, sweep, options) as folder:
+        return folder, _run_in(folder, experiment, sweep, options)
+
+
+def _run_in(
+    folder: Path, experiment: Experiment, sweep: SweepConfig, options: SweepOptions
+) -> list[Trial]:
     with directory.locked(folder, patient=options.restartable):
         try:
             _fit(experiment, sweep, folder, options)
@@ -65,7 +73,7 @@ def run_sweep(experiment: Experiment, options: SweepOptions) -> tuple[Path, list
             if reason is None:
                 raise
             raise RunError(f"{folder}: {reason}; {how_to_go_on(folder, options)}") from None
-        return folder, directory.read_trials(folder)
+        return directory.read_trials(folder)
 
 
 def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:
@@ -132,8 +140,9 @@ def folder_of(output: str) -> Path:
     )
 
 
-def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Path:
-    """Return the directory, new or resumed, with all known trials in trials.json.
+@contextmanager
+def _output(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -> Iterator[Path]:
+    """Yield the directory, new or resumed, with all known trials in trials.json.
 
     Raise UserError if the directory is taken or cannot be resumed.
     """
@@ -141,20 +150,26 @@ def _claim(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) ->
     if options.retry_failed and not options.resume:
         raise UserError("--retry-failed: must be given together with --resume")
     if options.resume:
-        folder = options.output or run_directory.latest_output(name)
+        folder = options.output or latest_output(name, directory.SWEEP)
         directory.require_same_sweep(folder, experiment, sweep)
         directory.require_no_links(folder)
         if options.retry_failed:
             _forget_failures(folder)
-        return folder
-    folder = options.output or run_directory.free_output(name)
+        yield folder
+        return
+    with nullcontext(options.output) if options.output else claimed_output(name) as folder:
+        _begin(folder, experiment, sweep)
+        yield folder
+
+
+def _begin(folder: Path, experiment: Experiment, sweep: SweepConfig) -> None:
+    """Write sweep.yaml and trials.json. Raise UserError if the directory is taken."""
     if directory.is_sweep(folder):
         raise UserError(f"--output {folder} already holds a sweep; choose another, or --resume it")
     directory.require_free(folder)
     directory.write_sweep(folder, experiment, sweep)
     listed = listed_variants(experiment, sweep)
     Ledger(folder).put(*[Trial(name, v.point, v.seed) for name, v in listed.items()])
-    return folder
 
 
 def _forget_failures(folder: Path) -> None:
