@@ -32,6 +32,7 @@ WITH_PROCESSES = {
 HINTS = {
     "no Chromium": "apt-get install chromium",
     "no EGL": "apt-get install libegl1",
+    "no MkDocs": "pip install 'fedrl-ray[docs]'",
     "no GPU": "run on a machine with an NVIDIA GPU",
     "FEDRL_RAY_KUBERAY_CRDS": "CONTRIBUTING.md says where the definitions are",
     "promtool": "install Prometheus",

@@ -18,7 +18,7 @@ from fedrl_ray.cli.main import app
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import plugins
 from fedrl_ray.config.loading import from_dict, load
-from fedrl_ray.config.schema import Experiment
+from fedrl_ray.config.schema import EvaluationConfig, Experiment
 from fedrl_ray.config.yaml_files import read_yaml
 from tests.support.malformed_place import fedrl
 from tests.support.pages import PAGES, ROOT, Command, commands, fenced
@@ -108,7 +108,8 @@ def test_a_yaml_block_is_an_experiment_or_a_part_of_one(text: str, tmp_path: Pat
     if is_elsewhere(environment):
         keys = {key: value for key, value in environment.items() if key != "name"}
         plugins.load("environments", environment["name"]).Config(**keys)
-        data = {key: value for key, value in data.items() if key != "environment"}
+        EvaluationConfig(**data.pop("evaluation", {}))
+        del data["environment"]
     whole(data)
 
 
@@ -135,7 +136,8 @@ def whole(part: dict[str, Any]) -> Experiment:
     base = merged(base, {"evaluation": {"grid": 11}})
     if "learner" in named:
         return from_dict(merged(base, part))
-    for learner in (SMALL["learner"], {"name": "fedrddpg"}, {"name": "fedrq"}):
+    continuous = {"name": "fedrddpg", "learning_starts": 10, "replay_capacity": 64}
+    for learner in (SMALL["learner"], continuous, {"name": "fedrq"}):
         try:
             return from_dict(merged(base | {"learner": learner}, part))
         except UserError as error:
@@ -175,6 +177,37 @@ def test_paths_of_the_source_that_pages_name_exist() -> None:
             if not (ROOT / path).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {path}")
     assert missing == []
+
+
+def lists_read_differently(text: str) -> list[str]:
+    """Return the list items that GitHub shows as such, and the documentation site does not.
+
+    There a list needs a blank line after a paragraph, and four blanks of indentation in a list.
+    """
+    lines = re.sub(r"```.*?```", lambda m: "\n" * m[0].count("\n"), text, flags=re.DOTALL).split(
+        "\n"
+    )
+    found = []
+    for before, line in zip(["", *lines], lines, strict=False):
+        item = re.match(r"( *)(?:[-*]|\d+\.) ", line)
+        paragraph = re.match(r"(?![-*] |\d+\. |#)\S", before)
+        if item and (len(item[1]) % 4 or (not item[1] and paragraph)):
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lists_read_alike_on_github_and_on_the_site(page: Path) -> None:
+    assert lists_read_differently(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_list_that_reads_differently_is_found() -> None:
+    assert lists_read_differently(
+        "Words:\n- one\n  - inner\n\n- two\n    - fine\n# A\n- three"
+    ) == [
+        "- one",
+        "  - inner",
+    ]
 
 
 def test_no_page_is_left_out() -> None:

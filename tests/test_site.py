@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("mkdocs", reason="no MkDocs: pip install -c constraints.txt -e '.[docs]'")
+pytest.importorskip("mkdocs", reason="no MkDocs")
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))  # after tests/, which has a module of the same name
 

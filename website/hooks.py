@@ -27,7 +27,8 @@ RECORDS = "docs/decisions"
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put every decision record into the section of the navigation that has their index."""
     index = f"{RECORDS}/README.md"
-    records = [path for path in _found(config, f"{RECORDS}/*.md") if path != index]
+    paths = [path for path in _found(config, f"{RECORDS}/*.md") if path != index]
+    records = [{_title(_root(config) / path): path} for path in paths]
     for section in _sections(config.nav):
         if index in section:
             section += records
@@ -60,6 +61,13 @@ def _found(config: MkDocsConfig, pattern: str) -> list[str]:
     """Return the paths in the repository that match a pattern, sorted."""
     root = _root(config)
     return sorted(path.relative_to(root).as_posix() for path in root.glob(pattern))
+
+
+def _title(page: Path) -> str:
+    """Return the heading of a page, without the word that all records begin with."""
+    heading = page.read_text(encoding="utf-8").partition("\n")[0].strip("# ").replace("`", "")
+    title = heading.removeprefix("Decision: ")
+    return title[:1].upper() + title[1:]
 
 
 def _sections(nav: Any) -> list[list[Any]]:

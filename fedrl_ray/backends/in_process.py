@@ -27,35 +27,43 @@ class InProcessBackend(Backend):
         self._workers = [self._build(group) for group in self.groups]
 
     def places(self, *, wait: bool = False) -> Sequence[Place | None]:
+        """Return this process for every worker."""
         return [place_here(None, self._experiment)] * len(self.groups)
 
     def run_round(
         self, order: RoundOrder, workers: Workers
     ) -> Iterator[RoundReply | WorkerFailure]:
+        """Yield the reply of each worker once it has done its round; the next one then starts."""
         return (self._try(index, lambda worker: worker.run_round(order)) for index in workers)
 
     def evaluate(self, shared: Params, workers: Workers) -> list[Array | WorkerFailure]:
+        """Return the returns on the agents' own environments: [N, episodes] per worker."""
         return self._map(lambda worker: worker.evaluate(shared), workers)
 
     def save(self, directory: str, workers: Workers) -> list[Shard | WorkerFailure]:
+        """Write the shards of these workers, one after the other."""
         return self._map(lambda worker: worker.save(directory), workers)
 
     def load(
         self, directory: str, files: Mapping[int, str], workers: Workers
     ) -> list[WorkerFailure]:
+        """Restore agents from shards; `files` names the shard of each. Returns the failures."""
         results = self._map(lambda worker: worker.load(directory, files), workers)
         return [r for r in results if isinstance(r, WorkerFailure)]
 
     def rebuild(self, workers: Workers) -> None:
+        """Replace workers by fresh ones at the initial state, which are up at once."""
         for worker in workers:
             self._workers[worker].close()
             self._workers[worker] = self._build(self.groups[worker])
 
     def reset(self, experiment: Mapping[str, Any]) -> None:
+        """Bring every worker to the initial state of another experiment with as many agents."""
         self._experiment = experiment
         self.rebuild(range(len(self.groups)))
 
     def close(self) -> None:
+        """Close the environments of all workers; a second call does nothing."""
         for worker in self._workers:
             worker.close()
         self._workers = []
