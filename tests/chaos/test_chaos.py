@@ -80,6 +80,7 @@ def quick(tmp_path_factory):
     return results(tmp_path_factory.mktemp("chaos"), "fedrdqn", wanted, nodes=2)
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_under_rewind_a_lost_node_costs_rounds_and_no_bit(quick):
     result = quick["node", "rewind"]

@@ -142,6 +142,7 @@ def _secrets(cluster: Head, known: Any, fetched: Path) -> list[str]:
     return [*map(str, files), *([token] if token in json.dumps(known) else [])]
 
 
+@pytest.mark.slow
 def test_left_alone_stopped_and_submitted_again_it_ends_with_the_undisturbed_digest(
     cluster, fedrl, tmp_path, monkeypatch
 ):

@@ -144,6 +144,7 @@ def test_an_interval_is_counted_in_steps_or_in_iterations(tmp_path: Path) -> Non
     assert again.average == summary["evaluation"]["average"]
 
 
+@pytest.mark.slow
 def test_workers_learn_on_an_environment_registered_with_tune(tmp_path: Path) -> None:
     """Processes that did not register the name find it, and learn the same bits as one process."""
     from ray.tune.registry import register_env

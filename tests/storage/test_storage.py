@@ -104,6 +104,7 @@ def test_half_a_checkpoint_does_not_count(small, bucket):
     assert [locations.name_of(p)[-1] for p in checkpoints.existing(folder)] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_into_a_bucket_and_goes_on(small_yaml, bucket):
     command = [sys.executable, "-m", "fedrl_ray", "train", str(small_yaml()), "--restartable"]
     command += ["--output", bucket("cli"), "--json"]

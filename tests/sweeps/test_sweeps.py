@@ -172,6 +172,7 @@ def test_a_process_is_reused_only_where_the_agents_can_stay(small, change, stays
     assert agents_can_stay(small(), small(**change)) is stays
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_agents_as_actors_in_the_trials_bundles_have_the_same_digest(
     small_yaml, tmp_path, local_ray
@@ -220,6 +221,7 @@ def killed(tmp_path):
     return path, output
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_resumed_gives_the_same_table(killed, tmp_path):
     path, output = killed
     command = [*COMMAND, str(path), "--output", str(output), "--resume", "--json"]
