@@ -19,7 +19,16 @@ sys.path.append(str(ROOT / "benchmarks"))  # after tests/, which has a module of
 
 from browser import Browser, find_chromium  # noqa: E402
 
-PARTS = ("website", "docs", "cluster", "tune_configs", "algorithms", "fedrl_ray", "tests/schemas")
+PARTS = (
+    "website",
+    "docs",
+    "cluster",
+    "examples",
+    "tune_configs",
+    "algorithms",
+    "fedrl_ray",
+    "tests/schemas",
+)
 BROWSER = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on PATH")
 
 

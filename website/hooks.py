@@ -17,8 +17,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "cluster/*.md",
-         "tests/schemas/*.md")  # fmt: skip
-LINKED = ("docs/**/*.png", "docs/**/*.json", "tune_configs/*.yaml")
+         "examples/**/*.md", "tests/schemas/*.md")  # fmt: skip
+LINKED = ("docs/**/*.png", "docs/**/*.json", "tune_configs/*.yaml", "examples/*/*.yaml",
+          "examples/*/*.py")  # fmt: skip
 """Files that pages show or link to."""
 MERMAID = "assets/mermaid.js"
 RECORDS = "docs/decisions"

@@ -9,6 +9,7 @@ import pytest
 
 from fedrl_ray.cli.catalogue import catalogue, describe, spec_kinds
 from fedrl_ray.config import plugins
+from fedrl_ray.config.presets import presets
 from tests.support.vector_envs import family_of
 
 
@@ -18,19 +19,10 @@ def rows_below(heading: str, text: str) -> dict[str, str]:
     return dict(re.split(" {2,}", line.strip(), maxsplit=1) for line in table.splitlines())
 
 
-def test_names_in_the_list_never_touch_their_text(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    presets = tmp_path / "tune_configs"
-    presets.mkdir()
-    long = {
-        "a-preset-of-forty-characters-and-no-less",
-        "mountain_car_continuous-fedrddpg",
-        "x" * 90,
-    }
-    for name in long:
-        (presets / f"{name}.yaml").touch()
-    monkeypatch.chdir(tmp_path)
+def test_names_in_the_list_never_touch_their_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = ["a-preset-of-forty-characters-and-no-less", "x" * 90, *presets()]
+    paths = {name: Path("tune_configs") / f"{name}.yaml" for name in long}
+    monkeypatch.setattr("fedrl_ray.cli.catalogue.presets", lambda: paths)
     rows = [line for line in catalogue().splitlines() if line.startswith("  ")]
     assert all(re.fullmatch(r"  \S+ {2,}\S.*", row) for row in rows)
     assert {row.split()[0] for row in rows} >= {*long, *plugins.names("environments")}

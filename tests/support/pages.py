@@ -14,6 +14,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "cluster").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _SHELL = ("", "sh", "bash", "console")
@@ -78,6 +79,7 @@ def _commands_of(block: str) -> Iterator[tuple[str, ...]]:
             words = shlex.split(Template(line).safe_substitute(variables), comments=True)
         except ValueError:  # prose or a diagram
             continue
+        words = words[: words.index(">")] if ">" in words else words
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0], re.DOTALL):
             name, _, value = words.pop(0).partition("=")
             variables[name] = value
