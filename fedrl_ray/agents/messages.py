@@ -97,18 +97,24 @@ class WorkerFailure:
 class Place:
     """The place of a worker.
 
-    node: Ray's id of its node; None if it runs in the driver's process. profile: its execution
-    profile.
+    node: Ray's id of its node; None if it runs in the driver's process. niceness: of its process;
+    the higher, the later the processor serves it. profile: its execution profile.
     """
 
     node: str | None
     hostname: str
     pid: int
+    niceness: int
     profile: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for a log; the profile is left out."""
-        return {"node": self.node, "hostname": self.hostname, "pid": self.pid}
+        return {
+            "node": self.node,
+            "hostname": self.hostname,
+            "pid": self.pid,
+            "niceness": self.niceness,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

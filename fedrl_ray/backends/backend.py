@@ -95,4 +95,10 @@ def exception_failure(worker: int, agent_ids: tuple[int, ...], error: Exception)
 def place_here(node: str | None, experiment: Mapping[str, Any]) -> Place:
     """Return the place of this process, on a node of Ray or on none."""
     profile = execution_profile(experiment)
-    return Place(node=node, hostname=platform.node(), pid=os.getpid(), profile=profile)
+    return Place(
+        node=node,
+        hostname=platform.node(),
+        pid=os.getpid(),
+        niceness=os.getpriority(os.PRIO_PROCESS, 0),
+        profile=profile,
+    )

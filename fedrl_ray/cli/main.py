@@ -50,7 +50,10 @@ def main() -> None:
     open_standard_descriptors()
     _check_columns()
     with lasting_streams(), signals.ending_at_once():
-        _run()
+        try:
+            _run()
+        finally:
+            _end_ray()
 
 
 def _run() -> None:
@@ -66,6 +69,12 @@ def _run() -> None:
         _fail(UserError(f"not enough memory for this experiment: {error}"), 2)
     except OSError as error:  # a full disk, a folder that cannot be written
         _fail(error, 1)
+
+
+def _end_ray() -> None:
+    """End the Ray that this command has started, if any."""
+    if local_ray := sys.modules.get("fedrl_ray.ray_cluster.local_ray"):
+        local_ray.shut_down()
 
 
 def _fail(error: BaseException, status: int) -> None:

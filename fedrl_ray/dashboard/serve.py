@@ -13,7 +13,7 @@ from ..common.errors import UserError
 from ..common.modules import is_installed
 
 NICE = 15
-"""Niceness of the process, as of Ray's workers, so that training on this machine goes first."""
+"""Niceness of the process, so that training on this machine goes first."""
 
 
 def dashboard(paths: Sequence[Path], host: str, port: int) -> None:

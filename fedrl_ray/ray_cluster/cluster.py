@@ -8,15 +8,13 @@ import math
 import os
 import socket
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import ray
 from ray.exceptions import AuthenticationError
-from ray.job_config import JobConfig
 
 from ..common.errors import UserError, first_line
-from . import tokens
+from . import local_ray, tokens
 from .autoscaler import addable_nodes
 from .resources import Bundle
 
@@ -28,7 +26,7 @@ def connect() -> None:
     """Start or join Ray unless this process already has.
 
     A local Ray has no dashboard, and its ports are open to this machine only. Raise UserError if
-    the cluster does not answer or must not be joined.
+    it does not start, or if the cluster does not answer or must not be joined.
     """
     if ray.is_initialized():
         return
@@ -38,20 +36,9 @@ def connect() -> None:
     quiet: Any = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = os.environ.get(ADDRESS) or "local"
     if address == "local":
-        ray.init(address="local", include_dashboard=False, **_workers_paths(), **quiet)
-        tokens.protect_token_file()  # Ray may just have written it, readable for everybody
+        local_ray.start(**quiet)
         return
     _join(address, quiet)
-
-
-def _workers_paths() -> Any:
-    """Return options that keep Ray from putting our working directory first in workers.
-
-    Workers look into it last, as the command line does. If this package itself is there, they need
-    it first, which is Ray's default.
-    """
-    package = Path(__file__).parents[2]
-    return {} if package == Path.cwd() else {"job_config": JobConfig(_client_job=True)}
 
 
 def _join(address: str, quiet: Any) -> None:

@@ -98,8 +98,10 @@ def protect_token_file() -> str | None:
     Ray writes ~/.ray/auth_token readable for everybody. We change the mode of that file only, and
     only if it belongs to this user.
     """
+    if os.environ.get(TOKEN):
+        return None
     path = token_file()
-    if os.environ.get(TOKEN) or not path.is_file():
+    if not path.is_file():
         return None
     state = path.stat()
     if not state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):

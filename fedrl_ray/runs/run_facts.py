@@ -53,6 +53,7 @@ def summary_of(
         "state_digest": state_digest,
         "backend": driver.backend.kind,
         "packing": packing_of(driver),
+        "niceness": max((p.niceness for p in driver.backend.places() if p), default=None),
         "exemptions": driver.exemptions,
         "evaluation": evaluation,
     }

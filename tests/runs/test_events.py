@@ -87,6 +87,9 @@ def test_the_start_tells_the_packing_and_every_host(rewound):
     assert start["packing"] == [2, 2, 1] and start["rounds"] == 12
     assert [worker["agents"] for worker in start["workers"]] == [[0, 1], [2, 3], [4]]
     assert {worker["pid"] for worker in start["workers"]} == {os.getpid()}
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    assert {worker["niceness"] for worker in start["workers"]} == {niceness}
+    assert json.loads((rewound / "summary.json").read_text())["niceness"] == niceness
 
 
 def test_a_resumed_run_appends(small, tmp_path):
