@@ -20,6 +20,7 @@ from ..common.json_values import nan_as_null
 from ..config.schema import Experiment
 from ..runs import run_directory
 from ..runs.default_output import RUNS, claimed_output, latest_output
+from ..runs.tracking import Tracking, require_trackers
 from ..runs.training_run import TrainingRun
 from ..storage import locations
 from ..storage.local_mirror import LocalMirror
@@ -59,6 +60,7 @@ class _Interrupt:
 
 def train_run(experiment: Experiment, options: TrainOptions) -> int:
     """Train to the end or to an interruption. Return the exit status."""
+    require_trackers(experiment)
     plan = make_plan(experiment)  # a refusal comes in seconds, before any process is started
     experiment = plan.settle(experiment)
     with _location(experiment, options) as location:
@@ -67,16 +69,19 @@ def train_run(experiment: Experiment, options: TrainOptions) -> int:
 
 def _train(experiment: Experiment, location: Location, plan: Plan, options: TrainOptions) -> int:
     run = _open(experiment, location, plan, options)
+    tracking = Tracking(experiment, location)
     try:
+        tracking.start()
         with _interruptible() as interrupt:
-            _rounds(run, experiment, options, interrupt)
+            _rounds(run, experiment, options, interrupt, tracking)
             summary = run.finish()
     except BaseException:
         run.close(at_once=True)
+        tracking.fail()
         raise
     run.close()
-    if not options.as_json:
-        _write_report(location)
+    with _report(location, wanted=not options.as_json or bool(experiment.trackers)) as page:
+        tracking.finish(summary, page)
     return _announce(summary, location, options, interrupt)
 
 
@@ -145,7 +150,11 @@ def _introduce(run: TrainingRun, plan: Plan) -> None:
 
 
 def _rounds(
-    run: TrainingRun, experiment: Experiment, options: TrainOptions, stop: _Interrupt
+    run: TrainingRun,
+    experiment: Experiment,
+    options: TrainOptions,
+    stop: _Interrupt,
+    tracking: Tracking,
 ) -> None:
     view: ProgressView = BarView(experiment) if options.progress else SilentView()
     with view:
@@ -153,6 +162,7 @@ def _rounds(
             report = run.advance()
             if report is not None:
                 view.show(report)
+                tracking.round(report)
 
 
 @contextmanager
@@ -166,15 +176,22 @@ def _interruptible() -> Iterator[_Interrupt]:
         yield interrupt
 
 
-def _write_report(location: Location) -> None:
+@contextmanager
+def _report(location: Location, *, wanted: bool) -> Iterator[Path | None]:
+    """Write the report if it is wanted, and yield its local path; None if there is none."""
+    if not wanted:
+        yield None
+        return
     from ..reports.page import write_report
 
     copy = LocalMirror(location)
+    page: Path | None = None
     try:
-        write_report([copy.directory], copy.directory / REPORT)
+        page = write_report([copy.directory], copy.directory / REPORT)
     except UserError as error:  # the run is complete even without a report
         notes.print(f"no report: {error}", soft_wrap=True, markup=False)
     copy.publish()
+    yield page
     copy.close()
 
 

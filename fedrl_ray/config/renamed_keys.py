@@ -12,8 +12,10 @@ from ..common.log import LOGGER
 RENAMED = {
     "federation.pool": "federation.backend",
     "sweep.pool": "sweep.backend",
+    "sweep.trackers": "trackers",
 }
-"""Old dotted key -> new dotted key, in the same section. Version 0.3 drops the old keys."""
+"""Old dotted key -> new dotted key, in the same section or in none. Version 0.3 drops the old keys.
+"""
 
 
 def under_new_names(data: Mapping[str, Any], *, source: str, hint: bool = True) -> dict[str, Any]:
@@ -28,10 +30,15 @@ def under_new_names(data: Mapping[str, Any], *, source: str, hint: bool = True) 
         keys = result.get(section)
         if not isinstance(keys, Mapping) or key not in keys:
             continue
-        new_key = new.split(".")[1]
-        if new_key in keys:
+        new_key = new.rpartition(".")[2]
+        moves = "." not in new
+        if new_key in (result if moves else keys):
             raise UserError(f"{source}: {old} is the old name of {new}: give one of them, not both")
-        result[section] = {new_key if k == key else k: value for k, value in keys.items()}
+        if moves:
+            result[new_key] = keys[key]
+            result[section] = {k: value for k, value in keys.items() if k != key}
+        else:
+            result[section] = {new_key if k == key else k: value for k, value in keys.items()}
         if hint:
             _hint(source, old)
     return result

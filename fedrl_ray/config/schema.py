@@ -174,6 +174,9 @@ class Experiment(Settings):
     """Folder with modules of your own, besides those that are installed or in PYTHONPATH. A
     relative one starts at the experiment file. null: the folder of the experiment file, then the
     working directory; a run records the one that it used."""
+    trackers: tuple[Literal["mlflow", "wandb"], ...] = ()
+    """Experiment trackers that also get the results of `train` and `sweep`. They read their own
+    environment variables."""
     sweep: SweepConfig | None = None
     """Search of `fedrl-ray sweep`; `train` ignores it."""
 

@@ -68,8 +68,6 @@ class SweepConfig(Settings):
     """Most trials that run at once; null: as many as there are CPUs."""
     max_failures: Annotated[int, Field(ge=0)] = 3
     """Most deaths of a trial's process. One more gives the trial up."""
-    trackers: tuple[Literal["mlflow", "wandb"], ...] = ()
-    """Experiment trackers that also get the results; they read their own environment variables."""
 
     @model_validator(mode="before")
     @classmethod
@@ -123,5 +121,5 @@ class SweepConfig(Settings):
     def identity(self) -> dict[str, Any]:
         """Return the keys that decide the results; a resume requires the same ones."""
         data = self.model_dump(mode="json")
-        free = ("backend", "max_concurrent", "max_failures", "trackers")
+        free = ("backend", "max_concurrent", "max_failures")
         return {key: value for key, value in data.items() if key not in free}

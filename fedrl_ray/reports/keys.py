@@ -28,6 +28,7 @@ _NUMBERS_UNCHANGED = (
     "checkpoint",
     "resources",
     "modules",
+    "trackers",
     "federation.backend",
     "federation.channel",
     "federation.agents_per_actor",

@@ -37,6 +37,8 @@ CONFIG, SUMMARY, METRICS, EVALUATIONS = (
 )
 
 
+WANDB = "wandb"
+"""Folder of a run in which Weights & Biases keeps its files."""
 VIDEOS = "videos"
 """Folder of a run with the videos that `fedrl-ray video` recorded."""
 VIDEO_INDEX = "videos.json"
@@ -104,7 +106,8 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
 def require_inside(directory: Path) -> None:
     """Raise UserError if a link in a run directory leaves it.
 
-    We would otherwise read or write somebody else's files.
+    We would otherwise read or write somebody else's files. W&B's own folder may hold such links,
+    because we neither read nor write there.
     """
     root = os.path.realpath(directory)
     for folder, folders, files in os.walk(directory):
@@ -112,6 +115,8 @@ def require_inside(directory: Path) -> None:
             inside = Path(os.path.realpath(path)).is_relative_to(root)
             if path.is_symlink() and not inside:
                 raise UserError(f"{path}: is a link that leaves the run directory")
+        if Path(folder) == directory:
+            folders[:] = [name for name in folders if name != WANDB]
 
 
 BEGINNINGS = (".lock", f".{CONFIG}.partial", ".fedrl-ray-*")

@@ -131,8 +131,8 @@ def require_same_sweep(directory: Path, experiment: Experiment, sweep: SweepConf
         raise UserError(f"--resume: {directory} holds no sweep ({SWEEP} is missing)")
     there, its_sweep = read_sweep(directory)
     keys = changed_keys(
-        experiment.to_dict() | {"sweep": sweep.identity(), "modules": None},
-        there.to_dict() | {"sweep": its_sweep.identity(), "modules": None},
+        experiment.to_dict() | {"sweep": sweep.identity(), "modules": None, "trackers": None},
+        there.to_dict() | {"sweep": its_sweep.identity(), "modules": None, "trackers": None},
     )
     if keys:
         raise UserError(

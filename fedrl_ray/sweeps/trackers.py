@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..common.errors import UserError
-from ..common.modules import is_installed
 from ..config.schema import Experiment
-from ..config.sweep import SweepConfig
+from ..runs.tracker import require_packages
 
 
-def callbacks(sweep: SweepConfig, experiment: Experiment, folder: Path) -> list[Any]:
+def callbacks(experiment: Experiment, folder: Path) -> list[Any]:
     """Return one callback per tracker. Raise UserError if a package is missing."""
-    for name in sweep.trackers:
-        if not is_installed(name):
-            raise UserError(f"sweep.trackers: {name} is not installed: pip install {name}")
+    require_packages(experiment.trackers)
     builders = {"mlflow": _mlflow, "wandb": _wandb}
-    return [builders[name](experiment, folder) for name in sweep.trackers]
+    return [builders[name](experiment, folder) for name in experiment.trackers]
 
 
 def _mlflow(experiment: Experiment, folder: Path) -> Any:

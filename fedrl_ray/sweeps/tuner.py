@@ -122,7 +122,7 @@ def _run_config(
         name=directory.TUNE,
         storage_path=str(folder),
         failure_config=tune.FailureConfig(max_failures=sweep.max_failures),
-        callbacks=[watch, *callbacks(sweep, experiment, folder)],
+        callbacks=[watch, *callbacks(experiment, folder)],
         verbose=0,
     )
 

@@ -7,6 +7,7 @@ from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
 
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import loading
+from fedrl_ray.runs import tracker
 from fedrl_ray.runs.run_directory import EVALUATIONS, read_rows
 from fedrl_ray.sweeps import trackers
 from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
@@ -37,7 +38,7 @@ def test_tensorboard_finds_hyper_parameters_and_curves(small_yaml, tmp_path, loc
 
 
 def test_a_tracker_that_is_not_installed_is_one_line(small, monkeypatch, tmp_path):
-    experiment = small(sweep={"search": {"learner.omega": [0.1]}, "trackers": ["wandb"]})
-    monkeypatch.setattr(trackers, "is_installed", lambda name: False)
-    with pytest.raises(UserError, match=r"sweep.trackers: wandb is not installed: pip install"):
-        trackers.callbacks(experiment.sweep, experiment, tmp_path)
+    experiment = small(trackers=["wandb"])
+    monkeypatch.setattr(tracker, "is_installed", lambda name: False)
+    with pytest.raises(UserError, match=r"trackers: wandb is not installed; run `pip install 'fe"):
+        trackers.callbacks(experiment, tmp_path)
