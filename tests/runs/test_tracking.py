@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import yaml
 
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.config.loading import load
+from fedrl_ray.runs import tracker
 from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
 from fedrl_ray.runs.tracker import (
     Outcome,
@@ -27,6 +26,7 @@ from fedrl_ray.runs.tracking import STATE, Sender, Tracking
 from tests.support.malformed_place import fedrl
 from tests.support.runs import train
 from tests.support.small import SMALL, merged
+from tests.support.wandb_files import row_of, wandb_records
 
 
 class Shelf(Tracker):
@@ -96,7 +96,7 @@ def test_numbers_are_means_over_agents_without_those_that_are_not_finite() -> No
 def test_a_missing_package_is_one_line_that_names_the_extra(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(tracker, "is_installed", lambda name: False)
     with pytest.raises(UserError, match=rf"trackers: {name} is not installed; run `pip install 'f"):
         require_packages([name])
 
@@ -177,28 +177,6 @@ def test_mlflow_gets_the_run_and_a_resumed_run_goes_on(
     assert [(m.step, m.value) for m in scores] == [(r["steps"], r["worst"]) for r in logged]
     assert found.data.metrics["final/average"] == logged[-1]["average"]
     assert [a.path for a in client.list_artifacts(after["id"])] == ["report.html"]
-
-
-def wandb_records(folder: Path) -> Iterator[Any]:
-    """Yield the records of an offline run; the file is LevelDB's log, read by hand."""
-    from wandb.proto.wandb_internal_pb2 import Record
-
-    (file,) = folder.glob("*.wandb")
-    data, at, part = file.read_bytes(), 7, b""
-    while at + 7 <= len(data):
-        if (left := 2**15 - at % 2**15) < 7:  # no header fits into the end of a block
-            at += left
-            continue
-        _, size, kind = struct.unpack_from("<IHB", data, at)
-        part += data[at + 7 : at + 7 + size]
-        at += 7 + size
-        if kind in (1, 4):  # whole, or the last part
-            yield Record.FromString(part)
-            part = b""
-
-
-def row_of(items: Any) -> dict[str, Any]:
-    return {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in items}
 
 
 @pytest.mark.slow

@@ -79,6 +79,16 @@ class DrawnSpring(SavingSpring):
         return faulty.get(self.fault, picture)
 
 
+DRAWN_SPRING: dict[str, Any] = {
+    "name": "gymnasium",
+    "factory": "tests.support.user_envs:DrawnSpring",
+    "max_episode_steps": 30,
+    "parameters": {"mass": {"target": "mass", "low": 0.1, "high": 10.0}},
+    "perturb": {"mass": 0.5},
+}
+"""Section `environment` of an experiment with a DrawnSpring."""
+
+
 class SilentSpring(SavingSpring):
     """A mass whose state has a type that a checkpoint cannot hold."""
 
