@@ -5,13 +5,15 @@ Ray Tune's own state is never read: a full disk or a crash may have torn it, and
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 from ..config.schema import Experiment
 from ..config.sweep import Pbt, SweepConfig
-from .directory import TUNE, read_trials
+from .directory import FAILURE, TUNE, Trial, read_trials
 from .pbt_exploit import values_of
 from .points import Variant, listed_names
 
@@ -26,7 +28,7 @@ def is_done(
 ) -> bool:
     """Return True if every trial of a sweep has ended, and none is to be tried again."""
     if sweep.searcher == "optuna":
-        return len(_ended(folder, retry_failed)) == sweep.samples * sweep.seeds
+        return len(_ended(folder, retry_failed=retry_failed)) == sweep.samples * sweep.seeds
     return not left_variants(experiment, sweep, folder, retry_failed=retry_failed)
 
 
@@ -35,9 +37,10 @@ def left_variants(
 ) -> dict[str, Variant]:
     """Return the listed trials that have not ended; those of a population with their present keys.
 
-    retry_failed: failed trials count as not ended. Raise UserError if trials.json is damaged.
+    A trial that failed because of the disk has not ended. retry_failed: nor has any other failed
+    trial. Raise UserError if trials.json is damaged.
     """
-    ended = _ended(folder, retry_failed)
+    ended = _ended(folder, retry_failed=retry_failed)
     listed = listed_variants(experiment, sweep).items()
     left = {name: variant for name, variant in listed if name not in ended}
     if not isinstance(sweep.scheduler, Pbt):
@@ -48,9 +51,32 @@ def left_variants(
     }
 
 
-def _ended(folder: Path, retry_failed: bool) -> set[str]:
-    ends = ("completed", "stopped") if retry_failed else ("completed", "stopped", "failed")
-    return {trial.name for trial in read_trials(folder) if trial.status in ends}
+def forget_failures(folder: Path, *, retry_failed: bool) -> None:
+    """Delete failure.json of the trials that have not ended: they would fail at once.
+
+    Such a file may be left because the disk was full when the failure was to be recorded.
+    """
+    ended = _ended(folder, retry_failed=retry_failed)
+    for trial in read_trials(folder):
+        if trial.name not in ended:
+            (folder / "trials" / trial.name / FAILURE).unlink(missing_ok=True)
+
+
+def _ended(folder: Path, *, retry_failed: bool) -> set[str]:
+    return {
+        trial.name
+        for trial in read_trials(folder)
+        if trial.status in ("completed", "stopped")
+        or (trial.status == "failed" and not retry_failed and not _failed_by_disk(trial))
+    }
+
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors of a disk, which say nothing about a trial."""
+
+
+def _failed_by_disk(trial: Trial) -> bool:
+    return any(os.strerror(number) in (trial.reason or "") for number in DISK)
 
 
 def clear_tunes_state(sweep: SweepConfig, folder: Path, left: Collection[str]) -> None:

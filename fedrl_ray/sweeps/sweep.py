@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import shutil
@@ -24,7 +23,14 @@ from ..storage import locations
 from . import directory
 from .directory import Ledger, Trial
 from .points import Variant
-from .resume import clear_tunes_state, is_done, left_variants, listed_variants
+from .resume import (
+    DISK,
+    clear_tunes_state,
+    forget_failures,
+    is_done,
+    left_variants,
+    listed_variants,
+)
 from .tuner import backend_of_trials, build_tuner, import_tune
 from .validation import require_sweep
 
@@ -84,6 +90,7 @@ def _fit(experiment: Experiment, sweep: SweepConfig, folder: Path, options: Swee
         if is_done(experiment, sweep, folder, retry_failed=again):
             return
         listed = left_variants(experiment, sweep, folder, retry_failed=again)
+        forget_failures(folder, retry_failed=again)
         clear_tunes_state(sweep, folder, listed)
     _run_trials(experiment, sweep, folder, listed, options)
     if all(t.status in ("completed", "stopped") for t in directory.read_trials(folder)):
@@ -114,13 +121,10 @@ def _run_trials(
         tuner.fit()
 
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-
-
 def _disk_error(error: BaseException | None) -> str | None:
     """Return the system's message if an error of the disk is behind an exception, else None."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK:
+        if isinstance(error, OSError) and error.errno in DISK:
             return error.strerror or str(error)
         error = error.__cause__ or error.__context__
     return None
@@ -153,8 +157,6 @@ def _output(experiment: Experiment, sweep: SweepConfig, options: SweepOptions) -
         folder = options.output or latest_output(name, directory.SWEEP)
         directory.require_same_sweep(folder, experiment, sweep)
         directory.require_no_links(folder)
-        if options.retry_failed:
-            _forget_failures(folder)
         yield folder
         return
     with nullcontext(options.output) if options.output else claimed_output(name) as folder:
@@ -170,11 +172,6 @@ def _begin(folder: Path, experiment: Experiment, sweep: SweepConfig) -> None:
     directory.write_sweep(folder, experiment, sweep)
     listed = listed_variants(experiment, sweep)
     Ledger(folder).put(*[Trial(name, v.point, v.seed) for name, v in listed.items()])
-
-
-def _forget_failures(folder: Path) -> None:
-    for trial in directory.read_trials(folder):
-        (folder / "trials" / trial.name / directory.FAILURE).unlink(missing_ok=True)
 
 
 def _introduce(sweep: SweepConfig, folder: Path, options: SweepOptions) -> None:

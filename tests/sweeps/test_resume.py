@@ -16,8 +16,8 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import loading
 from fedrl_ray.runs.run_directory import EVALUATIONS, SUMMARY, read_rows
 from fedrl_ray.storage import checkpoints
-from fedrl_ray.sweeps.directory import Ledger, Trial, read_trials
-from fedrl_ray.sweeps.resume import left_variants
+from fedrl_ray.sweeps.directory import FAILURE, Ledger, Trial, read_trials
+from fedrl_ray.sweeps.resume import forget_failures, left_variants, listed_variants
 from fedrl_ray.sweeps.suggestions import suggested
 from fedrl_ray.sweeps.sweep import SweepOptions, run_sweep
 from tests.support.runs import digests
@@ -140,10 +140,17 @@ def test_the_table_is_that_of_the_undisturbed_sweep(undisturbed, tmp_path, damag
         assert [json.loads(row)["steps"] for row in rows] == [40, 80, 120, 160]
 
 
-def test_only_the_trials_that_have_not_ended_are_left(undisturbed, tmp_path):
-    experiment, finished, trials = undisturbed
+@pytest.fixture
+def listed(tmp_path):
+    """An experiment, and the trials of its sweep before it has begun."""
+    experiment = sweep_of(tmp_path, GRID)
+    variants = listed_variants(experiment, experiment.sweep)
+    return experiment, [Trial(name, v.point, v.seed) for name, v in variants.items()]
+
+
+def test_only_the_trials_that_have_not_ended_are_left(listed, tmp_path):
+    experiment, trials = listed
     sweep = experiment.sweep
-    shutil.copy(finished / "trials.json", tmp_path)
     first, second, third, fourth = trials
     Ledger(tmp_path).put(
         first._replace(status="failed", reason="x"),
@@ -156,6 +163,26 @@ def test_only_the_trials_that_have_not_ended_are_left(undisturbed, tmp_path):
     left = left_variants(experiment, sweep, tmp_path, retry_failed=True)
     assert list(left) == [first.name, third.name, fourth.name]
     assert left[first.name].point == first.point
+
+
+@pytest.mark.parametrize("reason", ["No space left on device", "Disk quota exceeded",
+                                    "Read-only file system", "Input/output error"])  # fmt: skip
+def test_a_trial_that_failed_for_want_of_disk_runs_again(listed, tmp_path, reason):
+    experiment, trials = listed
+    told = f"x.safetensors: cannot be written: {reason} (os error)"
+    first, second, third, fourth = (trial._replace(status="failed") for trial in trials)
+    Ledger(tmp_path).put(first._replace(reason=told), second._replace(reason="another"))
+    Ledger(tmp_path).put(third._replace(status="running"), fourth._replace(status="completed"))
+    notes = [tmp_path / "trials" / trial.name / FAILURE for trial in trials]
+    for note in notes:
+        note.parent.mkdir(parents=True)
+        note.touch()
+    left = left_variants(experiment, experiment.sweep, tmp_path, retry_failed=False)
+    assert list(left) == [first.name, third.name]
+    forget_failures(tmp_path, retry_failed=False)
+    assert [note.exists() for note in notes] == [False, True, False, True]
+    forget_failures(tmp_path, retry_failed=True)
+    assert [note.exists() for note in notes] == [False, False, False, True]
 
 
 @pytest.mark.slow
