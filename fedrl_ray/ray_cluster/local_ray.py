@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -45,6 +46,7 @@ def start(**options: Any) -> None:
     provide_token()
     os.environ.setdefault(NICENESS, "0")
     before = set(psutil.Process().children())
+    atexit.register(shut_down)  # programs that use the library
     try:
         with _own_handlers():
             ray.init(
@@ -164,15 +166,16 @@ def _workers_paths() -> Any:
 
 @contextlib.contextmanager
 def _own_handlers() -> Iterator[None]:
-    """Keep this program's handler of SIGTERM, which Ray replaces when it starts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Keep this program's handler of SIGTERM, which Ray replaces when it starts.
+
+    If there is none, that of Ray may stay: it lets the program end in order.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if callable(before) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _note_roots(before: Iterable[psutil.Process]) -> None:

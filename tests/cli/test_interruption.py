@@ -104,10 +104,11 @@ def test_sigkill_of_the_program_and_resume_changes_no_bit(whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_sigterm_writes_a_checkpoint(whole, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_sighup_write_a_checkpoint(whole, tmp_path, number):
     path, expected = whole
     process = start(path, tmp_path / "run")
-    process.terminate()
+    process.send_signal(number)
     process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == 128 + number
     assert resume(path, tmp_path / "run") == expected
