@@ -41,12 +41,11 @@ app.command(cls=PrintingCommand)(describe)
 app.command("list", cls=PrintingCommand)(list_)
 
 LEAST_COLUMNS = 20
-"""Smallest width of a terminal that `COLUMNS` is believed: tables need some."""
+"""Smallest width of a terminal that we believe `COLUMNS`: tables need some."""
 
 
 def main() -> None:
     """Run a command. A mistake of the user is one line and status 2, a failed run status 1."""
-    look_in_working_directory()  # so that `factory: my_module:make` finds the user's files
     open_standard_descriptors()
     _check_columns()
     with lasting_streams(), signals.ending_at_once():
@@ -58,6 +57,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
+        look_in_working_directory()  # so that `factory: my_module:make` finds the user's files
         app()
     except StopAtOnce as stop:
         sys.exit(stop.status)
