@@ -14,10 +14,16 @@ from algorithms.types import Array
 
 from ..agents.messages import Outlier
 
-MEASURES = {"update_norm": 10.0, "td_loss": 100.0, "value_loss": 100.0}
+MEASURES = {
+    "update_norm": 10.0,
+    "td_loss": 100.0,
+    "value_loss": 100.0,
+    "value_loss_unclipped": 100.0,
+}
 """Metrics that are compared -> the multiple of the others' median above which an agent is far off.
 
-A loss is the square of an error, and so is its multiple.
+A loss is the square of an error, and so is its multiple. PPO clips its value loss (at 10 by
+default), which hides large errors.
 """
 
 ROUNDS = 3

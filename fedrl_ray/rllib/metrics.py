@@ -13,6 +13,7 @@ NAMES = {
     "total_loss": "loss",
     "policy_loss": "policy_loss",
     "vf_loss": "value_loss",
+    "vf_loss_unclipped": "value_loss_unclipped",
     "qf_loss": "td_loss",
     "entropy": "entropy",
     "mean_kl_loss": "kl",

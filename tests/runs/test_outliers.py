@@ -128,3 +128,18 @@ def test_parameters_that_are_not_finite_are_shown_with_the_agent(small, tmp_path
     watching.refresh()
     (row,) = watching.snapshot().rows
     assert row.status == "failed" and "agent 0" in row.reason
+
+
+@pytest.mark.slow
+def test_a_clipped_value_loss_does_not_hide_the_agent(tmp_path):
+    """PPO clips its value loss at 10, and Adam hides the rest."""
+    ppo = {"num_epochs": 1, "minibatch_size": 64, "model_config": {"fcnet_hiddens": [8]}}
+    learner = {"name": "rllib", "algorithm": "PPO", "iteration_steps": 64,
+               "interval_unit": "iterations", "config": ppo}  # fmt: skip
+    base = {key: value for key, value in fleet(1e6, 3).to_dict().items() if key != "learner"}
+    interval = {"federation": {"sync_interval": 1, "steps": 3 * 64}, "checkpoint": {"every": None}}
+    train(from_dict(merged(base | {"learner": learner}, interval)), tmp_path / "run")
+    told = [row for row in events(tmp_path / "run") if row["event"] == "outlier"]
+    assert [(row["agents"], row["measure"]) for row in told] == [
+        ([POISONED], "value_loss_unclipped")
+    ]

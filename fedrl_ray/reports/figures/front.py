@@ -14,14 +14,14 @@ from ..methods import Method
 from ..numbers import interval_text, is_known, plural, value_text
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import COLOURS, MARKERS, Look, axis, faded, layout, plain_text
-from ..verdict.rule import Verdict, verdicts
+from ..style import COLOURS, Look, axis, faded, layout, plain_text
+from ..verdict.rule import Verdict, best, verdicts
 
 MANY = 20
 """Most points whose bars keep their full colour; more bars would hide each other."""
 
-SIDES, SHORT_SIDES = ("top left", "bottom right"), ("top right", "bottom left")
-"""Positions of names and of short texts beside points, different for neighbours."""
+SIDES, SHORT_SIDE = ("top left", "bottom right"), "top right"
+"""Positions of names, different for neighbours, and of short texts beside points."""
 
 FEW = 8
 """Most points that are all in the legend; of more, it lists the front and the recommended."""
@@ -72,17 +72,28 @@ def _section(
     _add_front(fig, front)
     notable = sorted({*front, *([recommended] if recommended else [])}, key=_average)
     sides = {m: SIDES[i % 2] for i, m in enumerate(notable)}
+    short = _omega_texts(study, methods)
     for method in methods:
         few = len(methods) <= FEW or method in notable
         chosen, side, many = study.looks[method], sides.get(method, ""), len(methods) > MANY
-        short = "" if many or OMEGA not in study.names else value_text(method.omega)
-        _add_point(fig, method, chosen, side=side, short=short, legend=few, faint=many)
+        text = short.get(method, "")
+        _add_point(fig, method, chosen, side=side, short=text, legend=few, faint=many)
     if recommended is not None:
         _add_recommended(fig, recommended)
     text = _TEXT + legend_note(study.names) + size_note(study.names)
     where = study.setting_text(methods[0])
     title = f"Average and worst return{f': {where}' if where else ''}"
     return section(name, title, text, figure=fig, table=table)
+
+
+def _omega_texts(study: Study, methods: Sequence[Method]) -> dict[Method, str]:
+    """Return the omega of the best method of each omega; more texts would hide each other."""
+    if OMEGA not in study.names or len(methods) > MANY:
+        return {}
+    groups: dict[float, list[Method]] = {}
+    for method in methods:
+        groups.setdefault(method.omega, []).append(method)
+    return {best(group, "worst"): value_text(omega) for omega, group in groups.items()}
 
 
 _TEXT = (
@@ -109,7 +120,7 @@ def _add_point(
 ) -> None:  # fmt: skip
     """Add a method; `side` is the position of its name, or empty for no name.
 
-    short: a text in place of the name; on a narrow screen for all points (`meta`).
+    short: a text in place of the name, always taken on a narrow screen (`meta`).
     """
     name = plain_text(method.label)
     marker = chosen.marker if method.complete else f"{chosen.marker}-open"
@@ -119,7 +130,7 @@ def _add_point(
     fig.add_scatter(
         x=[average.estimate], y=[worst.estimate], name=name, showlegend=legend, meta=short,
         mode="markers+text" if side or short else "markers", text=[name if side else short],
-        textposition=side or SHORT_SIDES[MARKERS.index(chosen.marker) % 2], cliponaxis=False,
+        textposition=side or SHORT_SIDE, cliponaxis=False,
         error_x=_bars(average, colour), error_y=_bars(worst, colour),
         marker={"color": chosen.colour, "symbol": marker, "size": chosen.size},
         hovertemplate=f"{hover}<extra></extra>",
