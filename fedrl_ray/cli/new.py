@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -16,17 +15,18 @@ STARTER = Path(__file__).parent / "starter"
 
 def new(
     directory: Annotated[
-        str, typer.Argument(metavar="DIR", help="Folder to create; it may exist if it is empty.")
+        Path, typer.Argument(metavar="DIR", help="Folder to create; it may exist if it is empty.")
     ],
 ) -> None:
     """Write a starter project: an environment of your own, an experiment, a sweep, a README."""
-    folder = Path(os.path.expanduser(directory))
+    from ..common.console import print_result
+
     try:
-        write_starter(folder)
+        write_starter(directory)
     except OSError as error:
-        raise UserError(f"{folder}: {error.strerror}") from None
-    typer.echo(f"{folder}: {', '.join(files())}; to train:")
-    typer.echo(f"    cd {shlex.quote(str(folder))} && fedrl-ray train experiment.yaml")
+        raise UserError(f"{directory}: {error.strerror}") from None
+    print_result(f"{directory}: {', '.join(files())}; to train:")
+    print_result(f"    cd {shlex.quote(str(directory))} && fedrl-ray train experiment.yaml")
 
 
 def files() -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..common.errors import UserError
 from ..common.log import LOGGER
+from ..common.paths import home_for_tilde
 from ..common.spelling import several_nearest
 
 FOLDER = "tune_configs"
@@ -31,11 +32,12 @@ def experiment_file(config: str | Path) -> Path:
 
     A `Path`, and a text with a separator or the suffix of a YAML file, is always a path. Any other
     text is a path if such a file exists, and otherwise the name of a preset: a folder of that name,
-    which `--output` may have made, is no experiment. Logs one line if another file may be meant.
-    Raises UserError with the nearest names if there is neither.
+    which `--output` may have made, is no experiment. In a path, `~` is the home directory. Logs one
+    line if another file may be meant. Raises UserError with the nearest names if there is neither.
     """
     path = Path(config)
     if isinstance(config, Path) or os.sep in config or path.suffix in SUFFIXES:
+        path = home_for_tilde(path)
         _hint_at_preset(path)
         return path
     known = presets()

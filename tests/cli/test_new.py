@@ -111,6 +111,12 @@ def test_a_folder_that_cannot_be_made_is_refused_in_one_line(
     assert capsys.readouterr().err == f"error: {tmp_path}/file/mine: Not a directory\n"
 
 
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run_command("new", "~/mine") == 0
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == files()
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_command("new", ".") == 0

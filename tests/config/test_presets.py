@@ -103,6 +103,13 @@ def test_a_path_is_never_a_name_but_the_error_gives_the_name(path: str) -> None:
         load(path)
 
 
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "mine").write_text(PRESETS[NAME].read_text())
+    assert load("~/mine").name == NAME
+
+
 def test_a_path_object_is_never_a_name() -> None:
     with pytest.raises(UserError, match="no such file; the preset"):
         load(Path(NAME))

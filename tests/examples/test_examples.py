@@ -142,7 +142,7 @@ def test_a_building_settles_at_the_temperature_of_its_conductances(enter: Enter)
     for kind, walls in building.KINDS.items():
         env = building.Building(walls=kind, outside=[5.0] * 4)
         env.reset(seed=0)
-        for _ in range(20_000):
+        for _ in range(8_000):
             env.step(1)
         through_walls = 1 / (1 / walls.inner + 1 / walls.outer)
         warmer = building.HEATER / 2 / (building.WINDOWS + through_walls)
