@@ -120,9 +120,7 @@ def test_a_long_episode_takes_limited_memory(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("missing", recorder.PACKAGES)
 def test_a_missing_package_is_one_line(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = recorder.importlib.util.find_spec
-    monkeypatch.setattr(
-        recorder.importlib.util, "find_spec", lambda name: None if name == missing else found(name)
-    )
+    found = recorder.is_installed
+    monkeypatch.setattr(recorder, "is_installed", lambda name: name != missing and found(name))
     with pytest.raises(UserError, match=rf"video needs {missing}; run `pip install 'fedrl-ray\[vi"):
         recorder.prepare()
