@@ -25,6 +25,7 @@ from ..vector_envs.user.closing import close_and_log
 from ..vector_envs.user.config import GymnasiumConfig
 from ..vector_envs.user.rendering import drawn, render_arguments
 from ..vector_envs.user.source import create, find_source, require_argument, require_complete
+from ..vector_envs.user.targets import require_one_nominal
 from ..vector_envs.user.trial import Builder, Trial, inspect
 from ..vector_envs.user.vector_env import UserVectorEnv
 
@@ -52,9 +53,11 @@ class Gymnasium(EnvFamily):
         self._source = find_source(config)
         self._sites = agent_sites(config.agents)
         self.has_nominal, self.max_open = not self._sites, config.max_open
-        for number, site in enumerate(self._sites):
-            self._require_arguments(site, f"environment.agents.{number}")
-        require_complete(self._source, self._first.arguments)
+        keys = config.agents if isinstance(config.agents, Mapping) else range(len(self._sites))
+        for key, site in zip(keys, self._sites, strict=True):
+            self._require_arguments(site, f"environment.agents.{key}")
+        if not self._sites:
+            require_complete(self._source, {}, "environment.kwargs")
         log_warnings()
         found = inspect(config, self._source, self._first.arguments)
         self.parameters, self.spec, self._spaces = found.parameters, found.spec, found.spaces
@@ -111,7 +114,6 @@ class Gymnasium(EnvFamily):
         for name, values in environments.items():
             site = Site(name, {n: v for n, v in values.items() if n not in self.parameters})
             self._require_arguments(site, f"{SITES}.{name}")
-            require_complete(self._source, site.arguments)
             sites.append(site)
         return super().named_grid(physics) | {ENVIRONMENT: column(sites)}
 
@@ -151,6 +153,9 @@ class Gymnasium(EnvFamily):
         with ExitStack() as opened:
             opened.callback(close_and_log, env)
             self._require_spaces(env, site or self._first)
+            if site is not None and site.arguments:
+                declared, first = self.config.parameters, self._first
+                require_one_nominal(declared, self.parameters, env, here=site, first=first)
             user = UserEnv(env, self.actions, inner)
             opened.pop_all()
         return user
@@ -169,8 +174,21 @@ class Gymnasium(EnvFamily):
         return self._sites[0] if self._sites else _SHARED
 
     def _require_arguments(self, site: Site, key: str) -> None:
+        """Raise UserError if a site's arguments are unknown, missing or set by a parameter too."""
+        targets = {
+            path.argument: name
+            for name, parameter in self.config.parameters.items()
+            for path in parameter.targets
+            if not path.is_attribute
+        }
         for name in site.arguments:
             require_argument(self._source, name, f"{key}.{name}")
+            if name in targets:
+                raise UserError(
+                    f"{key}.{name}: environment.parameters.{targets[name]} sets this argument in "
+                    "every environment; vary it by environment.perturb, or remove the parameter"
+                )
+        require_complete(self._source, site.arguments, key)
 
     def _require_spaces(self, env: Any, site: Site) -> None:
         """Raise UserError if an environment has other spaces than the first one."""

@@ -23,6 +23,7 @@ MOST_COMBINATIONS = 1024
 """Most actions that a product of discrete spaces may have."""
 WIDEST_RANGE = 2**22
 """Widest range of whole numbers whose halves float32 can hold."""
+_LARGEST_BOUND = 1e18
 
 
 class ActionEncoding(ABC):
@@ -140,6 +141,9 @@ class RealActions(ActionEncoding):
         super().__init__(space)
         self._low, self._high = space.low, space.high
         self.low, self.high = _float32_inside(space.low.ravel(), space.high.ravel())
+        if self.dtype.itemsize < 4:
+            largest = float(np.max(np.abs([space.low, space.high])))
+            self.resolution = largest * float(np.finfo(self.dtype).eps)
 
     @property
     def is_plain(self) -> bool:
@@ -260,8 +264,11 @@ def _box(space: spaces.Box) -> ActionEncoding:
 
 
 def _is_bounded(space: spaces.Box) -> bool:
-    """Return False for infinite bounds, and for the largest numbers, which stand for them."""
-    largest = min(float(np.finfo(space.low.dtype).max), float(np.finfo(np.float32).max) / 2)
+    """Return False for infinite bounds, and for the largest numbers, which stand for them.
+
+    The limit is a number whose square a float32 network can hold.
+    """
+    largest = min(float(np.finfo(space.low.dtype).max), _LARGEST_BOUND)
     bounds = np.concatenate([space.low.ravel(), space.high.ravel()]).astype(np.float64)
     return bool((np.abs(bounds) < largest).all())
 
@@ -283,7 +290,7 @@ def _float32_inside(low: Array, high: Array) -> tuple[tuple[float, ...], tuple[f
 def _tensor(array: Array) -> Tensor:
     import torch
 
-    return torch.from_numpy(array.copy())
+    return torch.from_numpy(np.array(array))
 
 
 def _torch_type(dtype: np.dtype[Any]) -> torch.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -85,6 +86,19 @@ class EpisodeSeeds:
         return f"{owner} {self._index[row]}"
 
 
+_LARGEST_SQUARE = 1e76
+"""A number of which the root fits float32."""
+
+
+def _square(array: Array) -> float:
+    """Return the sum of squares, which is finite only if every element is.
+
+    It takes a third of the time of `np.isfinite(array).all()`, which counts where a step takes
+    30 us. A sum that overflows is no fault yet.
+    """
+    return float(np.vdot(array, array))
+
+
 class EpisodicVectorEnv(VectorEnv):
     """N environments in lock-step: subclasses supply the physics, this class keeps the episodes.
 
@@ -165,7 +179,7 @@ class EpisodicVectorEnv(VectorEnv):
         self._require_finite(next_obs, reward)
         self._elapsed += 1
         self.reward = reward
-        self._return += np.where(self.alive, reward, 0.0)
+        self._return += np.where(self.alive, reward, 0.0) if self._retire else reward
         done = terminated | truncated | (self._elapsed >= self.spec.max_episode_steps)
         self.finished = done & self.alive
         self._obs = next_obs
@@ -223,12 +237,13 @@ class EpisodicVectorEnv(VectorEnv):
         """
         if not self._low.size:
             return action
-        for row in np.flatnonzero(~np.isfinite(action).all(-1) & self.alive).tolist():
-            raise self.fault(row, DIVERGED)
-        return np.asarray(action.clip(self._low, self._high))
+        if not math.isfinite(_square(action)):
+            for row in np.flatnonzero(~np.isfinite(action).all(-1) & self.alive).tolist():
+                raise self.fault(row, DIVERGED)
+        return np.minimum(np.maximum(action, self._low), self._high)  # faster than clip
 
     def _require_finite(self, obs: Array, reward: Array) -> None:
-        if np.isfinite(obs).all() and np.isfinite(reward.astype(np.float32)).all():
+        if math.isfinite(_square(obs)) and _square(reward) < _LARGEST_SQUARE:
             return
         for row in np.flatnonzero(self.alive).tolist():
             text = fault_in(obs[row], float(reward[row]))

@@ -36,7 +36,11 @@ def agent_sites(
         return ()
     if isinstance(agents, Mapping):
         return tuple(Site(name, own) for name, own in agents.items())
-    return tuple(Site(_name(i, own), own) for i, own in enumerate(agents))
+    names = [_name(i, own) for i, own in enumerate(agents)]
+    for i, own in enumerate(agents):  # {site: 1} and {site: "1"}
+        if any(n == names[i] and other != own for n, other in zip(names[:i], agents, strict=False)):
+            names[i] = f"{names[i]} (agent {i})"
+    return tuple(map(Site, names, agents))
 
 
 def distinct(sites: Sequence[Site]) -> list[Site]:

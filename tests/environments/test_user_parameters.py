@@ -230,7 +230,7 @@ def test_named_test_environments_serve_every_family() -> None:
     ("evaluation", "env", "words"),
     [
         ({}, {"agents": [{"sit": "north"}]}, ("environment.agents.0.sit", "'site'")),
-        ({}, {"agents": [{}]}, ("environment.kwargs.site", "missing")),
+        ({}, {"agents": [{}]}, ("environment.agents.0.site", "missing")),
         ({}, {"agents": []}, ("environment.agents", "at least one")),
         ({"environments": {"a": {"sit": 1}}}, {}, ("evaluation.environments.a.sit", "'site'")),
         ({"environments": {}}, {}, ("evaluation", "at least one environment")),

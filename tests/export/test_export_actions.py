@@ -11,10 +11,11 @@ import torch
 
 from algorithms.policies import ContinuousPolicy, DiscretePolicy, GreedyPolicy
 from algorithms.types import Spec
+from fedrl_ray.export.agreement import require_agreement
 from fedrl_ray.export.card import describe_spaces
 from fedrl_ray.export.formats import FORMATS
 from fedrl_ray.vector_envs.actions import encoding_of
-from tests.support.odd_envs import SPACES
+from tests.support.odd_envs import SPACES, in_space
 
 SIZE = 3
 
@@ -31,7 +32,10 @@ def policy_of(name: str) -> tuple[GreedyPolicy, Spec]:
     return policy, Spec(obs_size=SIZE, **bounds, max_episode_steps=9)
 
 
-@pytest.mark.parametrize("name", ["from -1", "valves from 1", "switches", "narrow", "pump", "half"])
+@pytest.mark.parametrize(
+    "name",
+    ["from -1", "valves from 1", "switches", "narrow", "pump", "half", "relays", "level", "notch"],
+)
 @pytest.mark.parametrize("to", FORMATS)
 def test_an_export_acts_in_the_space_and_reads_back(name: str, to: str, tmp_path: Path) -> None:
     actions = encoding_of(SPACES[name])
@@ -42,9 +46,17 @@ def test_an_export_acts_in_the_space_and_reads_back(name: str, to: str, tmp_path
     wanted = actions.decode(policy(torch.from_numpy(obs)).detach().numpy())
     assert own.dtype == SPACES[name].dtype and own.shape == wanted.shape
     np.testing.assert_allclose(own.astype(float), wanted.astype(float), rtol=0, atol=1e-3)
-    assert all(SPACES[name].contains(one[()] if one.ndim == 0 else one) for one in own)
+    assert all(in_space(SPACES[name], one) for one in own)
     read = FORMATS[to].read(tmp_path, spec, actions)(obs)
     assert np.array_equal(actions.decode(read), own)
+
+    def trained(states: Any) -> Any:
+        return policy(torch.from_numpy(states)).detach().numpy()
+
+    found = require_agreement(
+        trained, lambda _: read, policy, obs, spec, resolution=actions.resolution
+    )
+    assert found.equal == len(obs)
 
 
 def raw_output(to: str, folder: Path, obs: Any) -> Any:

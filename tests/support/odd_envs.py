@@ -23,7 +23,15 @@ SPACES: dict[str, spaces.Space[Any]] = {
     "pump": spaces.Box(0, 3, (1,), np.int64),
     "dials": spaces.Box(np.array([-2, 10]), np.array([2, 11]), dtype=np.int32),
     "bytes": spaces.Box(0, 255, (2,), np.uint8),
+    "relays": spaces.Box(np.array([False, False]), np.array([True, True]), dtype=np.bool_),
+    "level": spaces.Box(-1.0, 1.0, (), np.float32),
+    "notch": spaces.Box(0, 3, (), np.int32),
 }
+
+
+def in_space(space: spaces.Space[Any], action: Any) -> bool:
+    """Return true if a row of actions lies in a space; Discrete spaces take no arrays."""
+    return space.contains(action[()] if isinstance(space, spaces.Discrete) else np.asarray(action))
 
 
 class OddSpring(gymnasium.Env[Any, Any]):

@@ -16,7 +16,7 @@ from fedrl_ray.vector_envs.actions import (
     WholeActions,
     encoding_of,
 )
-from tests.support.odd_envs import SPACES
+from tests.support.odd_envs import SPACES, in_space
 
 
 def learners_actions(actions: ActionEncoding, rows: int = 500) -> Array:
@@ -35,7 +35,7 @@ def test_a_decoded_action_lies_in_its_space(name: str) -> None:
     actions = encoding_of(SPACES[name])
     decoded = actions.decode(learners_actions(actions))
     assert decoded.dtype == SPACES[name].dtype
-    assert all(SPACES[name].contains(one[()] if one.ndim == 0 else one) for one in decoded)
+    assert all(in_space(SPACES[name], one) for one in decoded)
 
 
 @pytest.mark.parametrize("name", SPACES)

@@ -91,7 +91,7 @@ def _bounds(actions: ActionEncoding) -> str:
 
 def _continuous(raw: Array, actions: ActionEncoding, rows: int) -> Array:
     size = len(actions.low)
-    kinds = "fiu" if actions.resolution else "f"
+    kinds = "f" if np.issubdtype(actions.dtype, np.floating) else "fiub"
     if raw.dtype.kind not in kinds or raw.shape[:1] != (rows,) or raw.size != rows * size:
         raise ValueError(
             f"must return {size} numbers as the action for each observation; got {_of_answer(raw)}"

@@ -13,7 +13,7 @@ from algorithms.types import Array, Spec
 
 from ...common.errors import UserError
 from ..actions import ActionEncoding, encoding_of, short
-from ..data_faults import observation_of, reward_of
+from ..data_faults import reset_of, step_of
 from . import paths
 
 
@@ -40,32 +40,28 @@ class UserEnv:
     def reset(self, *, seed: int) -> tuple[Array, Any]:
         """Start an episode from a seed and return the flat observation and the info.
 
-        Raises DataError: the observation is not finite, or has another shape than its space.
+        Raises DataError: the result is not as Gymnasium defines it, or the observation is not
+        finite.
         """
-        obs, info = self.env.reset(seed=seed)
+        obs, info = reset_of(self.env.reset(seed=seed), self._shape)
         self._apply()
         self.taken = []
-        return observation_of(obs, self._shape), info
+        return obs, info
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, Any]:
         """Take one step and return Gymnasium's five values, with a flat observation.
 
-        Raises DataError: the observation or the reward is not finite, or of another shape.
+        Raises DataError: the result is not as Gymnasium defines it, or a number is not finite.
         """
         self.taken.append(np.array(action))
-        obs, reward, terminated, truncated, info = self.env.step(self.decode(action))
-        return (
-            observation_of(obs, self._shape),
-            reward_of(reward),
-            bool(terminated),
-            bool(truncated),
-            info,
-        )
+        return step_of(self.env.step(self.decode(action)), self._shape)
 
     def decode(self, action: Array) -> Any:
         """Return a learner's action as an action of the environment's own space."""
-        own = self._actions.decode(np.asarray(action)[None])[0]
-        return own if self._actions.shape else own[()]
+        actions = self._actions
+        own = actions.decode(np.asarray(action)[None]).reshape(actions.shape)
+        # Gymnasium's Discrete has numbers; a Box without dimensions has arrays
+        return own[()] if actions.num_actions and not actions.shape else own
 
     def close(self) -> None:
         """Close the user's environment."""

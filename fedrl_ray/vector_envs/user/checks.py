@@ -9,6 +9,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
@@ -17,7 +18,7 @@ import numpy as np
 from algorithms.types import Array, Spec
 
 from ...common.errors import UserError
-from ..data_faults import DataError, observation_of, reward_of
+from ..data_faults import DataError, reset_of
 from .adapter import UserEnv
 from .closing import trying
 
@@ -44,17 +45,24 @@ def trial_actions(spec: Spec, steps: int) -> Iterator[Array]:
 
 def check_reset(env: gymnasium.Env[Any, Any], key: str) -> None:
     """Raise UserError if a reset takes no seed, returns no pair, or breaks its space."""
-    taken = inspect.signature(env.unwrapped.reset).parameters
-    if "seed" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+    layer: Any = env
+    while layer is not None:
+        _require_seed(layer, key)
+        layer = layer.env if isinstance(layer, gymnasium.Wrapper) else None
+    with _faults_named(f"{key}: at reset"):
+        reset_of(env.reset(seed=0), env.observation_space.shape or ())
+
+
+def _require_seed(env: gymnasium.Env[Any, Any], key: str) -> None:
+    signature = inspect.signature(env.reset)
+    try:
+        signature.bind(seed=0)
+    except TypeError:
+        known = ", ".join(("self", *map(str, signature.parameters.values())))
         raise UserError(
             f"{key}: reset must take a seed, reset(self, *, seed=None, options=None); got "
-            f"reset({', '.join(('self', *taken))})"
-        )
-    result: object = env.reset(seed=0)
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise UserError(f"{key}: reset must return (observation, info); got {_kind(result)}")
-    _check_info(result[1], f"{key}: at reset")
-    _check_observation(result[0], env, f"{key}: at reset")
+            f"reset({known}) of {type(env).__name__}"
+        ) from None
 
 
 def check_steps(env: UserEnv, spec: Spec, key: str) -> int:
@@ -65,9 +73,9 @@ def check_steps(env: UserEnv, spec: Spec, key: str) -> int:
     deadline = time.monotonic() + _SECONDS
     _reset(env, 0, key)
     for step, action in enumerate(trial_actions(spec, _STEPS), start=1):
-        result = env.env.step(env.decode(action))
-        _check_step(result, env.env, f"{key}: at step {step}")
-        if result[2] or result[3]:
+        with _faults_named(f"{key}: at step {step}"):
+            _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
             _reset(env, step, key)
         if time.monotonic() > deadline:
             return step
@@ -114,43 +122,14 @@ def _trajectory(build: Callable[[], UserEnv], spec: Spec, steps: int, where: str
 
 
 def _reset(env: UserEnv, seed: int, where: str) -> Array:
-    try:
+    with _faults_named(f"{where}: at reset"):
         return env.reset(seed=seed)[0]
-    except DataError as fault:
-        raise UserError(f"{where}: at reset: {fault}") from None
 
 
-def _check_step(result: Any, env: gymnasium.Env[Any, Any], where: str) -> None:
-    if not (isinstance(result, tuple) and len(result) == 5):
-        raise UserError(
-            f"{where}: step must return (observation, reward, terminated, truncated, info); "
-            f"got {_kind(result)}"
-        )
-    _check_observation(result[0], env, where)
+@contextmanager
+def _faults_named(where: str) -> Iterator[None]:
+    """Turn a DataError of the block into a UserError that says where."""
     try:
-        reward_of(result[1])
+        yield
     except DataError as fault:
         raise UserError(f"{where}: {fault}") from None
-    for name, value in (("terminated", result[2]), ("truncated", result[3])):
-        if not isinstance(value, (bool, np.bool_, int, np.integer)):
-            raise UserError(f"{where}: {name} must be true or false; got {_kind(value)}")
-    _check_info(result[4], where)
-
-
-def _check_info(info: object, where: str) -> None:
-    if not isinstance(info, dict):
-        raise UserError(f"{where}: the info must be a dict, {{}} if empty; got {_kind(info)}")
-
-
-def _check_observation(obs: Any, env: gymnasium.Env[Any, Any], where: str) -> None:
-    try:
-        observation_of(obs, env.observation_space.shape or ())
-    except DataError as fault:
-        raise UserError(f"{where}: {fault}") from None
-
-
-def _kind(result: object) -> str:
-    if isinstance(result, np.ndarray):
-        return f"an array of shape {result.shape}"
-    name = type(result).__name__
-    return f"{name} of {len(result)}" if isinstance(result, tuple) else name

@@ -60,7 +60,7 @@ def _close(env: Closable) -> str | None:
             env.close()
     except _TakesTooLongError:
         return f"it had not after {SECONDS:g} s"
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # to end the program is as wrong as to raise
         return f"it raised {type(error).__name__}: {one_line(error)}"
     return None
 

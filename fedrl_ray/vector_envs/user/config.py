@@ -51,7 +51,7 @@ class UserParameter(Settings):
     @classmethod
     def _are_paths(cls, target: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if not target:
-            raise ValueError("must name at least one place; got an empty list")
+            raise ValueError("must name at least one place")
         for text in (target,) if isinstance(target, str) else target:
             paths.parse(text)
         return target
@@ -106,5 +106,5 @@ class GymnasiumConfig(EnvironmentConfig):
     @classmethod
     def _are_some(cls, agents: Any) -> Any:
         if agents is not None and not agents:
-            raise ValueError("must hold at least one agent's arguments; got none")
+            raise ValueError("must hold at least one agent's arguments")
         return agents

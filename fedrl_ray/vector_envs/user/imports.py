@@ -22,7 +22,8 @@ def find_callable(path: str, key: str) -> Callable[..., Any]:
     found = import_module(module, key)
     named: Callable[..., Any] | None = getattr(found, name, None)  # the user names it
     if not callable(named):
-        raise UserError(f"{key}: {module} has no callable {name!r}{nearest(name, dir(found))}")
+        known = [other for other in dir(found) if callable(getattr(found, other, None))]
+        raise UserError(f"{key}: {module} has no callable {name!r}{nearest(name, known)}")
     return named
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from ...common.errors import UserError, one_line
 
 _KEYS = r"(?:\[[^\[\]]+\])*"
 _NAME = rf"[^\W\d]\w*{_KEYS}"
@@ -53,7 +57,7 @@ def parse(text: str) -> Path:
     if not _PATH.fullmatch(text):
         raise ValueError(
             "must be an argument (length, config[density]) or a dotted path (unwrapped.mass, "
-            f"unwrapped.model.body_mass[2]); got {text!r}"
+            "unwrapped.model.body_mass[2])"
         )
     found = _PART.findall(text)
     return Path(text, tuple(name or Item(_key(item)) for name, item in found))
@@ -66,19 +70,73 @@ def read(owner: Any, parts: tuple[str | Item, ...]) -> Any:
     return owner
 
 
-def write(owner: Any, path: Path, value: Any) -> None:
+def number_of(value: Any) -> int | float | None:
+    """Return a value as a Python number; None if it is none. Booleans are no numbers.
+
+    A numpy or torch array without dimensions is a number.
+    """
+    plain = value.item() if getattr(value, "shape", None) == () else value
+    return plain if isinstance(plain, (int, float)) and not isinstance(plain, bool) else None
+
+
+def number_or_none(owner: Any, path: Path) -> int | float | None:
+    """Return the number that an attribute or element holds; None if it is no number, or absent."""
+    try:
+        return number_of(read(owner, path.parts)) if path.is_attribute else None
+    except MissingPartError:
+        return None
+
+
+def write(owner: Any, path: Path, value: float) -> None:
     """Set an attribute or an element, or call a method with the value.
 
-    Raises MissingPartError: a part does not exist.
+    Raises MissingPartError: a part does not exist. Raises UserError: the place takes no value, or
+    keeps another one. An exception of the user's own setter or method passes.
     """
     holder, last = read(owner, path.parts[:-1]), path.parts[-1]
     current = _step(holder, last)
-    if isinstance(last, Item):
-        holder[_fitting(holder, last)] = value
-    elif callable(current):
+    if callable(current) and not isinstance(last, Item):
+        _require_one_argument(current, path)
         current(value)
-    else:
-        setattr(holder, last, value)
+        return
+    try:
+        if isinstance(last, Item):
+            holder[_fitting(holder, last)] = value
+        else:
+            setattr(holder, last, value)
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        if _is_of_user(error):
+            raise
+        raise UserError(f"{_KEY}: {path.text!r} cannot be set: {one_line(error)}") from None
+    kept = number_of(_step(holder, last))
+    if kept is None or not math.isclose(kept, value, rel_tol=1e-6):  # it may be float32
+        kind = _step(holder, last) if kept is None else f"{kept:g}"
+        raise UserError(f"{_KEY}: {path.text!r} was set to {value:g} and holds {kind}")
+
+
+_KEY = "environment.parameters"
+
+
+def _require_one_argument(method: Callable[..., Any], path: Path) -> None:
+    try:
+        inspect.signature(method).bind(0.0)
+    except TypeError as error:
+        raise UserError(
+            f"{_KEY}: {path.text!r} is called with the value, and does not take one: "
+            f"{one_line(error)}"
+        ) from None
+    except ValueError:  # a method in C without a signature
+        return
+
+
+def _is_of_user(error: BaseException) -> bool:
+    """Return true if code of the user raised an error, and not the assignment itself."""
+    if type(error).__name__ == "FrozenInstanceError":  # of dataclasses and attrs, in Python
+        return False
+    inner = error.__traceback__
+    while inner is not None and inner.tb_next is not None:
+        inner = inner.tb_next
+    return inner is not None and inner.tb_frame.f_code.co_filename != __file__
 
 
 def with_item(argument: Any, parts: tuple[str | Item, ...], value: Any) -> Any:

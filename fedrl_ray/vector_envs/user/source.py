@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator, registry
 from gymnasium.wrappers import TimeLimit
 
-from ...common.errors import UserError
+from ...common.errors import UserError, one_line
 from ...common.spelling import nearest
 from . import paths
 from .config import GymnasiumConfig
@@ -61,7 +62,7 @@ def create(
     kwargs = copy.deepcopy(source.kwargs | dict(own))  # an environment may write to its arguments
     for path, value in values.items():
         kwargs[path.argument] = paths.with_item(kwargs.get(path.argument), path.parts[1:], value)
-    env: Any = source.make(**kwargs)
+    env: Any = _made(source, kwargs)
     limit = source.max_episode_steps
     if not isinstance(env, gymnasium.Env):
         raise UserError(f"{source.key}: must make a gymnasium.Env; got {type(env).__name__}")
@@ -71,6 +72,19 @@ def create(
         while isinstance(env, TimeLimit):
             env, limit = env.env, env._max_episode_steps
     return env, limit
+
+
+def _made(source: Source, kwargs: dict[str, Any]) -> Any:
+    try:
+        return source.make(**kwargs)
+    except TypeError as error:
+        # a constructor that passes **kwargs on tells only now which names it takes
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if found is None or found[1] not in kwargs:
+            raise
+        raise UserError(
+            f"{source.key}: takes no argument {found[1]!r}: {one_line(error)}"
+        ) from error
 
 
 def _require_spaces(env: Any, key: str) -> None:
@@ -149,10 +163,10 @@ def require_argument(source: Source, name: str, key: str) -> None:
     )
 
 
-def require_complete(source: Source, own: Mapping[str, Any]) -> None:
-    """Raise UserError if an argument that has no default is given nowhere."""
+def require_complete(source: Source, own: Mapping[str, Any], key: str) -> None:
+    """Raise UserError, which names `key`, if an argument without a default is given nowhere."""
     for name, argument in arguments(source).items():
         variadic = argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
         given = name in source.kwargs or name in own
         if argument.default is argument.empty and not variadic and not given:
-            raise UserError(f"environment.kwargs.{name}: missing; required by {source.key}")
+            raise UserError(f"{key}.{name}: missing; required by {source.key}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from ...common.errors import UserError
 from ...common.spelling import nearest
@@ -14,6 +14,8 @@ from ..parameters import Parameter
 from . import paths
 from .config import UserParameter
 from .source import Source, arguments
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_parameters(
@@ -33,19 +35,75 @@ def _parameter(
 ) -> Parameter:
     key = f"environment.parameters.{name}"
     held = [_held(path, source, kwargs, env, f"{key}.target") for path in declared.targets]
-    nominal = held[0] if declared.nominal is None else declared.nominal
-    if isinstance(nominal, (bool, np.bool_)) or not isinstance(nominal, (int, float, np.number)):
-        raise UserError(f"{key}.nominal: {_why_no_number(nominal, declared)}")
+    numbers = [n for n in map(paths.number_of, held) if n is not None]
+    nominal = paths.number_of(held[0]) if declared.nominal is None else declared.nominal
+    if nominal is None:
+        raise UserError(f"{key}.nominal: {_why_no_number(held[0], declared)}")
+    _require_settable(held, declared, key)
+    if declared.nominal is None and not all(math.isclose(n, nominal) for n in numbers):
+        _warn(
+            f"{key}: the targets hold different values, {', '.join(f'{n:g}' for n in numbers)}; "
+            f"each gets the same value, and the nominal one is {nominal:g}"
+        )
     low = -math.inf if declared.low is None else declared.low
     high = math.inf if declared.high is None else declared.high
     if not low <= nominal <= high:
         raise UserError(f"{key}.nominal: must stay within [{low:g}, {high:g}]; got {nominal:g}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (nominal, held[0]) if _is_number(v))
-    return Parameter(float(nominal), declared.unit, low, high, declared.meaning, is_whole=whole)
+    return Parameter(
+        float(nominal),
+        declared.unit,
+        low,
+        high,
+        declared.meaning,
+        is_whole=_is_whole(numbers, declared),
+    )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+@functools.cache
+def _warn(text: str) -> None:
+    """Log a warning once per process."""
+    _LOG.warning(text)
+
+
+def require_one_nominal(
+    declared: Mapping[str, UserParameter],
+    parameters: Mapping[str, Parameter],
+    env: Any,
+    *,
+    here: Any,
+    first: Any,
+) -> None:
+    """Raise UserError if an environment has another nominal value, which would be overwritten.
+
+    env: a new environment at the site `here`. The parameters are those of the site `first`.
+    """
+    for name, parameter in declared.items():
+        nominal = parameters[name].nominal
+        for path in parameter.targets if parameter.nominal is None else ():
+            held = paths.number_or_none(env, path)
+            if held is not None and not math.isclose(held, nominal):
+                raise UserError(
+                    f"environment.parameters.{name}.nominal: required, because {path.text!r} is "
+                    f"{held:g} at {here} and {nominal:g} at {first}; every site gets the same value"
+                )
+
+
+def _is_whole(numbers: list[int | float], declared: UserParameter) -> bool:
+    """Return true if every value must be a whole number, as the places hold it."""
+    if declared.nominal is None:
+        return any(isinstance(n, int) for n in numbers)
+    return isinstance(declared.nominal, int) and all(isinstance(n, int) for n in numbers[:1])
+
+
+def _require_settable(held: list[Any], declared: UserParameter, key: str) -> None:
+    """Raise UserError if an attribute or element holds something else than one number."""
+    for path, value in zip(declared.targets, held, strict=True):
+        free = not path.is_attribute or value is None or callable(value)
+        if not free and paths.number_of(value) is None:
+            text = " ".join(repr(value).split())
+            raise UserError(
+                f"{key}.target: must hold one number; got {text[:80]} from {path.text!r}"
+            )
 
 
 def _why_no_number(nominal: Any, declared: UserParameter) -> str:

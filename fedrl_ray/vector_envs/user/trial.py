@@ -110,7 +110,7 @@ def inspect(config: GymnasiumConfig, source: Source, own: Mapping[str, Any]) -> 
 
 def _vector_env(builder: Builder, spec: Spec, resume: Resume) -> UserVectorEnv:
     """Return one nominal environment, for the trial of resuming."""
-    seeds = EpisodeSeeds.of_grid(0, [0], 1)
+    seeds = EpisodeSeeds.of_grid(0, [0], 1, labels=["trial"])
     return UserVectorEnv(
         spec,
         [builder.build(builder.nominal)],
@@ -147,6 +147,6 @@ def _warn_of_stale(builder: Builder, config: GymnasiumConfig, name: str, value: 
             for stale in stale_attributes(env.env, path, builder.nominal[name], written):
                 _LOG.warning(
                     "environment.parameters.%s: %s looks derived from %s, and keeps its old value "
-                    "when %s is set; list both as targets, or set them in a method",
+                    "when %s is set; set both in a method, and name the method as the target",
                     name, stale, path.text, path.text,
                 )  # fmt: skip

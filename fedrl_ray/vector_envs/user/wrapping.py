@@ -14,6 +14,7 @@ from gymnasium.wrappers import FlattenObservation
 from ...common.errors import UserError, one_line
 from ...common.spelling import nearest
 from ..actions import short
+from ..data_faults import DataError
 from .config import GymnasiumConfig, Wrapper
 from .imports import find_callable
 
@@ -60,9 +61,22 @@ def _wrap(
     return wrapped
 
 
+class _Flattened(FlattenObservation[Any, Any, Any]):
+    """Flattened observations, with an error of ours for one that does not fit its space."""
+
+    def observation(self, observation: Any) -> Any:
+        """Return the flat observation. Raises DataError: it does not fit the space."""
+        try:
+            return super().observation(observation)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            space = short(self.env.observation_space)
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise DataError(f"the observation must fit {space}; {reason}") from None
+
+
 def _flatten(env: gymnasium.Env[Any, Any]) -> gymnasium.Env[Any, Any]:
     try:
-        flat: gymnasium.Env[Any, Any] = FlattenObservation(env)
+        flat: gymnasium.Env[Any, Any] = _Flattened(env)
     except (NotImplementedError, TypeError, ValueError) as error:
         raise UserError(
             f"environment.flatten: {short(env.observation_space)} cannot be flattened: "
