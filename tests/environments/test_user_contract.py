@@ -15,7 +15,8 @@ from tests.support.vector_envs import run, vector_env_of
 
 
 def family_of(name: str, module: str = "stubborn_envs", **keys: Any) -> Gymnasium:
-    config = {"factory": f"tests.support.{module}:{name}", "max_episode_steps": 300} | keys
+    factory = {"factory": f"tests.support.{module}:{name}", "max_episode_steps": 300}
+    config: dict[str, Any] = factory | keys
     return Gymnasium(Gymnasium.Config(**config))
 
 
