@@ -18,7 +18,7 @@ import numpy as np
 from algorithms.types import Array
 from fedrl_ray.agents.execution_profile import single_thread
 from fedrl_ray.config import plugins
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.mujoco import MujocoVectorEnv
 
 FAMILIES = ("half_cheetah", "hopper", "walker2d", "ant")

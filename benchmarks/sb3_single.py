@@ -25,7 +25,7 @@ from fedrl_ray.agents.evaluation import GridEvaluator
 from fedrl_ray.config import loading
 from fedrl_ray.config.build import build_family
 from fedrl_ray.config.schema import Experiment
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 
 ENVIRONMENTS = {"acrobot": "Acrobot-v1", "pendulum": "Pendulum-v1"}
 

@@ -12,7 +12,7 @@ from algorithms.learners.fedrq import FedRQ
 from algorithms.tabular.federated_mdp import FederatedMDP
 from algorithms.types import Array, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
 
 NUM_AGENTS, DISCOUNT, OMEGA = 4, 0.9, 0.3

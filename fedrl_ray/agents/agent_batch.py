@@ -12,7 +12,7 @@ from algorithms.vector_env import VectorEnv
 
 from ..config.build import build_family, learner_class
 from ..config.schema import Experiment
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 
 
 class AgentBatch(ABC):

@@ -11,7 +11,7 @@ from algorithms.types import Array, Dynamics, Params
 
 from ..config.build import learner_class
 from ..config.schema import Experiment
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.sites import ENVIRONMENT, Site, column
 from .execution_profile import require_compiler

@@ -11,7 +11,8 @@ from gymnasium.utils.seeding import np_random
 
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
-from ..vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
+from ..vector_envs.episode_seeds import EpisodeSeeds
+from ..vector_envs.episodes import EpisodicVectorEnv
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
 from ..vector_envs.rendering import RGB, DrawnEnv, RowEnv

@@ -14,7 +14,7 @@ from algorithms.types import Dynamics
 
 from ..common.errors import UserError
 from ..vector_envs.actions import encoding_of, short
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 from ..vector_envs.family import SITES, EnvFamily
 from ..vector_envs.mujoco import log_warnings
 from ..vector_envs.parameters import TRAINING, Perturbation

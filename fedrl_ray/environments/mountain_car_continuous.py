@@ -9,7 +9,7 @@ from gymnasium.envs.classic_control.continuous_mountain_car import Continuous_Mo
 
 from algorithms.types import Dynamics, Spec
 
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.parameters import EnvironmentConfig, Parameter
 from ..vector_envs.rendering import RGB

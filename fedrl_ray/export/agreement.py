@@ -15,7 +15,7 @@ from algorithms.types import Array, Spec
 from ..agents.evaluation import Act
 from ..common.errors import RunError
 from ..config.schema import Experiment
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 
 OBSERVATIONS = 1000

@@ -27,7 +27,7 @@ from ..config.build import build_family
 from ..config.schema import Experiment
 from ..federation.resume_rules import require_fits
 from ..runs.run_directory import VIDEO_INDEX, VIDEOS, read_policy
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 from ..vector_envs.family import EnvFamily
 from ..vector_envs.sites import Site
 from . import recorder

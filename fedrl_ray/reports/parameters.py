@@ -12,7 +12,7 @@ from algorithms.types import Array
 
 from ..common.errors import UserError
 from ..config import plugins
-from ..vector_envs.sites import ENVIRONMENT
+from ..vector_envs import sites
 from .runs import RunData
 
 _USERS_OWN = "gymnasium"
@@ -23,11 +23,19 @@ def agent_parameters(run: RunData) -> dict[str, Array]:
     """Return the parameters in which the agents differ, [K] each; empty if they are unknown."""
     k = run.flat["federation.num_agents"]
     if run.evaluations.where == "agents":
-        logged = {n: v for n, v in run.evaluations.dynamics.items() if n != ENVIRONMENT}
+        logged = {n: v for n, v in run.evaluations.dynamics.items() if n != sites.ENVIRONMENT}
         drawn = {n: np.array(v, dtype=np.float64) for n, v in logged.items()}
     else:
         drawn = _drawn(run, k)
     return {n: v for n, v in drawn.items() if v.shape == (k,) and len(np.unique(v)) > 1}
+
+
+def agent_sites(run: RunData) -> tuple[str, ...]:
+    """Return the names of the agents' sites, [K]; empty if the agents do not differ by category."""
+    listed = run.config["environment"].get("agents")
+    if not isinstance(listed, Mapping | list):
+        return ()
+    return tuple(map(str, sites.agent_sites(listed)))
 
 
 def _drawn(run: RunData, k: int) -> dict[str, Array]:

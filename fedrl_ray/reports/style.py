@@ -105,6 +105,21 @@ def line(
     )  # fmt: skip
 
 
+def points(
+    fig: go.Figure, x: Sequence[str], y: Array, low: Array, high: Array, name: str, chosen: Look,
+    **more: Any,
+) -> None:  # fmt: skip
+    """Add a point with its interval for each category; categories have no line between them."""
+    known = bool(np.isfinite(low).all())
+    fig.add_scatter(
+        x=x, y=y, name=plain_text(name), legendgroup=plain_text(name), mode="markers",
+        marker={"symbol": chosen.marker, "size": 9, "color": chosen.colour},
+        error_y={"type": "data", "symmetric": False, "array": high - y, "arrayminus": y - low,
+                 "visible": known, "thickness": 1.5},
+        col=1, **more,
+    )  # fmt: skip
+
+
 def band(
     fig: go.Figure, x: Array, low: Array, high: Array, group: str, chosen: Look, **more: Any
 ) -> None:

@@ -21,7 +21,7 @@ from algorithms.types import AgentState, Array, Spec
 
 from ..config import loading
 from ..config.build import build_family
-from ..vector_envs.episodes import EpisodeSeeds
+from ..vector_envs.episode_seeds import EpisodeSeeds
 
 COPIES_APART = 10**9
 """Distance between the first episodes of two copies, so that they never share an episode."""

@@ -19,7 +19,8 @@ from algorithms.types import Dynamics, Spec
 
 from ..common.errors import UserError
 from .actions import ActionEncoding, encoding_of_spec
-from .episodes import EpisodeSeeds, EpisodicVectorEnv
+from .episode_seeds import EpisodeSeeds
+from .episodes import EpisodicVectorEnv
 from .grids import grid_points, require_size
 from .parameters import TRAINING, EnvironmentConfig, Parameter, Perturbation, UniformRange
 from .sites import ENVIRONMENT, Site, column

@@ -15,7 +15,7 @@ from pydantic import Field
 from algorithms.types import AgentState, Dynamics, Spec
 
 from ..common.errors import UserError, one_line
-from .episodes import EpisodeSeeds
+from .episode_seeds import EpisodeSeeds
 from .family import EnvFamily
 from .mujoco_model import PARAMETERS, Robot, perturbed_model
 from .parameters import EnvironmentConfig

@@ -14,7 +14,8 @@ import numpy as np
 from algorithms.draws import Role
 from algorithms.types import Array
 
-from .episodes import EpisodeSeeds, EpisodicVectorEnv
+from .episode_seeds import EpisodeSeeds
+from .episodes import EpisodicVectorEnv
 from .sync import ScalarEnv
 
 RGB = "rgb_array"

@@ -11,7 +11,8 @@ import numpy as np
 from algorithms.types import AgentState, Array, Dynamics, Spec
 
 from .data_faults import DataError
-from .episodes import EpisodeSeeds, EpisodicVectorEnv
+from .episode_seeds import EpisodeSeeds
+from .episodes import EpisodicVectorEnv
 from .threads import StepThreads
 
 E = TypeVar("E")

@@ -14,7 +14,8 @@ from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Dynamics, Spec
 from algorithms.vector_env import KnownDynamicsEnv
 
-from .episodes import EpisodeSeeds, EpisodicVectorEnv
+from .episode_seeds import EpisodeSeeds
+from .episodes import EpisodicVectorEnv
 from .family import EnvFamily
 
 _BLOCK = 1024

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from algorithms.learners.fedrq import FedRQ
 from algorithms.types import Array, Spec, Transition
 from fedrl_ray.environments.windy_cliff import WindyCliff
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.tabular import TabularVectorEnv
 from tests.support import laws
 from tests.support.federations import cartpoles, same_bits

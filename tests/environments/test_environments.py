@@ -9,7 +9,7 @@ import pytest
 
 from algorithms.types import Dynamics
 from fedrl_ray.config import plugins
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from tests.support.federations import same_bits
 from tests.support.vector_envs import (
     actions_for,

@@ -16,7 +16,7 @@ from fedrl_ray.common.errors import UserError
 from fedrl_ray.environments.frozen_lake import FrozenLake
 from fedrl_ray.environments.random_mdp import RandomMDP
 from fedrl_ray.environments.windy_cliff import WindyCliff
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.parameters import UniformRange
 from fedrl_ray.vector_envs.tabular import Tables, TabularFamily, TabularVectorEnv
 from tests.support.federations import same_bits

@@ -10,7 +10,7 @@ import pytest
 
 from fedrl_ray.common.errors import RunError, UserError
 from fedrl_ray.environments.gymnasium import Gymnasium
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from tests.support.vector_envs import run, vector_env_of
 
 

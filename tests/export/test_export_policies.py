@@ -23,7 +23,7 @@ from algorithms.types import Spec
 from fedrl_ray.export.readers import rl_module_policy
 from fedrl_ray.export.readers.reading import read_policy
 from fedrl_ray.vector_envs.actions import encoding_of_spec
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from tests.support.export_runs import experiment, trained_run
 from tests.support.foreign_policies import SCORES, WEIGHT, Touches, onnx_file
 from tests.support.malformed_place import fedrl, require_refusal

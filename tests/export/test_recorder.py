@@ -13,7 +13,7 @@ from algorithms.types import Array
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.config import plugins
 from fedrl_ray.export import recorder
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.family import EnvFamily
 from tests.support.user_envs import DRAWN_SPRING
 from tests.support.vector_envs import family_of, varied

@@ -9,7 +9,7 @@ import numpy as np
 
 from algorithms.types import Array, Params
 from fedrl_ray.environments.cartpole import CartPole, PerturbedCartPoleVectorEnv
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from tests.support.probes import PointMassVectorEnv
 
 POLE_LENGTHS = (0.5, 1.0, 1.5, 0.75, 1.25)

@@ -12,7 +12,8 @@ import numpy as np
 
 from algorithms.draws import Role, philox
 from algorithms.types import AgentState, Array, Spec
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
+from fedrl_ray.vector_envs.episodes import EpisodicVectorEnv
 
 Move = Callable[[int, float, float, float], tuple[int, float, bool]]
 """(state, action, uniform number, the row's own parameter) -> next state, reward, terminated."""

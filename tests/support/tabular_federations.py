@@ -11,7 +11,7 @@ from algorithms.learners.fedrq import FedRQ
 from algorithms.tabular.federated_mdp import FederatedMDP
 from algorithms.types import Array, Spec
 from fedrl_ray.environments.random_mdp import RandomMDP
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
 from fedrl_ray.vector_envs.tabular import Tables, TabularVectorEnv
 from tests.support.aggregation import aggregated
 

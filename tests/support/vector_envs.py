@@ -11,7 +11,8 @@ import numpy as np
 
 from algorithms.types import Array, Dynamics, Spec, Transition
 from fedrl_ray.config import plugins
-from fedrl_ray.vector_envs.episodes import EpisodeSeeds, EpisodicVectorEnv
+from fedrl_ray.vector_envs.episode_seeds import EpisodeSeeds
+from fedrl_ray.vector_envs.episodes import EpisodicVectorEnv
 from fedrl_ray.vector_envs.family import EnvFamily
 
 CONFIGS: dict[str, dict[str, Any]] = {

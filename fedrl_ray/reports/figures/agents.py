@@ -14,7 +14,7 @@ from ..looks import size_note
 from ..methods import Method
 from ..numbers import value_text
 from ..panels import Line, canvas
-from ..parameters import agent_parameters
+from ..parameters import agent_parameters, agent_sites
 from ..runs import RunData
 from ..section import Cell, Section, Table, section
 from ..series import coarser, common, last_tenth, mean_over
@@ -99,12 +99,18 @@ def _rows(methods: list[Method]) -> Iterator[tuple[Cell, ...]]:
     for method in methods:
         for run in method.runs:
             if (found := worst_off(run)) is not None:
-                own = ", ".join(
-                    f"{name} {value_text(float(values[found.agent]))}"
-                    for name, values in agent_parameters(run).items()
-                )
                 yield (run.label, method.label, run.seed, found.mean, found.agent, found.final,
-                       own or "unknown")  # fmt: skip
+                       _known_of(run, found.agent) or "unknown")  # fmt: skip
+
+
+def _known_of(run: RunData, agent: int) -> str:
+    """Return an agent's site and physical parameters as text, as far as they are known."""
+    sites = agent_sites(run)
+    physics = (
+        f"{name} {value_text(float(values[agent]))}"
+        for name, values in agent_parameters(run).items()
+    )
+    return ", ".join([*sites[agent : agent + 1], *physics])
 
 
 def _over_parameter(study: Study) -> Section | None:

@@ -15,7 +15,7 @@ from ..methods import Method
 from ..panels import canvas
 from ..section import Cell, Section, Table, section
 from ..studies import Study
-from ..style import CLIPPED, band, focus, line
+from ..style import CLIPPED, band, focus, line, points
 
 
 def return_over_grids(study: Study) -> list[Section | None]:
@@ -34,7 +34,12 @@ def _section(study: Study, methods: list[Method], label: str, index: int) -> Sec
     found = {method: grid_intervals(method) for method in methods}
     for entry, shared in drawing:
         _, means, low, high = found[entry.method]
-        x = np.array(axis_of(entry.method)[0])
+        positions = axis_of(entry.method)[0]
+        names = [position for position in positions if isinstance(position, str)]
+        if names:
+            points(drawing.figure, names, means, low, high, entry.name, entry.look, **shared)
+            continue
+        x = np.array(positions)
         place = {"row": shared["row"], "visible": shared["visible"]}
         band(drawing.figure, x, low, high, entry.name, entry.look, **place)
         line(drawing.figure, x, means, entry.name, entry.look, **shared)

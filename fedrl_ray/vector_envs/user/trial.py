@@ -18,7 +18,7 @@ from gymnasium import spaces
 from algorithms.types import Spec
 
 from ..actions import ActionEncoding
-from ..episodes import EpisodeSeeds
+from ..episode_seeds import EpisodeSeeds
 from ..parameters import Parameter
 from .adapter import UserEnv, spec_of
 from .checks import check_effect, check_reset, check_steps

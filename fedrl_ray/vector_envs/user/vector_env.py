@@ -9,7 +9,7 @@ import numpy as np
 
 from algorithms.types import AgentState, Array, Spec
 
-from ..episodes import EpisodeSeeds
+from ..episode_seeds import EpisodeSeeds
 from ..sync import SyncVectorEnv
 from .adapter import UserEnv
 from .closing import close_and_log
