@@ -1,10 +1,11 @@
 # One command each: `make train` sets everything up and trains, `make test` sets up and tests.
 PYTHON ?= python3
 VENV ?= .venv
+THIRD_PARTY_VENV ?= .venv-third-party
 BIN := $(VENV)/bin
 CONFIG ?= tune_configs/cartpole-fedrdqn.yaml
 
-.PHONY: train test test-all lint docs bench results clean
+.PHONY: train test test-all test-third-party lint docs bench results clean
 
 train: $(VENV)/.installed
 	$(BIN)/fedrl-ray train $(CONFIG)
@@ -15,6 +16,10 @@ test: $(VENV)/.installed-dev
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "slow or not slow"
+
+# Environments of others, in a virtual environment of their own. Neither `make test` nor CI runs it.
+test-third-party: $(THIRD_PARTY_VENV)/.installed
+	$(THIRD_PARTY_VENV)/bin/pytest tests/third_party
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -49,6 +54,15 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
+THIRD_PARTY := tests/third_party/requirements
+$(THIRD_PARTY_VENV)/.installed: pyproject.toml constraints.txt $(wildcard $(THIRD_PARTY)*.txt)
+	$(PYTHON) -m venv $(THIRD_PARTY_VENV)
+	$(THIRD_PARTY_VENV)/bin/pip install --quiet --constraint constraints.txt torch
+	$(THIRD_PARTY_VENV)/bin/pip install --quiet --constraint constraints.txt \
+		--requirement $(THIRD_PARTY).txt --editable . pytest pytest-timeout
+	$(THIRD_PARTY_VENV)/bin/pip install --quiet --no-deps --requirement $(THIRD_PARTY)-no-deps.txt
+	touch $@
+
 $(VENV)/.installed-docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@
@@ -58,4 +72,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf algorithms/__pycache__ $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf algorithms/__pycache__ $(VENV) $(THIRD_PARTY_VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

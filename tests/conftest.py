@@ -33,6 +33,7 @@ HINTS = {
     "no Chromium": "apt-get install chromium",
     "no EGL": "apt-get install libegl1",
     "no MkDocs": "pip install 'fedrl-ray[docs]'",
+    "no third-party environments": "make test-third-party",
     "no GPU": "run on a machine with an NVIDIA GPU",
     "FEDRL_RAY_KUBERAY_CRDS": "CONTRIBUTING.md says where the definitions are",
     "promtool": "install Prometheus",

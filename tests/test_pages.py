@@ -129,18 +129,19 @@ def is_elsewhere(environment: dict[str, Any]) -> bool:
 
 
 def whole(part: dict[str, Any]) -> Experiment:
-    """Return the experiment, or a small one with this part and a learner that fits."""
+    """Return the experiment, or a small one with this part and plugins that fit."""
     if {"learner", "environment"} <= set(part):
         return from_dict(part)
     named = {key for key, value in part.items() if isinstance(value, dict) and "name" in value}
     base = {section: value for section, value in SMALL.items() if section not in named}
     base = merged(base, {"evaluation": {"grid": 11}})
-    if "learner" in named:
-        return from_dict(merged(base, part))
     continuous = {"name": "fedrddpg", "learning_starts": 10, "replay_capacity": 64}
-    for learner in (SMALL["learner"], continuous, {"name": "fedrq"}):
+    added = [{"learner": plugin} for plugin in (SMALL["learner"], continuous, {"name": "fedrq"})]
+    if "learner" in named:
+        added = [{"environment": plugin} for plugin in (SMALL["environment"], {"name": "pendulum"})]
+    for missing in added:
         try:
-            return from_dict(merged(base | {"learner": learner}, part))
+            return from_dict(merged(base | missing, part))
         except UserError as error:
             if "learner.name:" not in str(error):
                 raise
@@ -209,6 +210,13 @@ def test_a_list_that_reads_differently_is_found() -> None:
         "- one",
         "  - inner",
     ]
+
+
+def test_the_experiments_of_other_packages_are_on_their_page() -> None:
+    shown = fenced(ROOT / "docs" / "environments.md", "yaml")
+    experiments = sorted((ROOT / "tests" / "third_party").glob("*.yaml"))
+    assert len(experiments) == 4
+    assert [path.name for path in experiments if path.read_text() not in shown] == []
 
 
 def test_no_page_is_left_out() -> None:

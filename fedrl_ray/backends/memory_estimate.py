@@ -86,6 +86,7 @@ def estimate(experiment: Experiment, actors: int) -> MemoryEstimate:
     """
     sizes = _sizes(experiment)
     library = learner_class(experiment).bytes_per_process(experiment.learner.settings)
+    library += build_family(experiment).bytes_per_process()
     k, rule = experiment.federation.num_agents, build_aggregator(experiment)
     shared = PROGRAM + library + (RAY if actors else 0)
     return MemoryEstimate(

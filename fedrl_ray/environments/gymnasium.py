@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from ..vector_envs.sites import ENVIRONMENT, Site, agent_sites, column, distinct
 from ..vector_envs.user.adapter import UserEnv
 from ..vector_envs.user.closing import close_and_log
 from ..vector_envs.user.config import GymnasiumConfig
+from ..vector_envs.user.memory import resident
 from ..vector_envs.user.rendering import drawn, render_arguments
 from ..vector_envs.user.source import create, find_source, require_argument, require_complete
 from ..vector_envs.user.targets import require_one_nominal
@@ -50,6 +51,8 @@ class Gymnasium(EnvFamily):
 
     def __init__(self, config: GymnasiumConfig) -> None:
         super().__init__(config)
+        tried = config.model_dump_json()
+        before = 0 if tried in _TRIALS else resident()
         self._source = find_source(config)
         self._sites = agent_sites(config.agents)
         self.has_nominal, self.max_open = not self._sites, config.max_open
@@ -62,7 +65,9 @@ class Gymnasium(EnvFamily):
         found = inspect(config, self._source, self._first.arguments)
         self.parameters, self.spec, self._spaces = found.parameters, found.spec, found.spaces
         self.actions = encoding_of(found.spaces.action)
-        self._trial = _trial(self)
+        if tried not in _TRIALS:
+            _TRIALS[tried] = _Tried(max(0, resident() - before), self.check())
+        self._libraries, self._trial = _TRIALS[tried]
         if self._trial.resume is None:
             self.exemptions = {"resume": _INEXACT}
 
@@ -73,8 +78,12 @@ class Gymnasium(EnvFamily):
         return label if len(names) == 1 else f"{label} ({self._sites[agent]})"
 
     def bytes_per_environment(self) -> int:
-        """Return the memory by which the trial's first environment made this process grow."""
+        """Return the memory by which one environment made this process grow in the trial."""
         return max(super().bytes_per_environment(), self._trial.memory)
+
+    def bytes_per_process(self) -> int:
+        """Return the memory that the environment's modules and first use left in this process."""
+        return self._libraries
 
     def draw(
         self,
@@ -223,15 +232,18 @@ class Gymnasium(EnvFamily):
             opened.pop_all()
 
 
-_TRIALS: dict[str, Trial] = {}
+class _Tried(NamedTuple):
+    """Results of a configuration's first use in this process.
+
+    libraries: bytes that stay after an environment was made and closed.
+    """
+
+    libraries: int
+    trial: Trial
 
 
-def _trial(family: Gymnasium) -> Trial:
-    """Return the family's trial, run once per process and configuration."""
-    key = family.config.model_dump_json()
-    if key not in _TRIALS:
-        _TRIALS[key] = family.check()
-    return _TRIALS[key]
+_TRIALS: dict[str, _Tried] = {}
+"""Configuration -> results, so that each process runs a trial once."""
 
 
 @functools.cache

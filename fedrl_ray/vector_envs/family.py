@@ -82,6 +82,10 @@ class EnvFamily(ABC):
         """Return the memory of one environment in bytes, estimated rather too high than too low."""
         return 2**14
 
+    def bytes_per_process(self) -> int:
+        """Return the memory that each process needs beside its environments, in bytes."""
+        return 0
+
     def nominal(self) -> Dynamics:
         """Return the dynamics of the unperturbed environment: each parameter [1]."""
         return {name: np.array([p.nominal]) for name, p in self.parameters.items()}

@@ -113,7 +113,12 @@ def test_a_fractional_nominal_value_allows_fractions() -> None:
         ({"target": "unwrapped.set_payload"}, ("nominal: required", "is a method")),
         ({"target": "config[density]"}, ("nominal: required", "has no value yet")),
         ({"target": "confg[density]", "nominal": 1.0}, ("takes no argument 'confg'",)),
-        ({"target": "unwrapped.parts"}, ("nominal: must be a number",)),
+        (
+            {"target": "unwrapped.parts"},
+            ("nominal: must be a number", "target, unwrapped.parts[0]"),
+        ),
+        ({"target": "unwrapped.model.inertia"}, ("shape (2, 2)", "unwrapped.model.inertia[0,0]")),
+        ({"target": "unwrapped.config"}, ("is a dict", "unwrapped.config[density]")),
     ],
 )
 def test_a_wrong_place_is_one_line(parameter: dict[str, Any], words: tuple[str, ...]) -> None:

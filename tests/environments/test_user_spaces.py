@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from fedrl_ray.agents.evaluation import GridEvaluator, initial_shared
+from fedrl_ray.backends import memory_estimate
 from fedrl_ray.common.errors import RunError, UserError
 from fedrl_ray.config.build import build_family
 from fedrl_ray.config.loading import from_dict
 from fedrl_ray.config.schema import Experiment
 from fedrl_ray.environments.gymnasium import Gymnasium
 from fedrl_ray.vector_envs.user import closing
-from tests.support.odd_envs import SPACES, OddSpring, Seat
+from tests.support.odd_envs import SPACES, Bulky, OddSpring, Seat
 from tests.support.runs import train
 from tests.support.vector_envs import actions_for, run, vector_env_of
 
@@ -227,5 +228,20 @@ def test_an_evaluation_holds_few_environments_open(tmp_path: Path) -> None:
     assert Seat.most == 2 + 11  # the nominal environment is one of the grid
 
 
-def test_memory_of_an_environment_is_measured() -> None:
+def test_memory_of_an_environment_and_of_its_libraries_is_measured() -> None:
+    Bulky.libraries.clear()
+    family = family_of("Bulky", parameters=MASS, perturb={"mass": 0.5})
+    assert 7 < family.bytes_per_environment() / 2**20 < 10
+    assert 15 < family.bytes_per_process() / 2**20 < 24
+    again = family_of("Bulky", parameters=MASS, perturb={"mass": 0.5})
+    assert again.bytes_per_process() == family.bytes_per_process()
     assert family_of("OddSpring").bytes_per_environment() >= 2**14
+
+
+def test_every_process_counts_the_libraries_of_an_environment() -> None:
+    Bulky.libraries.clear()
+    bulky = experiment("fedrdqn", factory="tests.support.odd_envs:Bulky", num_agents=2)
+    plain = experiment("fedrdqn", factory="tests.support.odd_envs:OddSpring", num_agents=2)
+    more = [memory_estimate.estimate(e, 2) for e in (bulky, plain)]
+    assert more[0].actors - more[1].actors > 2 * 15 * 2**20
+    assert more[0].driver - more[1].driver > (15 + 3 * 7) * 2**20

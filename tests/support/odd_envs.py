@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -210,6 +210,23 @@ class Seat(OddSpring):
 
     def close(self) -> None:
         Seat.open_now -= 1
+
+
+class Bulky(OddSpring):
+    """A simulator of 8 MiB in small blocks, and with libraries of 16 MiB that stay.
+
+    The allocator keeps the blocks when they are freed, because a later one stays.
+    """
+
+    libraries: ClassVar[list[Any]] = []
+
+    def __init__(self, mass: float = 1.0) -> None:
+        super().__init__(mass=mass)
+        if not self.libraries:
+            self.libraries.append(np.ones(16 * 2**17))
+        self.blocks = [np.ones(2**12) for _ in range(8 * 2**5)]
+        self.libraries.append(np.ones(2**9))
+        self.itself = self
 
 
 class Scale(gymnasium.RewardWrapper[Any, Any]):

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ...common.errors import UserError
 from ...common.spelling import nearest
 from ..parameters import Parameter
@@ -112,6 +114,18 @@ def _why_no_number(nominal: Any, declared: UserParameter) -> str:
         return f"required, because {text!r} is a method"
     if nominal is None:
         return f"required, because {text!r} has no value yet"
+    if isinstance(nominal, np.ndarray) and nominal.size:
+        first = ",".join("0" * nominal.ndim)
+        return (
+            f"must be a number; {text!r} is an array of shape {nominal.shape}, so name its "
+            f"elements in target, {text}[{first}]"
+        )
+    if isinstance(nominal, (Mapping, list, tuple)) and nominal:
+        first = next(iter(nominal)) if isinstance(nominal, Mapping) else "0"
+        return (
+            f"must be a number; {text!r} is a {type(nominal).__name__}, so name its items in "
+            f"target, {text}[{first}]"
+        )
     return f"must be a number; got {nominal!r} from {text!r}"
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-import psutil
 from gymnasium import spaces
 
 from algorithms.types import Spec
@@ -24,6 +23,7 @@ from .adapter import UserEnv, spec_of
 from .checks import check_effect, check_reset, check_steps
 from .closing import trying
 from .config import GymnasiumConfig
+from .memory import resident
 from .resuming import find_resume, saves_itself
 from .source import Source, create
 from .stale import stale_attributes
@@ -64,8 +64,8 @@ class Builder(NamedTuple):
 class Trial(NamedTuple):
     """Results of a trial.
 
-    resume: the way to resume exactly, or None. memory: bytes by which the first environment made
-    this process grow.
+    resume: the way to resume exactly, or None. memory: bytes by which one environment made this
+    process grow.
     """
 
     resume: Resume | None
@@ -83,11 +83,11 @@ class Trial(NamedTuple):
         ranges: low and high end of each perturbed parameter. Raises UserError: the environment
         breaks a rule.
         """
-        before = psutil.Process().memory_info().rss
+        before = resident()
         env = builder.build(builder.nominal)
         with trying(env, builder.key):
             steps = check_steps(env, builder.spec, builder.key)
-            memory = psutil.Process().memory_info().rss - before
+            memory = resident() - before
             saves = saves_itself(env)
         _check_effects(builder, config, ranges, steps)
         make = partial(_vector_env, builder)
