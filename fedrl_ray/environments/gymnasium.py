@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -25,12 +23,12 @@ from ..vector_envs.user.closing import close_and_log
 from ..vector_envs.user.config import GymnasiumConfig
 from ..vector_envs.user.memory import resident
 from ..vector_envs.user.rendering import drawn, render_arguments
+from ..vector_envs.user.resuming import warn_of_inexact_resume
 from ..vector_envs.user.source import create, find_source, require_argument, require_complete
 from ..vector_envs.user.targets import require_one_nominal
-from ..vector_envs.user.trial import Builder, Trial, inspect
+from ..vector_envs.user.trial import Builder, Trial, inspect, memory_of_one
 from ..vector_envs.user.vector_env import UserVectorEnv
 
-_LOG = logging.getLogger(__name__)
 _INEXACT = (
     "resume is not exact: neither get_state and set_state nor a replay of the actions since the "
     "last reset led to the same observations"
@@ -78,8 +76,8 @@ class Gymnasium(EnvFamily):
         return label if len(names) == 1 else f"{label} ({self._sites[agent]})"
 
     def bytes_per_environment(self) -> int:
-        """Return the memory by which one environment made this process grow in the trial."""
-        return max(super().bytes_per_environment(), self._trial.memory)
+        """Return the memory by which one environment makes this process grow."""
+        return max(super().bytes_per_environment(), memory_of_one(self.builder, self.config))
 
     def bytes_per_process(self) -> int:
         """Return the memory that the environment's modules and first use left in this process."""
@@ -174,9 +172,13 @@ class Gymnasium(EnvFamily):
 
         Raises UserError: the environment breaks a rule of `vector_envs.user.checks`.
         """
+        return Trial.of(self.builder, self.config, self.ranges(self.config.perturb))
+
+    @property
+    def builder(self) -> Builder:
+        """The constructor of nominal environments, for the trial."""
         nominal = {name: p.nominal for name, p in self.parameters.items()}
-        builder = Builder(self.build, self.spec, self.actions, nominal, self._source.key)
-        return Trial.of(builder, self.config, self.ranges(self.config.perturb))
+        return Builder(self.build, self.spec, self.actions, nominal, self._source.key)
 
     @property
     def _first(self) -> Site:
@@ -244,9 +246,3 @@ class _Tried(NamedTuple):
 
 _TRIALS: dict[str, _Tried] = {}
 """Configuration -> results, so that each process runs a trial once."""
-
-
-@functools.cache
-def warn_of_inexact_resume() -> None:
-    """Log that a replay led to another observation, once per process."""
-    _LOG.warning("environment: resume is not exact, because a replay led to another observation")

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from fedrl_ray.common.errors import UserError
 from fedrl_ray.config.validation_errors import explain_violation
-from fedrl_ray.environments import gymnasium as gymnasium_family
 from fedrl_ray.environments.gymnasium import Gymnasium
+from fedrl_ray.vector_envs.user import resuming
 from tests.support.federations import same_bits
 from tests.support.user_envs import CountedSpring
 from tests.support.vector_envs import actions_for, bits, run, vector_env_of
@@ -128,7 +128,7 @@ def test_what_cannot_be_resumed_says_so_and_goes_on(
     family = family_of(name, kwargs={"wind": wind})
     assert family.exemptions["resume"].startswith("resume is not exact")
     assert not caplog.records
-    gymnasium_family.warn_of_inexact_resume.cache_clear()
+    resuming.warn_of_inexact_resume.cache_clear()
     first, second = (vector_env_of(family, {}, [0]) for _ in range(2))
     run(first, actions_for(family.spec, 55, 1))
     with caplog.at_level(logging.WARNING):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from contextlib import closing
@@ -52,6 +53,12 @@ def saves_itself(env: UserEnv) -> bool:
         )
         return False
     return True
+
+
+@functools.cache
+def warn_of_inexact_resume() -> None:
+    """Log that a replay led to another observation, once per process."""
+    _LOG.warning("environment: resume is not exact, because a replay led to another observation")
 
 
 def _resumes(

@@ -23,7 +23,7 @@ from .adapter import UserEnv, spec_of
 from .checks import check_effect, check_reset, check_steps
 from .closing import trying
 from .config import GymnasiumConfig
-from .memory import resident
+from .memory import resident_after_release
 from .resuming import find_resume, saves_itself
 from .source import Source, create
 from .stale import stale_attributes
@@ -62,14 +62,9 @@ class Builder(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Results of a trial.
-
-    resume: the way to resume exactly, or None. memory: bytes by which one environment made this
-    process grow.
-    """
+    """Results of a trial. resume: the way to resume exactly, or None."""
 
     resume: Resume | None
-    memory: int
 
     @classmethod
     def of(
@@ -83,15 +78,29 @@ class Trial(NamedTuple):
         ranges: low and high end of each perturbed parameter. Raises UserError: the environment
         breaks a rule.
         """
-        before = resident()
         env = builder.build(builder.nominal)
         with trying(env, builder.key):
             steps = check_steps(env, builder.spec, builder.key)
-            memory = resident() - before
             saves = saves_itself(env)
         _check_effects(builder, config, ranges, steps)
         make = partial(_vector_env, builder)
-        return cls(find_resume(make, builder.spec, steps, saves=saves), memory)
+        return cls(find_resume(make, builder.spec, steps, saves=saves))
+
+
+_MEMORY: dict[str, int] = {}
+"""Configuration -> bytes of one environment."""
+
+
+def memory_of_one(builder: Builder, config: GymnasiumConfig) -> int:
+    """Return the bytes by which one environment makes this process grow, measured once."""
+    known = config.model_dump_json()
+    if known not in _MEMORY:
+        before = resident_after_release()
+        env = builder.build(builder.nominal)
+        with trying(env, builder.key):
+            check_steps(env, builder.spec, builder.key)
+            _MEMORY[known] = resident_after_release() - before
+    return _MEMORY[known]
 
 
 def inspect(config: GymnasiumConfig, source: Source, own: Mapping[str, Any]) -> Inspected:
