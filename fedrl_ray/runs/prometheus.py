@@ -56,7 +56,8 @@ class PrometheusMetrics:
     """The metrics of one run. It does nothing if this process has not joined Ray."""
 
     def __init__(self, run: str) -> None:
-        self._metrics = _ray_metrics(run)
+        # Ray takes ASCII labels only
+        self._metrics = _ray_metrics(run.encode("ascii", "backslashreplace").decode())
         self._gauges: dict[str, float] = {}
         self._closed = threading.Event()
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 import yaml
 
+from fedrl_ray.chaos import campaign
 from fedrl_ray.chaos import fault as faults
 from fedrl_ray.chaos.campaign import Chaos, ChaosOptions, cases
 from fedrl_ray.chaos.case import round_to_disturb
@@ -141,7 +142,7 @@ def test_a_fault_that_there_is_not_is_refused_with_the_ones_there_are(small_yaml
 
 def test_a_plain_installation_is_told_what_chaos_needs(small_yaml, monkeypatch):
     options = ChaosOptions(config=small_yaml(), overrides=[], cases=[], nodes=2, output=None)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(campaign, "is_installed", lambda name: False)
     with pytest.raises(UserError, match=r"^chaos needs .*: pip install 'fedrl-ray\[cluster\]'$"):
         Chaos(options)
 

@@ -144,9 +144,9 @@ def test_a_folder_of_logs_is_no_package(monkeypatch, tmp_path, name):
 
 
 def test_a_tracker_that_is_only_a_folder_is_not_installed(monkeypatch, tmp_path, small):
-    experiment = small(sweep={"search": {"learner.omega": [0.0]}, "trackers": ["wandb"]})
+    experiment = small(sweep={"search": {"learner.omega": [0.0]}}, trackers=["wandb"])
     (tmp_path / "wandb").mkdir()
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(UserError, match=r"sweep.trackers: wandb is not installed"):
-        trackers.callbacks(experiment.sweep, experiment, tmp_path)
+    with pytest.raises(UserError, match=r"trackers: wandb is not installed"):
+        trackers.callbacks(experiment, tmp_path)

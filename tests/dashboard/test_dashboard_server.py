@@ -138,7 +138,7 @@ def test_bad_input_is_one_line_and_status_2(dashboard, folder, tmp_path, monkeyp
         assert status == 2 and not out
         assert err.startswith("error: ") and words in err and err.count("\n") == 1
     taken.close()
-    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(serve, "is_installed", lambda name: False)
     status, _, err = dashboard(folder)
     assert status == 2
     assert err == "error: the dashboard needs Dash: pip install 'fedrl-ray[dashboard]'\n"

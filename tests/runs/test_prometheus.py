@@ -21,6 +21,7 @@ from fedrl_ray.runs.prometheus import METRICS as TABLE
 from fedrl_ray.runs.prometheus import PrometheusMetrics
 from fedrl_ray.runs.remote_run import RemoteRun
 from fedrl_ray.runs.run_directory import EVALUATIONS, METRICS, read_rows
+from tests.support.runs import train
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -203,3 +204,9 @@ def test_a_failing_agent_is_named_in_one_process_too(tmp_path):
     with pytest.raises(RunError, match=r"(?s)^agent 2 raised: .*sensor 7 gives no reading$"):
         list(run)
     run.close()
+
+
+@pytest.mark.ray
+def test_a_run_may_have_a_name_that_is_not_ascii(small, tmp_path, local_ray):
+    summary = train(small(federation={"steps": 20}), tmp_path / "run-\N{GREEK SMALL LETTER OMEGA}")
+    assert summary["status"] == "completed"

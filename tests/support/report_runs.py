@@ -66,6 +66,7 @@ def run_data(
         summary={},
         profile={},
         lineage=[],
+        videos=None,
         alone=alone,
     )  # fmt: skip
 
