@@ -241,10 +241,8 @@ class RemoteRun(TrainingRun):
 
 
 def _near() -> NodeAffinitySchedulingStrategy | str:
-    """Return a strategy that places the actor on this program's own node while that is alive.
-
-    A soft affinity would not do: Ray ignores it if an actor asks for no CPU.
-    """
+    """Return a strategy that places the actor on this program's own node while that is alive."""
+    # a soft affinity would not do: Ray ignores it if an actor asks for no CPU
     here = ray.get_runtime_context().get_node_id()
     if any(node["NodeID"] == here for node in cluster.nodes()):
         return NodeAffinitySchedulingStrategy(here, soft=False)

@@ -76,7 +76,7 @@ class Run(TrainingRun):
             self._require_mine(resume)  # another program may have begun and ended meanwhile
 
     def _new_driver(self) -> Driver:
-        backend = None if self._plan is None else build_backend(self.experiment, self._plan)
+        backend = build_backend(self.experiment, self._plan) if self._plan else None
         return Driver(self.experiment, directory=self.location, backend=backend)
 
     def _require_mine(self, resume: bool) -> None:
@@ -86,9 +86,7 @@ class Run(TrainingRun):
         else:
             run_directory.require_free(self.directory, shown=self.location)
 
-    def _begin(
-        self, resume: bool, any_profile: bool, fall_back: bool, driver_died: str | None
-    ) -> None:
+    def _begin(self, resume: bool, any_profile: bool, fall_back: bool, died: str | None) -> None:
         """Open the records, and load the checkpoint to resume from or write a first one."""
         if not resume:  # before any checkpoint, which would otherwise belong to no experiment
             run_directory.write_config(self.directory, self.experiment)
@@ -100,7 +98,7 @@ class Run(TrainingRun):
                 self.driver.restore_newest(any_profile=any_profile)
             elif resume and found:
                 self.driver.restore(found[-1], any_profile=any_profile)
-            self._tell_start(resume, driver_died)
+            self._tell_start(resume, died)
             if not (resume and found):  # new, or ended before its first checkpoint was written
                 self._save()
         self._records.cut(self.driver.server.round, self.steps)

@@ -1,9 +1,8 @@
 """One trial: a run under Ray Tune. Its own process holds the driver.
 
 Tune's checkpoint of a trial is a small JSON file that names a checkpoint in the trial's own run
-directory. In a population a copy of that checkpoint goes with it. A trial that starts goes on
-where its run directory ends. It first reports the rows that Tune has not seen, in order, so that
-schedulers see one history.
+directory. In a population a copy of that checkpoint goes with it. A trial that starts goes on where
+its run directory ends, and first reports the rows that Tune has not seen, in order.
 """
 
 from __future__ import annotations
