@@ -12,7 +12,7 @@ train: $(VENV)/.installed
 
 # Three at a time on two cores: tests that start programs or Ray wait for them most of the time.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 test-all: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "slow or not slow"

@@ -29,6 +29,8 @@ WITH_PROCESSES = {
                                "sweeps")},
 }  # fmt: skip
 """Folders whose tests start programs, browsers or Ray -> tests that run one after the other."""
+LONGEST = ("clusters", "cli", "sweeps", "rllib", "ray", "backends", "runs")
+"""Groups by the time that they take, longest first; others follow."""
 HINTS = {
     "no Chromium": "apt-get install chromium",
     "no EGL": "apt-get install libegl1",
@@ -43,12 +45,18 @@ HINTS = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests that start programs, and put them first: they take longest."""
+    """Group tests that start programs, and put them first, the longest group at the front."""
     groups = {item: _group_of(item) for item in items}
     for item, group in groups.items():
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: groups[item] is None)
+    items.sort(key=lambda item: _rank(groups[item]))
+
+
+def _rank(group: str | None) -> int:
+    if group is None:
+        return len(LONGEST) + 1
+    return LONGEST.index(group) if group in LONGEST else len(LONGEST)
 
 
 def _group_of(item: pytest.Item) -> str | None:

@@ -59,7 +59,7 @@ def train(*sets: str, output: str = "runs/short", resume: bool = False) -> dict[
 
 def test_every_project_is_in_the_index_and_has_a_page() -> None:
     index = (EXAMPLES / "README.md").read_text()
-    assert sorted(re.findall(r"^\| \[(\w+)\]\(\1\)", index, re.MULTILINE)) == PROJECTS
+    assert sorted(re.findall(r"^\| \[(\w+)\]\(\1/README\.md\)", index, re.MULTILINE)) == PROJECTS
     assert all((EXAMPLES / name / "README.md").exists() for name in PROJECTS)
 
 

@@ -119,11 +119,10 @@ def undisturbed(tmp_path_factory, local_ray):
     return experiment, *run_sweep(experiment, options(folder / "out"))
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    "damage",
-    [torn, missing, planted, *(pytest.param(d, marks=pytest.mark.slow) for d in (empty, gone))],
-    ids=lambda damage: damage.__name__,
+    "damage", [torn, missing, planted, empty, gone], ids=lambda damage: damage.__name__
 )
 def test_the_table_is_that_of_the_undisturbed_sweep(undisturbed, tmp_path, damage):
     experiment, finished, expected = undisturbed

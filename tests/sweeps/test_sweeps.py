@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,11 +108,16 @@ def test_our_files_hold_no_pickle(finished):
 
 
 @pytest.mark.ray
-def test_a_finished_sweep_resumed_trains_nothing(finished):
-    experiment, folder, trials = finished
+def test_a_finished_sweep_resumed_trains_nothing_though_tunes_state_is_torn(finished, tmp_path):
+    experiment, finished_folder, trials = finished
+    folder = tmp_path / "sweep"
+    shutil.copytree(finished_folder, folder)
+    states = list(folder.glob("tune/experiment_state-*.json"))
+    for state in states:
+        state.write_text('{"trial_data": [')
     before = {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/metrics.jsonl")}
     _, again = run_sweep(experiment, options(folder, resume=True))
-    assert again == trials
+    assert states and before and again == trials
     assert before == {p: p.stat().st_mtime_ns for p in folder.glob("trials/*/metrics.jsonl")}
 
 
