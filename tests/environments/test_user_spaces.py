@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,7 @@ def test_memory_of_an_environment_and_of_its_libraries_is_measured() -> None:
 
 def test_every_process_counts_the_libraries_of_an_environment() -> None:
     Bulky.libraries.clear()
+    gc.collect()  # garbage that is collected meanwhile would hide what the libraries take
     bulky = experiment("fedrdqn", factory="tests.support.odd_envs:Bulky", num_agents=2)
     plain = experiment("fedrdqn", factory="tests.support.odd_envs:OddSpring", num_agents=2)
     more = [memory_estimate.estimate(e, 2) for e in (bulky, plain)]

@@ -23,7 +23,7 @@ from .adapter import UserEnv, spec_of
 from .checks import check_effect, check_reset, check_steps
 from .closing import trying
 from .config import GymnasiumConfig
-from .memory import resident_after_release
+from .memory import resident_after_collection
 from .resuming import find_resume, saves_itself
 from .source import Source, create
 from .stale import stale_attributes
@@ -95,11 +95,11 @@ def memory_of_one(builder: Builder, config: GymnasiumConfig) -> int:
     """Return the bytes by which one environment makes this process grow, measured once."""
     known = config.model_dump_json()
     if known not in _MEMORY:
-        before = resident_after_release()
+        before = resident_after_collection()
         env = builder.build(builder.nominal)
         with trying(env, builder.key):
             check_steps(env, builder.spec, builder.key)
-            _MEMORY[known] = resident_after_release() - before
+            _MEMORY[known] = resident_after_collection() - before
     return _MEMORY[known]
 
 
