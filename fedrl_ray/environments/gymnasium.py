@@ -178,7 +178,7 @@ class Gymnasium(EnvFamily):
     def builder(self) -> Builder:
         """The constructor of nominal environments, for the trial."""
         nominal = {name: p.nominal for name, p in self.parameters.items()}
-        return Builder(self.build, self.spec, self.actions, nominal, self._source.key)
+        return Builder(self.build, self.spec, nominal, self._source.key)
 
     @property
     def _first(self) -> Site:

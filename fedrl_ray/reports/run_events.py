@@ -1,4 +1,4 @@
-"""What a report takes from a run's events: its outliers, and the error that ended it."""
+"""Outliers of a run, and the error that ended it, read from its events for a report."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from gymnasium import spaces
 
 from algorithms.types import Spec
 
-from ..actions import ActionEncoding
 from ..episode_seeds import EpisodeSeeds
 from ..parameters import Parameter
 from .adapter import UserEnv, spec_of
@@ -56,7 +55,6 @@ class Builder(NamedTuple):
 
     build: Callable[[Mapping[str, float]], UserEnv]
     spec: Spec
-    actions: ActionEncoding
     nominal: Mapping[str, float]
     key: str
 
